@@ -1,0 +1,35 @@
+"""The errors that EdgeNAS raises for a user to read: each says what happened and what to do."""
+
+from __future__ import annotations
+
+
+class EdgeNASError(Exception):
+    """Work that could not be done. The command line prints the message alone and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(EdgeNASError):
+    """A request that cannot be meant: an unknown name, a missing folder, options that exclude each other."""
+
+    exit_code = 2
+
+
+class DataError(EdgeNASError):
+    """Images that cannot be used as they are."""
+
+
+class CheckpointError(EdgeNASError):
+    """A run folder or a weights file that is damaged, incomplete or from another version."""
+
+
+class InfeasibleError(EdgeNASError):
+    """No architecture meets the budget. `closest_ms` is the lowest latency that the space can reach."""
+
+    def __init__(self, message: str, closest_ms: float):
+        super().__init__(message)
+        self.closest_ms = closest_ms
+
+
+class ParityError(EdgeNASError):
+    """An exported file whose outputs differ from the network it was made from."""

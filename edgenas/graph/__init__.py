@@ -1,0 +1,18 @@
+"""BlockSpecs and folded weights to a runtime's graph.
+
+Micro-benchmarks and exported models come from the same functions, so what is timed is what is shipped. Needs no torch.
+"""
+
+from edgenas.graph.onnx import build_empty_onnx, build_onnx
+from edgenas.graph.tflite import build_empty_tflite, build_tflite
+from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
+
+__all__ = [
+    "BlockWeights",
+    "build_empty_onnx",
+    "build_empty_tflite",
+    "build_onnx",
+    "build_tflite",
+    "random_weights",
+    "weight_shapes",
+]

@@ -1,0 +1,135 @@
+"""BlockSpecs to ONNX, operator by operator, with the `onnx` package alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edgenas.graph.weights import BlockWeights
+from edgenas.space import BlockSpec
+
+OPSET = 17
+IR_VERSION = 8  # read by every ONNX Runtime since 1.12, so that old devices are served too
+INPUT, OUTPUT = "image", "output"
+
+
+def build_onnx(
+    blocks: Sequence[BlockSpec],
+    weights: Sequence[BlockWeights],
+    *,
+    batch: int | str = 1,
+    metadata: Mapping[str, str] | None = None,
+) -> onnx.ModelProto:
+    """A chain of blocks as an ONNX model, whole network or single block.
+
+    blocks, weights: one of each per block, in order, the weights as `weight_shapes` names them.
+    batch: a fixed size, or a name such as "batch" for a dynamic one.
+
+    The model maps `image`, float32 `(batch, channels, resolution, resolution)`, to `output`, float32
+    `(batch, classes)` for a network that ends in a head, `(batch, channels, resolution, resolution)` otherwise.
+    """
+    graph = _Graph()
+    value = INPUT
+    for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
+        value = _BLOCKS[spec.op](graph, f"block{index}", spec, arrays, value)
+    graph.nodes[-1].output[0] = OUTPUT
+
+    first, last = blocks[0], blocks[-1]
+    shape_in = [batch, first.in_channels, first.resolution, first.resolution]
+    shape_out = [batch, last.out_channels]
+    if last.op != "head":
+        shape_out += [last.out_resolution, last.out_resolution]
+    return graph.model(shape_in, shape_out, metadata or {})
+
+
+def build_empty_onnx() -> onnx.ModelProto:
+    """The least that a session can do; its time is the overhead that every measured block carries."""
+    graph = _Graph()
+    graph.add("Identity", [INPUT], OUTPUT)
+    return graph.model([1, 1, 1, 1], [1, 1, 1, 1], {})
+
+
+class _Graph:
+    """Nodes and initializers in order of computation."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def add(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype=np.float32), name))
+        return name
+
+    def conv(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray, *, stride: int = 1, groups: int = 1) -> str:
+        kernel = weight.shape[-1]
+        inputs = [value, self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)]
+        return self.add("Conv", inputs, name, kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4, strides=[stride] * 2,
+                        group=groups)  # fmt: skip
+
+    def linear(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
+        inputs = [value, self.constant(f"{name}.weight", weight)]
+        if bias is not None:
+            inputs.append(self.constant(f"{name}.bias", bias))
+        return self.add("Gemm", inputs, name, transB=1)
+
+    def activation(self, kind: str, value: str) -> str:
+        if kind == "relu6":
+            limits = [self.constant(f"{value}.{end}", np.array(limit)) for end, limit in (("low", 0.0), ("high", 6.0))]
+            return self.add("Clip", [value, *limits], f"{value}.relu6")
+        return self.add({"relu": "Relu", "hswish": "HardSwish"}[kind], [value], f"{value}.{kind}")
+
+    def model(self, shape_in: list, shape_out: list, metadata: Mapping[str, str]) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self.nodes,
+            "edgenas",
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape_in)],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape_out)],
+            self.initializers,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edgenas")
+        model.ir_version = IR_VERSION
+        helper.set_model_props(model, dict(metadata))
+        return model
+
+
+def _conv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride)
+    return graph.activation(spec.activation, value)
+
+
+def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+    entry = value
+    if spec.expands:
+        value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"])
+        value = graph.activation(spec.activation, value)
+    value = graph.conv(f"{name}.depthwise", value, weights["depthwise.weight"], weights["depthwise.bias"],
+                       stride=spec.stride, groups=spec.mid_channels)  # fmt: skip
+    value = graph.activation(spec.activation, value)
+    if spec.se:
+        gate = graph.add("GlobalAveragePool", [value], f"{name}.se.pool")
+        gate = graph.conv(f"{name}.se.reduce", gate, weights["se.reduce.weight"], weights["se.reduce.bias"])
+        gate = graph.activation("relu", gate)
+        gate = graph.conv(f"{name}.se.expand", gate, weights["se.expand.weight"], weights["se.expand.bias"])
+        gate = graph.add("HardSigmoid", [gate], f"{name}.se.gate", alpha=1 / 6, beta=0.5)
+        value = graph.add("Mul", [value, gate], f"{name}.se.scale")
+    value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
+    return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
+
+
+def _head(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+    value = graph.add("GlobalAveragePool", [value], f"{name}.pool")
+    value = graph.add("Flatten", [value], f"{name}.flatten")
+    if spec.mid_channels:
+        value = graph.linear(f"{name}.mix", value, weights["mix.weight"])
+        value = graph.activation(spec.activation, value)
+    return graph.linear(f"{name}.classify", value, weights["classify.weight"], weights["classify.bias"])
+
+
+_BLOCKS = {"conv": _conv, "mbconv": _mbconv, "head": _head}

@@ -1,0 +1,68 @@
+"""The Once-for-All MobileNetV3 space (Cai et al., ICLR 2020, arXiv:1908.09791) and its presets.
+
+`imagenet` is the published `ofa_mbv3_d234_e346_k357_w1.0`; the others scale resolution, widths and strides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgenas.space.architecture import Architecture, BlockChoice
+from edgenas.space.block import make_divisible
+from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
+
+DEPTHS, KERNELS, EXPANDS = (2, 3, 4), (3, 5, 7), (3, 4, 6)
+ACTIVATION = ("relu", "relu", "hswish", "hswish", "hswish")
+SE = (False, True, False, True, True)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a preset fixes. Widths are those of stem, stages, last convolution and feature mix, before the multiplier."""
+
+    resolutions: tuple[int, ...]
+    widths: tuple[int, ...]
+    stem_stride: int
+    strides: tuple[int, ...]
+
+
+PRESETS = {
+    "tiny": Preset((20, 24, 28), (16, 16, 24, 40, 56, 72, 192, 256), 1, (2, 2, 1, 2, 1)),
+    "small": Preset((96, 112, 128), (16, 24, 32, 48, 64, 96, 384, 512), 2, (2, 2, 2, 1, 2)),
+    "imagenet": Preset(tuple(range(128, 225, 4)), (16, 24, 40, 80, 112, 160, 960, 1280), 2, (2, 2, 2, 1, 2)),
+}
+
+
+def build(preset: str, classes: int, width: float = 1.0, resolutions: tuple[int, ...] | None = None) -> SearchSpace:
+    """The space of one preset.
+
+    width: multiplies all channel counts, which stay multiples of 8 (Once-for-All's `w1.0` and `w1.2`).
+    resolutions: input sizes in pixels, in place of the preset's.
+    """
+    chosen = PRESETS[preset]
+    stem, *widths, last, mix = (make_divisible(w * width) for w in chosen.widths)
+    return SearchSpace(
+        name=f"mobilenetv3-{preset}",
+        resolutions=tuple(sorted(resolutions or chosen.resolutions)),
+        stem=(
+            FixedBlock("conv", stem, kernel=3, stride=chosen.stem_stride, activation="hswish"),
+            FixedBlock("mbconv", stem, mid_channels=stem, kernel=3, activation="relu"),
+        ),
+        stages=tuple(
+            Stage(w, stride, activation, se, DEPTHS, KERNELS, EXPANDS)
+            for w, stride, activation, se in zip(widths, chosen.strides, ACTIVATION, SE, strict=True)
+        ),
+        head=(
+            FixedBlock("conv", last, activation="hswish"),
+            FixedBlock("head", classes, mid_channels=mix, activation="hswish"),
+        ),
+    )
+
+
+def from_ofa(resolution: int, depths: list[int], kernels: list[int], expands: list[int]) -> Architecture:
+    """An architecture in Once-for-All's form: 5 depths, and 20 kernels and expand ratios of which dropped blocks have some."""
+    longest = max(DEPTHS)
+    return Architecture(resolution, tuple(
+        tuple(BlockChoice(kernels[longest * s + i], expands[longest * s + i]) for i in range(depth))
+        for s, depth in enumerate(depths)
+    ))  # fmt: skip
