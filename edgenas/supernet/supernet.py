@@ -1,0 +1,53 @@
+"""`Supernet`: one set of weights for every architecture of a space."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgenas.space import Architecture, BlockSpec, SearchSpace
+from edgenas.supernet.blocks import Network, initialise
+from edgenas.supernet.elastic import ElasticBlock
+
+
+class Supernet(nn.Module):
+    """A weight-sharing network (Once-for-All, arXiv:1908.09791), elastic in kernel, expand ratio, depth and resolution.
+
+    A stage of depth d runs the first d of its blocks. Weights are freshly initialised from torch's global generator.
+    """
+
+    def __init__(self, space: SearchSpace):
+        super().__init__()
+        self.space = space
+        kernels = [(b.kernel,) for b in space.stem]
+        for stage in space.stages:
+            kernels += [stage.kernels] * max(stage.depths)
+        kernels += [(b.kernel,) for b in space.head]
+        largest: list[BlockSpec] = [spec for _, spec in space.placed_blocks(space.largest)]
+        self.blocks = nn.ModuleList(map(ElasticBlock, largest, kernels))
+        initialise(self)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
+        """`(n, 3, r, r)` normalised images at the architecture's resolution -> `(n, classes)` logits."""
+        for slot, spec in self.space.placed_blocks(architecture):
+            x = self.blocks[slot](x, spec)
+        return x
+
+    @torch.no_grad()
+    def extract(self, architecture: Architecture) -> Network:
+        """A copy of one subnet as a plain module of stock torch layers, in evaluation mode.
+
+        Its outputs are the supernet's. Batch-norm statistics are those that all subnets share in training:
+        `recalibrate` the network before its accuracy means anything. Raises ValueError for a foreign architecture.
+        """
+        network = Network(self.space.blocks(architecture))
+        for block, (slot, spec) in zip(network, self.space.placed_blocks(architecture), strict=True):
+            block.load_state_dict(self.blocks[slot].tensors(spec))
+        network.to(next(self.parameters()).device, memory_format=torch.channels_last)
+        return network.eval()
+
+    def sort_channels(self) -> None:
+        """Order the expanded channels of every block by importance, before expand ratios below the largest are trained."""
+        for block in self.blocks:
+            block.sort_channels()

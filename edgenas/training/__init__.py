@@ -1,0 +1,9 @@
+"""Training a supernet and evaluating its subnets."""
+
+from edgenas.training.evaluation import Evaluator
+from edgenas.training.recipe import Recipe
+from edgenas.training.run import Run
+from edgenas.training.train import train_supernet
+from edgenas.training.trainer import Trainer
+
+__all__ = ["Evaluator", "Recipe", "Run", "Trainer", "train_supernet"]

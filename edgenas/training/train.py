@@ -1,0 +1,76 @@
+"""`train_supernet`: a run from its first epoch, or from its last checkpoint, to its trained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from edgenas.data import Dataset
+from edgenas.progress import Track, quiet
+from edgenas.space import SearchSpace
+from edgenas.training.evaluation import Evaluator
+from edgenas.training.recipe import Recipe
+from edgenas.training.run import Run
+from edgenas.training.trainer import EpochResult, Trainer, epochs_in
+
+EVALUATIONS = 10  # of the largest and the smallest subnet, spread over a training
+
+
+def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float) -> Recipe:
+    """The recipe with as many epochs as this machine trains in `seconds`.
+
+    A tenth of the time is left for evaluations, and for the machine being slower than during the trial steps.
+    """
+    trainer = Trainer(space, dataset, recipe, default_device())
+    return replace(recipe, epochs=epochs_in(trainer, 0.9 * seconds))
+
+
+def train_supernet(
+    run: Run, dataset: Dataset, track: Track = quiet, report: Callable[[dict[str, Any]], None] = lambda metrics: None
+) -> None:
+    """Train the run's supernet to the end of its recipe, from its checkpoint if it has one.
+
+    Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl and TensorBoard's event file, and
+    passes them to `report`. May be interrupted or killed at any time and called again.
+    """
+    if run.weights.exists():
+        return
+    trainer = Trainer(run.space, dataset, run.recipe, default_device())
+    if run.checkpoint.exists():
+        trainer.load(run.checkpoint)
+    run.keep_metrics(run.metrics(up_to_epoch=trainer.epoch))
+    every = max(1, trainer.recipe.epochs // EVALUATIONS)
+
+    with SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.epoch + 1) as board:
+
+        def after_epoch(result: EpochResult) -> None:
+            metrics: dict[str, Any] = asdict(result)
+            if result.epoch % every == 0 or result.epoch == trainer.recipe.epochs:
+                metrics |= validation_accuracy(trainer, dataset)
+            for name, value in metrics.items():
+                if isinstance(value, float):
+                    board.add_scalar(name, value, result.epoch)
+            trainer.save(run.checkpoint)
+            run.record(metrics)
+            report(metrics)
+
+        trainer.run(track, after_epoch)
+    run.save_supernet(trainer.trained())
+    run.checkpoint.unlink(missing_ok=True)
+
+
+def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
+    evaluator = Evaluator(trainer.trained(), dataset)
+    space = trainer.supernet.space
+    return {
+        "largest_validation_accuracy": evaluator.accuracy(space.largest),
+        "smallest_validation_accuracy": evaluator.accuracy(space.smallest),
+    }
+
+
+def default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

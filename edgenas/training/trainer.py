@@ -1,0 +1,244 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgenas.data import Augmentation, Dataset, epoch_batches, normalise, prefetch, resize
+from edgenas.errors import CheckpointError
+from edgenas.progress import Track, quiet
+from edgenas.space import SearchSpace
+from edgenas.supernet import Network, Supernet
+from edgenas.training.checkpoint import load_tensors, save_tensors
+from edgenas.training.recipe import Recipe
+from edgenas.training.schemes import Draw, Phase, make_scheme
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch did. `loss` is the mean training loss of the largest subnet of each step."""
+
+    epoch: int
+    phase: str
+    loss: float
+    learning_rate: float
+    seconds: float
+
+
+class Trainer:
+    """Trains a supernet on a data set after a recipe.
+
+    All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
+    a checkpoint ends with the same weights as one that was never interrupted.
+    """
+
+    def __init__(self, space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu"):
+        torch.manual_seed(recipe.seed)
+        self.dataset = dataset
+        self.recipe = recipe
+        self.device = torch.device(device)
+        self.scheme = make_scheme(space, recipe)
+        self.augment = Augmentation.for_dataset(dataset)
+        self.supernet = Supernet(space).to(self.device)
+        self.optimizer = make_optimizer(self.supernet, recipe)
+        self.teacher: Network | None = None
+        self.average: dict[str, Tensor] | None = None
+        self.epoch = 0  # epochs done
+        self.seconds = 0.0  # of training, over all interruptions
+
+    # ---- schedule ----
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.dataset.train) // self.recipe.batch_size)
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.epochs * self.steps_per_epoch
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, then cosine to 0 (SGDR, arXiv:1608.03983, without restarts)."""
+        warmup = max(1, round(self.recipe.warmup * self.steps))
+        if step < warmup:
+            return self.recipe.learning_rate * (step + 1) / warmup
+        done = (step - warmup) / max(1, self.steps - warmup)
+        return self.recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+    def phase(self, step: int) -> Phase:
+        return [phase for phase in self.scheme.phases if round(phase.start * self.steps) <= step][-1]
+
+    # ---- training ----
+
+    def run(self, track: Track = quiet, after_epoch: Callable[[EpochResult], None] = lambda result: None) -> None:
+        """Train to the end of the recipe. `after_epoch` is called when an epoch is done, to record and to save."""
+        first = self.epoch * self.steps_per_epoch
+        for step, loss in track(self._steps(first, after_epoch), "Training", self.steps - first):
+            if not math.isfinite(loss):
+                raise CheckpointError(
+                    f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
+                    f"(it was {self.recipe.learning_rate:g})."
+                )
+
+    def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Iterator[tuple[int, float]]:
+        step = first
+        while self.epoch < self.recipe.epochs:
+            started, losses = time.perf_counter(), []
+            for images, labels in self.batches(self.epoch):
+                losses.append(self.step(step, images, labels))
+                yield step, losses[-1]
+                step += 1
+            self.epoch += 1
+            self.seconds += time.perf_counter() - started
+            rate, phase = self.learning_rate(step - 1), self.phase(step - 1).name
+            after_epoch(EpochResult(self.epoch, phase, float(np.mean(losses)), rate, self.seconds))
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The augmented batches of an epoch: `(b, 3, s, s)` float images at the largest resolution, `(b,)` labels."""
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+
+        def load() -> Iterator[tuple[Tensor, Tensor]]:
+            for indices in epoch_batches(len(self.dataset.train), self.recipe.batch_size, self.recipe.seed, epoch):
+                images, labels = self.dataset.train.batch(indices)
+                yield self.augment(normalise(images, self.dataset.mean, self.dataset.std), generator), labels
+
+        yield from prefetch(load())
+
+    def step(self, step: int, images: Tensor, labels: Tensor) -> float:
+        """One update. Returns the loss of the step's first subnet."""
+        phase = self.phase(step)
+        if step > 0 and phase != self.phase(step - 1):
+            self._enter(phase)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(step)
+        images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+
+        self.supernet.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        first_loss, largest_logits = 0.0, None
+        for draw in self.scheme.draw(phase, np.random.default_rng([self.recipe.seed, step])):
+            part = slice(round(draw.share[0] * len(images)), round(draw.share[1] * len(images)))
+            if part.start == part.stop:
+                continue  # a last batch smaller than the number of subnets
+            inputs = resize(images[part], draw.architecture.resolution)
+            logits = self.supernet(inputs, draw.architecture)
+            loss = self._loss(draw, logits, images[part], labels[part], largest_logits if draw.teacher else None, part)
+            (draw.weight * loss).backward()
+            if largest_logits is None:
+                first_loss, largest_logits = loss.item(), logits.detach()
+        self.optimizer.step()
+        self._update_average()
+        return first_loss
+
+    def _loss(
+        self, draw: Draw, logits: Tensor, images: Tensor, labels: Tensor, largest_logits: Tensor | None, part: slice
+    ) -> Tensor:
+        if draw.teacher == "largest":
+            return F.cross_entropy(logits, largest_logits[part].softmax(1))
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if draw.teacher == "frozen" and self.teacher is not None:
+            with torch.no_grad():
+                soft = self.teacher(resize(images, self.teacher.resolution)).softmax(1)
+            loss = (loss + F.cross_entropy(logits, soft)) / 2
+        return loss
+
+    def _enter(self, phase: Phase) -> None:
+        """Begin a phase. Where channels move, momentum and average begin anew: theirs are those of other channels."""
+        if self.teacher is None:
+            self.teacher = self.supernet.extract(self.supernet.space.largest)
+        if phase.sorts:
+            self.supernet.sort_channels()
+            self.optimizer.state.clear()
+            self.average = None
+
+    def _update_average(self) -> None:
+        if not self.recipe.ema:
+            return
+        if self.average is None:
+            self.average = {name: p.detach().clone() for name, p in self.supernet.named_parameters()}
+        for name, parameter in self.supernet.named_parameters():
+            self.average[name].lerp_(parameter.detach(), 1 - self.recipe.ema)
+
+    # ---- results and state ----
+
+    def trained(self) -> Supernet:
+        """The supernet to use: with averaged weights where the recipe asks for them."""
+        if self.average is None:
+            return self.supernet
+        averaged = deepcopy(self.supernet)
+        averaged.load_state_dict(self.average, strict=False)
+        return averaged
+
+    def save(self, path: Path) -> None:
+        """Write all that the next epoch depends on."""
+        tensors = {f"supernet.{name}": tensor for name, tensor in self.supernet.state_dict().items()}
+        names = {parameter: name for name, parameter in self.supernet.named_parameters()}
+        for parameter, state in self.optimizer.state.items():
+            tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
+        if self.teacher is not None:
+            tensors |= {f"teacher.{name}": tensor for name, tensor in self.teacher.state_dict().items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in (self.average or {}).items()}
+        save_tensors(path, tensors, self._about() | {"epoch": self.epoch, "seconds": self.seconds})
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint. Raises CheckpointError when it is damaged or from another training."""
+        tensors, about = load_tensors(path)
+        if {key: about.get(key) for key in self._about()} != self._about():
+            raise CheckpointError(f"{path} belongs to a training with another space, data set or recipe.")
+        parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "teacher": {}, "average": {}}
+        for name, tensor in tensors.items():
+            part, rest = name.split(".", 1)
+            parts[part][rest] = tensor.to(self.device)
+        self.supernet.load_state_dict(parts["supernet"])
+        parameters = dict(self.supernet.named_parameters())
+        for name, tensor in parts["optimizer"].items():
+            parameter, key = name.rsplit(".", 1)
+            # In the layout of the parameter, as the optimizer keeps it: sums in another order would round otherwise.
+            self.optimizer.state[parameters[parameter]][key] = torch.empty_like(parameters[parameter]).copy_(tensor)
+        if parts["teacher"]:
+            self.teacher = self.supernet.extract(self.supernet.space.largest)
+            self.teacher.load_state_dict(parts["teacher"])
+        self.average = {n: torch.empty_like(parameters[n]).copy_(t) for n, t in parts["average"].items()} or None
+        self.epoch, self.seconds = about["epoch"], about["seconds"]
+
+    def _about(self) -> dict[str, Any]:
+        return {"space": self.supernet.space.fingerprint, "recipe": self.recipe.to_dict(), "images": len(self.dataset.train)}
+
+
+def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
+    """Nesterov SGD. Weight decay acts on convolutions and linear layers, not on norms, biases and kernel transforms."""
+    decayed, plain = [], []
+    for name, parameter in supernet.named_parameters():
+        (plain if parameter.ndim < 2 or "kernel_transforms" in name else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0)
+
+
+def epochs_in(trainer: Trainer, seconds: float) -> int:
+    """How many epochs of this training fit into a time, found by timing a few steps of every phase on a copy."""
+    trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device))
+    images, labels = next(iter(trainer.batches(0)))
+    starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
+    per_step = 0.0
+    for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
+        step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
+        if trial.teacher is None and phase != trainer.scheme.phases[0]:
+            trial.teacher = trial.supernet.extract(trial.supernet.space.largest)
+        trial.step(step, images, labels)  # not timed: memory is allocated and code loaded
+        times = []
+        for i in range(4):
+            started = time.perf_counter()
+            trial.step(step + i, images, labels)
+            times.append(time.perf_counter() - started)
+        per_step += (end - start) * float(np.mean(times))
+    return max(1, int(seconds / (per_step * trainer.steps_per_epoch)))

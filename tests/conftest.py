@@ -1,0 +1,52 @@
+"""What tests of several folders use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenas.space import FixedBlock, SearchSpace, Stage
+
+SHARED = Path(os.environ.get("EDGENAS_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def make_micro_space(classes: int = 3) -> SearchSpace:
+    """Small enough to enumerate (2 * 6 * 12 architectures), with every kind of choice."""
+    return SearchSpace(
+        name="micro",
+        resolutions=(12, 16),
+        stem=(FixedBlock("conv", 8, kernel=3, stride=2, activation="hswish"), FixedBlock("mbconv", 8, mid_channels=8, kernel=3)),
+        stages=(
+            Stage(8, 2, "relu", True, (1, 2), (3, 5), (2,)),
+            Stage(16, 1, "hswish", False, (1,), (3, 5, 7), (1.5, 2, 3, 4)),
+        ),
+        head=(FixedBlock("conv", 24, activation="hswish"), FixedBlock("head", classes, mid_channels=32, activation="hswish")),
+    )
+
+
+@pytest.fixture
+def micro_space() -> SearchSpace:
+    return make_micro_space()
+
+
+@pytest.fixture
+def all_micro_genomes(micro_space: SearchSpace) -> np.ndarray:
+    grid = np.stack(np.meshgrid(*[np.arange(n) for n in micro_space.gene_sizes], indexing="ij"), -1)
+    return np.unique(micro_space.canonical(grid.reshape(-1, len(micro_space.gene_sizes))), axis=0)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of data for tests and benchmarks that is not part of the project."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no data folder at {SHARED}: set EDGENAS_SHARED")
+    return SHARED / "data"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests neither read nor leave anything in the user's cache; they share one of their own."""
+    monkeypatch.setenv("EDGENAS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

@@ -1,0 +1,57 @@
+import csv
+import json
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgenas import cost
+from edgenas.space import BlockSpec, get_space
+from edgenas.space.mobilenetv3 import from_ofa
+from edgenas.supernet import Network
+
+
+def test_macs_and_parameters_equal_the_published_ones(shared):
+    """Of all 2,223 subnets of `ofa_mbv3_d234_e346_k357_w1.0`, to the last unit."""
+    space = get_space("mobilenetv3", "imagenet", 1000)
+    with (shared / "ofa_mbv3_imagenet/ofa_mbv3w10_top1_macs_params_i7latency.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2223
+    for row in rows:
+        lists = [json.loads(row[name]) for name in ("d", "ks", "e")]
+        blocks = space.blocks(from_ofa(int(row["r"]), *lists))
+        assert (cost.macs(blocks), cost.parameters(blocks)) == (int(row["macs"]), int(row["params"]))
+
+
+def test_costs_are_those_of_the_torch_network(micro_space, all_micro_genomes):
+    for genome in all_micro_genomes[::9]:
+        blocks = micro_space.blocks(micro_space.decode(genome))
+        network = Network(blocks).eval()
+        macs = 0
+
+        def count(layer, inputs, output):
+            nonlocal macs
+            macs += layer.weight.numel() * (output.shape[2] * output.shape[3] if output.ndim == 4 else 1)
+
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.register_forward_hook(count)
+        network(torch.zeros(1, 3, network.resolution, network.resolution))
+        assert cost.macs(blocks) == macs
+        assert cost.parameters(blocks) == sum(p.numel() for p in network.parameters())
+
+
+def test_peak_memory_of_a_block_by_hand():
+    block = BlockSpec("mbconv", 4, 8, 16, 8, 3, se=True, residual=True)
+    # At the SE scaling: the kept input, the depthwise output, the scaled output and the gates.
+    assert cost.block_peak_memory_bytes(block) == 4 * (8 * 16 + 2 * 16 * 16 + 16)
+    plain = BlockSpec("conv", 4, 3, 0, 8, 3, 2)
+    assert cost.block_peak_memory_bytes(plain) == 4 * (3 * 16 + 8 * 4)
+    depthwise_separable = BlockSpec("mbconv", 4, 8, 8, 8, 3, residual=True)
+    # The kept input is the depthwise convolution's own input: it counts once.
+    assert cost.block_peak_memory_bytes(depthwise_separable) == 4 * 3 * 8 * 16
+
+
+def test_peak_memory_of_a_network_is_its_worst_block(micro_space):
+    blocks = micro_space.blocks(micro_space.largest)
+    assert cost.peak_memory_bytes(blocks) == max(np.array([cost.block_peak_memory_bytes(b) for b in blocks]))

@@ -1,0 +1,92 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from edgenas.predictor import LinkRidge, kendall_tau, stage_features
+from edgenas.space import get_space
+from edgenas.space.mobilenetv3 import from_ofa
+
+
+@pytest.fixture(scope="module")
+def space():
+    return get_space("mobilenetv3", "tiny", 10)
+
+
+def test_features_are_additive_over_blocks(space):
+    genomes = space.sample(np.random.default_rng(0), 50)
+    features = stage_features(space, genomes)
+    depths = np.array([space.decode(g).depths for g in genomes])
+    assert features.shape == (50, 2 + 5 * (3 * 4 + 4))
+    assert (features[:, 2:6].sum(1) == depths[:, 0]).all()
+    longer = space.decode(genomes[0])
+    kernels = [choice.kernel for choice in longer.stages[0]]
+    assert features[0, 6:10].tolist() == kernels + [0] * (4 - len(kernels))
+
+
+def test_the_genes_of_dropped_blocks_are_not_seen(space):
+    raw = np.random.default_rng(0).integers(0, space.gene_sizes, (50, len(space.gene_sizes)))
+    assert (stage_features(space, raw) == stage_features(space, space.canonical(raw))).all()
+
+
+def test_a_saturating_additive_truth_is_learned(space):
+    rng = np.random.default_rng(0)
+    genomes = space.sample(rng, 400)
+    features = stage_features(space, genomes)
+    score = features @ (rng.random(features.shape[1]) / features.std(0).clip(1e-9))
+    truth = 0.9 - np.exp(-(score - score.mean()) / score.std() / 2) * 0.1
+    predictor = LinkRidge(space)
+    quality = predictor.fit(genomes[:120], truth[:120])
+    held_out = predictor.predict(genomes[120:])
+    assert kendall_tau(held_out, truth[120:]) > 0.95
+    assert quality.tau == pytest.approx(kendall_tau(held_out, truth[120:]), abs=0.03)
+    assert np.abs(held_out - truth[120:]).mean() < 0.1 * truth.std()
+    covered = np.mean(np.abs(held_out - truth[120:]) <= quality.interval)
+    assert covered > 0.8
+
+
+def test_noise_alone_is_not_believed(space):
+    rng = np.random.default_rng(1)
+    genomes = space.sample(rng, 60)
+    quality = LinkRidge(space).fit(genomes, 0.9 + 0.01 * rng.standard_normal(60))
+    assert abs(quality.tau) < 0.5
+    assert quality.error == pytest.approx(0.01, rel=0.5)
+
+
+def test_constant_accuracy_is_predicted_as_such(space):
+    genomes = space.sample(np.random.default_rng(2), 20)
+    predictor = LinkRidge(space)
+    predictor.fit(genomes, np.full(20, 0.5))
+    np.testing.assert_allclose(predictor.predict(space.sample(np.random.default_rng(3), 20)), 0.5, atol=1e-3)
+
+
+def test_too_few_samples_are_refused(space):
+    with pytest.raises(ValueError, match="at least 10"):
+        LinkRidge(space).fit(space.sample(np.random.default_rng(0), 9), np.zeros(9))
+
+
+def test_kendall_tau_by_hand():
+    assert kendall_tau(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 4])) == 1
+    assert kendall_tau(np.array([1, 2, 3, 4]), np.array([4, 3, 2, 1])) == -1
+    assert kendall_tau(np.array([1, 2, 3]), np.array([1, 3, 2])) == pytest.approx(1 / 3)
+    assert kendall_tau(np.array([1, 1, 2]), np.array([1, 2, 3])) == pytest.approx(2 / np.sqrt(6))
+    assert np.isnan(kendall_tau(np.ones(3), np.arange(3)))
+
+
+def test_real_imagenet_accuracies(shared):
+    """On the published subnets: better than any predictor could be that ranks by MACs alone."""
+    space = get_space("mobilenetv3", "imagenet", 1000)
+    accuracy, macs = {}, {}
+    with (shared / "ofa_mbv3_imagenet/ofa_mbv3w10_top1_macs_params_i7latency.csv").open() as file:
+        for row in csv.DictReader(file):
+            architecture = from_ofa(int(row["r"]), *(json.loads(row[name]) for name in ("d", "ks", "e")))
+            accuracy[architecture], macs[architecture] = float(row["imagenet_top1"]) / 100, int(row["macs"])
+    genomes, truth = np.array([space.encode(a) for a in accuracy]), np.array(list(accuracy.values()))
+    order = np.random.default_rng(0).permutation(len(genomes))
+    train, test = order[:50], order[50:]
+    predictor = LinkRidge(space)
+    predictor.fit(genomes[train], truth[train])
+    predicted = predictor.predict(genomes[test])
+    assert kendall_tau(predicted, truth[test]) > 0.90 > kendall_tau(np.array(list(macs.values()))[test], truth[test])
+    assert np.abs(predicted - truth[test]).mean() < 0.0015

@@ -1,0 +1,55 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenas.space import BlockSpec
+from edgenas.space.block import make_divisible
+
+specs = st.builds(
+    BlockSpec,
+    op=st.sampled_from(["conv", "mbconv", "head"]),
+    resolution=st.integers(1, 512),
+    in_channels=st.integers(1, 999),
+    mid_channels=st.integers(0, 999),
+    out_channels=st.integers(1, 999),
+    kernel=st.sampled_from([1, 3, 5, 7]),
+    stride=st.sampled_from([1, 2]),
+    activation=st.sampled_from(["relu", "relu6", "hswish"]),
+    se=st.booleans(),
+)
+
+
+@given(specs)
+def test_key_reads_back(spec):
+    assert BlockSpec.from_key(spec.key) == spec
+
+
+def test_residual_key_reads_back():
+    spec = BlockSpec("mbconv", 8, 16, 48, 16, 5, residual=True, se=True)
+    assert spec.key == "mbconv-r8-i16-m48-o16-k5-s1-relu-se-res"
+    assert BlockSpec.from_key(spec.key) == spec
+
+
+@pytest.mark.parametrize("text", ["", "mbconv", "mbconv-r8-i16-m48-o16-k5-s1-relu-x"])
+def test_other_texts_are_no_keys(text):
+    with pytest.raises(ValueError, match="not a block key"):
+        BlockSpec.from_key(text)
+
+
+@pytest.mark.parametrize(("resolution", "stride", "expected"), [(28, 1, 28), (28, 2, 14), (27, 2, 14), (1, 2, 1)])
+def test_out_resolution_is_that_of_a_padded_convolution(resolution, stride, expected):
+    for kernel in (1, 3, 5, 7):
+        spec = BlockSpec("conv", resolution, 3, 0, 8, kernel, stride)
+        assert spec.out_resolution == (resolution + 2 * spec.padding - kernel) // stride + 1 == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1, 8), (12, 16), (11, 16), (18, 24), (17, 16), (20, 24), (100, 104)])
+def test_make_divisible_never_loses_more_than_a_tenth(value, expected):
+    assert make_divisible(value) == expected
+
+
+@pytest.mark.parametrize("change", [{"op": "dense"}, {"activation": "gelu"}, {"resolution": 0}, {"stride": 2, "residual": True}])
+def test_impossible_blocks_are_refused(change):
+    arguments = {"op": "conv", "resolution": 8, "in_channels": 8, "mid_channels": 0, "out_channels": 8} | change
+    with pytest.raises(ValueError, match=r"unknown|positive|residual"):
+        BlockSpec(**arguments)

@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from edgenas.graph import weight_shapes
+from edgenas.space import get_space
+from edgenas.supernet import Network, Supernet, fold, recalibrate
+from tests.conftest import make_micro_space
+
+
+def shaken(supernet: Supernet, seed: int = 0) -> Supernet:
+    """With nothing left at a neutral start value, so that every weight and statistic matters."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in supernet.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+            elif "norm" in name and tensor.dtype.is_floating_point:
+                tensor.add_(0.2 * torch.randn(tensor.shape, generator=generator))
+            elif "kernel_transforms" in name:
+                tensor.add_(0.02 * torch.randn(tensor.shape, generator=generator))
+    return supernet.eval()
+
+
+TINY = get_space("mobilenetv3", "tiny", 10)
+TINY_SUPERNET = shaken(Supernet(TINY))
+MICRO_SUPERNET = shaken(Supernet(make_micro_space()))
+
+
+def images(resolution: int, n: int = 2, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, 3, resolution, resolution, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_an_extracted_subnet_computes_what_the_supernet_does(seed):
+    architecture = TINY.decode(TINY.sample(np.random.default_rng(seed), 1)[0])
+    x = images(architecture.resolution, seed=seed)
+    with torch.no_grad():
+        torch.testing.assert_close(TINY_SUPERNET.extract(architecture)(x), TINY_SUPERNET(x, architecture), atol=1e-5, rtol=0)
+
+
+def test_an_extracted_subnet_is_made_of_stock_layers_and_owns_its_weights():
+    network = MICRO_SUPERNET.extract(MICRO_SUPERNET.space.smallest)
+    for module in network.modules():
+        if not list(module.children()):
+            assert type(module).__module__.startswith("torch.nn.modules")
+    shared = {tensor.data_ptr() for tensor in MICRO_SUPERNET.state_dict().values()}
+    assert not shared & {tensor.data_ptr() for tensor in network.state_dict().values()}
+
+
+def independent_depthwise(block, channels, kernel):
+    """The paper's kernel: the centre of the next larger one times a matrix, 7 -> 5 -> 3, in numpy."""
+    weight = block.full.depthwise.weight[:channels].detach().numpy()
+    while weight.shape[-1] > kernel:
+        weight = weight[:, :, 1:-1, 1:-1]
+        size = weight.shape[-1]
+        matrix = block.kernel_transforms[f"to{size}"].detach().numpy()
+        weight = np.stack([(matrix @ w.reshape(-1)).reshape(1, size, size) for w in weight])
+    return weight
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_smaller_kernels_are_transformed_centres(kernel):
+    slot = 6  # the second block of the second stage
+    block = TINY_SUPERNET.blocks[slot]
+    architecture = TINY.architecture(28, max, lambda c: kernel if kernel in c else max(c))
+    weight = TINY_SUPERNET.extract(architecture)[slot].depthwise.weight.detach().numpy()
+    np.testing.assert_allclose(weight, independent_depthwise(block, weight.shape[0], kernel), atol=1e-6)
+
+
+def test_smaller_widths_are_the_first_channels():
+    slot = 6
+    small = TINY_SUPERNET.extract(TINY.architecture(28, max, lambda c: 7 if 7 in c else 3))[slot]
+    full = TINY_SUPERNET.blocks[slot].full
+    mid = small.project.in_channels
+    assert mid < full.project.in_channels
+    assert torch.equal(small.expand.weight, full.expand.weight[:mid])
+    assert torch.equal(small.project.weight, full.project.weight[:, :mid])
+    assert torch.equal(small.se.reduce.weight, full.se.reduce.weight[: small.se.reduce.out_channels, :mid])
+
+
+def test_gradients_reach_only_what_a_subnet_uses():
+    supernet = Supernet(make_micro_space()).train()
+    # A zero scale at the end of a residual branch would hide the branch from gradients.
+    for block in supernet.blocks:
+        if hasattr(block.full, "project_norm"):
+            torch.nn.init.ones_(block.full.project_norm.weight)
+    architecture = supernet.space.smallest
+    F.cross_entropy(supernet(images(architecture.resolution, 8), architecture), torch.arange(8) % 3).backward()
+    used = {slot for slot, _ in supernet.space.placed_blocks(architecture)}
+    for slot, block in enumerate(supernet.blocks):
+        for name, parameter in block.named_parameters():
+            if slot not in used:
+                assert parameter.grad is None
+            elif name == "full.project.weight":
+                mid = dict(supernet.space.placed_blocks(architecture))[slot].mid_channels
+                assert parameter.grad[:, :mid].abs().sum() > 0
+                assert not parameter.grad[:, mid:].any()
+
+
+def test_sorting_channels_keeps_the_largest_subnet_and_orders_by_importance():
+    supernet = shaken(Supernet(TINY), seed=1)
+    x = images(28)
+    with torch.no_grad():
+        before = supernet(x, TINY.largest)
+        small_before = supernet(images(20), TINY.smallest)
+        supernet.sort_channels()
+        torch.testing.assert_close(supernet(x, TINY.largest), before, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(supernet(images(20), TINY.smallest), small_before, atol=1e-3)
+    for slot, spec in TINY.placed_blocks(TINY.largest):
+        if spec.expands:
+            importance = supernet.blocks[slot].full.project.weight.abs().sum((0, 2, 3))
+            assert (importance.diff() <= 1e-5).all()
+
+
+def test_recalibration_gives_every_subnet_its_own_statistics():
+    network = MICRO_SUPERNET.extract(MICRO_SUPERNET.space.largest)
+    batches = [images(16, 16, seed) for seed in range(4)]
+    momenta = [m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    recalibrate(network, batches)
+    outputs = torch.cat([network[0].conv(x) for x in batches])
+    torch.testing.assert_close(network[0].conv_norm.running_mean, outputs.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
+    variances = torch.stack([network[0].conv(x).var((0, 2, 3)) for x in batches]).mean(0)
+    torch.testing.assert_close(network[0].conv_norm.running_var, variances, atol=1e-5, rtol=1e-3)
+    assert momenta == [m.momentum for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert not any(module.training for module in network.modules())
+
+
+def test_folding_keeps_the_function_and_the_names():
+    space = make_micro_space()
+    network = MICRO_SUPERNET.extract(space.largest)
+    folded = fold(network)
+    for spec, weights in zip(network.specs, folded, strict=True):
+        assert {name: array.shape for name, array in weights.items()} == weight_shapes(spec)
+    x = images(16)
+    with torch.no_grad():
+        expected = network[0](x)
+        conv = F.conv2d(x, torch.from_numpy(folded[0]["conv.weight"]), torch.from_numpy(folded[0]["conv.bias"]), 2, 1)
+        torch.testing.assert_close(F.hardswish(conv), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_supernet():
+    space = make_micro_space()
+    states = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        states.append(Supernet(space).state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
+
+
+def test_a_network_can_be_built_and_trained_alone(micro_space):
+    network = Network(micro_space.blocks(micro_space.largest))
+    assert network(images(16, 4)).shape == (4, 3)
