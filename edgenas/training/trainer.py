@@ -236,9 +236,9 @@ def epochs_in(trainer: Trainer, seconds: float) -> int:
             trial.teacher = trial.supernet.extract(trial.supernet.space.largest)
         trial.step(step, images, labels)  # not timed: memory is allocated and code loaded
         times = []
-        for i in range(4):
+        for i in range(7):
             started = time.perf_counter()
             trial.step(step + i, images, labels)
             times.append(time.perf_counter() - started)
-        per_step += (end - start) * float(np.mean(times))
+        per_step += (end - start) * float(np.median(times))
     return max(1, int(seconds / (per_step * trainer.steps_per_epoch)))

@@ -1,0 +1,75 @@
+"""The command line: parse, call the library, print."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from importlib import import_module
+
+import click
+
+from edgenas.errors import EdgeNASError
+
+# In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
+COMMANDS = {
+    "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),
+    "profile": ("edgenas.cli.profile", "Measure a device: its latency table for a run's space."),
+    "search": ("edgenas.cli.search", "Find the most accurate subnet within a latency budget."),
+    "export": ("edgenas.cli.export", "Write the winners as ONNX and TFLite files."),
+    "verify": ("edgenas.cli.verify", "Prove each file in its runtime: parity, accuracy, latency."),
+    "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),
+    "quickstart": ("edgenas.cli.quickstart", "All of it, on bundled digits, in a few minutes."),
+}
+
+
+class Story(click.Group):
+    """A group that lists its commands in the order of use and ends every failure with one clear sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return import_module(COMMANDS[name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        from edgenas.space import unknown
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(unknown("command", args[0], COMMANDS), ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except EdgeNASError as error:
+            failure = click.ClickException(str(error))
+            failure.exit_code = error.exit_code
+            raise failure from error
+        except KeyboardInterrupt:
+            click.echo("\nStopped. What was finished is kept: the same command goes on from there.", err=True)
+            sys.exit(130)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                raise
+            where = f": {error.filename}" if error.filename else ""
+            raise click.ClickException(f"{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again.") from error
+
+
+@click.group(cls=Story, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="edgenas")
+def main() -> None:
+    """From a folder of images and a device on the desk to a model file that is proven on that device.
+
+    \b
+    edgenas train-supernet --data photos/ --space mobilenetv3 --preset small --out runs/photos
+    edgenas profile --device cpu
+    edgenas search runs/photos --device cpu --latency 2ms
+    edgenas export runs/photos --format onnx --format tflite
+    edgenas verify runs/photos
+    """

@@ -1,0 +1,83 @@
+"""What the commands show: progress bars, tables, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+T = TypeVar("T")
+
+console = Console(highlight=False)
+progress_console = Console(stderr=True, highlight=False)
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """A bar with the time left, on standard error. It is gone when the work is done.
+
+    Bars may nest: the inner one appears beneath the outer one.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    progress = _Bars.enter()
+    task = progress.add_task(description, total=total)
+    try:
+        for item in items:
+            yield item
+            progress.advance(task)
+    finally:
+        progress.remove_task(task)
+        _Bars.leave()
+
+
+class _Bars:
+    """The one live display that nested bars share."""
+
+    progress: Progress | None = None
+    depth = 0
+
+    @classmethod
+    def enter(cls) -> Progress:
+        if cls.progress is None:
+            cls.progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=progress_console,
+                transient=True,
+            )
+            cls.progress.start()
+        cls.depth += 1
+        return cls.progress
+
+    @classmethod
+    def leave(cls) -> None:
+        cls.depth -= 1
+        if cls.depth == 0 and cls.progress is not None:
+            cls.progress.stop()
+            cls.progress = None
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal."""
+    (_Bars.progress.console if _Bars.progress else progress_console).print(text, markup=False)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """Columns whose name begins with `<` are aligned to the left, others to the right."""
+    grid = Table(title=title, title_justify="left", header_style="bold")
+    for name in columns:
+        grid.add_column(name.removeprefix("<"), justify="left" if name.startswith("<") else "right", no_wrap=True)
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+def percent(value: float, digits: int = 2) -> str:
+    return f"{100 * value:.{digits}f} %"

@@ -1,0 +1,63 @@
+"""Option types that several commands share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgenas.training import Run
+
+
+class Quantity(click.ParamType):
+    """A number with a unit, such as `10m` or `2ms`, as a float of the base unit."""
+
+    def __init__(self, name: str, units: dict[str, float], example: str):
+        self.name = name
+        self.units = units
+        self.example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)", str(value).strip().lower())
+        if match is None or match[2] not in self.units or float(match[1]) <= 0:
+            self.fail(f"{value!r} is no {self.name}: write a number with a unit, such as {self.example}.", param, ctx)
+        return float(match[1]) * self.units[match[2]]
+
+
+SECONDS = Quantity("time", {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}, "90s, 10m or 2h")
+MILLISECONDS = Quantity("latency", {"us": 1e-3, "ms": 1.0, "s": 1e3}, "500us or 2ms")
+
+
+class Resolutions(click.ParamType):
+    name = "pixels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(sorted({int(size) for size in value.split(",")}))
+        except ValueError:
+            self.fail(f"{value!r} is no list of sizes: write pixels with commas, such as 96,112,128.", param, ctx)
+
+
+def run_argument(command):
+    """The run that a command works on: a folder, or the latest one."""
+    return click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")(command)
+
+
+def data_option(command):
+    text = "Where the images of the run are now, if they have moved."
+    return click.option("--data", metavar="FOLDER|ZIP|NAME", help=text)(command)
+
+
+def open_run(path: Path | None) -> Run:
+    """The named run, or the latest one, which is announced."""
+    if path is not None:
+        return Run.open(path)
+    run = Run.latest()
+    click.echo(f"Using the latest run: {run.path}", err=True)
+    return run

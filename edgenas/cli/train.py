@@ -1,0 +1,105 @@
+"""`edgenas train-supernet`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgenas.cli.display import percent, say, track
+from edgenas.cli.options import SECONDS, Resolutions
+from edgenas.data import load_dataset
+from edgenas.errors import UsageError
+from edgenas.space import FAMILIES, get_space
+from edgenas.training import Recipe, Run, train_supernet
+from edgenas.training.recipe import SCHEMES
+from edgenas.training.train import fit_epochs
+
+DEFAULTS = Recipe()
+
+
+@click.command("train-supernet")
+@click.option("--data", metavar="FOLDER|ZIP|NAME", help="Images: a folder or .zip with one sub-folder per class, or mnist5k or digits.")
+@click.option("--space", "family", default="mobilenetv3", show_default=True, help=f"Family of networks: {', '.join(FAMILIES)}.")
+@click.option("--preset", default="small", show_default=True, help="Scale of the space: tiny (20-28 px), small (96-128), imagenet (128-224).")
+@click.option("--width", type=float, default=1.0, show_default=True, help="Multiplies all channel counts.")
+@click.option("--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/<data>]")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue an interrupted run.")
+@click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
+@click.option("--epochs", type=click.IntRange(min=1), help=f"Passes over the training images.  [default: {DEFAULTS.epochs}]")
+@click.option("--batch-size", type=click.IntRange(min=2), default=DEFAULTS.batch_size, show_default=True)
+@click.option("--learning-rate", type=float, default=DEFAULTS.learning_rate, show_default=True, help="Its peak, for this batch size.")
+@click.option("--scheme", type=click.Choice(SCHEMES), default=DEFAULTS.scheme, show_default=True, help="Which subnets are trained when.")
+@click.option("--ema", type=float, default=DEFAULTS.ema, show_default=True, help="Decay of the weights' moving average, such as 0.998; 0 is off.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
+def command(resume: Path | None, data: str | None, **options: Any) -> None:
+    """Train one supernet on your images. Every subnet of its space can then be used without training.
+
+    \b
+    edgenas train-supernet --data photos/ --space mobilenetv3 --preset small --out runs/photos --time 30m
+    edgenas train-supernet --resume runs/photos
+
+    A folder may have train/, val/ and test/ in it, or the classes directly: then it is split by the seed. A checkpoint
+    is written after every epoch.
+    """
+    if resume is None and data is None:
+        raise UsageError("Say what to train on with --data, or what to continue with --resume.")
+    if resume is not None:
+        train(Run.open(resume), data)
+    else:
+        train(create(data, **options), data)
+
+
+def create(
+    data: str, *, family: str, preset: str, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
+    seconds: float | None, epochs: int | None, seed: int, **recipe_options: Any,
+) -> Run:  # fmt: skip
+    """A new run folder, its schedule fitted to the time where one is given."""
+    if seconds and epochs:
+        raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
+    out = out or Path("runs") / Path(data).stem
+    if (out / "config.toml").exists():
+        raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
+    recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
+    largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions).resolutions)
+    dataset = load_dataset(data, size=largest, seed=seed, track=track)
+    space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions)
+    if seconds:
+        recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
+        say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
+    settings = {"family": family, "preset": preset, "width": width, "resolutions": list(space.resolutions)}
+    return Run.create(out, settings, dataset, seed, recipe)
+
+
+def train(run: Run, data: str | None) -> None:
+    if run.weights.exists():
+        say(f"{run.path} is trained already.")
+        return
+    dataset = run.dataset(data, track)
+    if dataset.skipped:
+        names = ", ".join(dataset.skipped[:5]) + (", ..." if len(dataset.skipped) > 5 else "")
+        say(f"Warning: {len(dataset.skipped)} unreadable image(s) were left out: {names}")
+    space = run.space
+    say(f"{space.name}: {space.count():.3g} architectures; {len(dataset.train)} training, {len(dataset.validation)} validation and "
+        f"{len(dataset.test)} test images in {len(dataset.classes)} classes.")  # fmt: skip
+    try:
+        train_supernet(run, dataset, track, show_epoch)
+    except KeyboardInterrupt:
+        raise SystemExit(_stopped(run)) from None
+    say(f"Trained: {run.path}")
+
+
+def show_epoch(metrics: dict[str, Any]) -> None:
+    if "largest_validation_accuracy" not in metrics:
+        return
+    say(f"epoch {metrics['epoch']:>4}  {metrics['phase']:<9} loss {metrics['loss']:.3f}  validation accuracy: largest subnet "
+        f"{percent(metrics['largest_validation_accuracy'])}, smallest {percent(metrics['smallest_validation_accuracy'])}")  # fmt: skip
+
+
+def _stopped(run: Run) -> int:
+    done = len(run.metrics())
+    click.echo(f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}", err=True)
+    return 130

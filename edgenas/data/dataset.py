@@ -1,0 +1,149 @@
+"""`Dataset`: labelled images, decoded and split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgenas.data.cache import decoded
+from edgenas.data.sources import PARTS, Source, open_source
+from edgenas.errors import DataError, UsageError
+from edgenas.progress import Track, quiet
+
+STATISTICS_IMAGES, STATISTICS_VALUES = 10_000, 150_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Some of the images of a data set.
+
+    images: `(m, size, size, 3)` uint8, usually the memory-mapped images of the whole data set.
+    labels: `(n,)` int64.
+    rows: `(n,)` int64, where in `images` those of the split are; None when they are all of them.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: np.ndarray | Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Copies of the images with these indices in 0..n-1: `(b, 3, size, size)` uint8 in channels_last, `(b,)` int64."""
+        indices = np.asarray(indices, dtype=np.int64)
+        rows = indices if self.rows is None else self.rows[indices]
+        return torch.from_numpy(np.asarray(self.images[rows])).permute(0, 3, 1, 2), torch.from_numpy(self.labels[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Square RGB images with labels for image classification.
+
+    source: what `load_dataset` takes to load it again. size: side of the images in pixels.
+    mean, std: of the red, green and blue values of training images, in 0..1.
+    skipped: the files that could not be read. flip: whether a mirrored image keeps its class.
+    fingerprint: changes when the files or the size do.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    size: int
+    train: Split
+    validation: Split
+    test: Split
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    skipped: tuple[str, ...] = ()
+    flip: bool = False
+    fingerprint: str = ""
+
+
+def load_dataset(source: str, *, size: int, seed: int = 0, track: Track = quiet) -> Dataset:
+    """Load a folder of images, a .zip of one, or a sample by name (`mnist5k`, `digits`), decoding it the first time.
+
+    A folder has one sub-folder per class, or `train/`, `val/` and `test/` with these. A missing validation or test split
+    is carved out of the training images by `seed`, from every class the same share: 10 %, and 20 % for a sample's test.
+
+    size: side of the images in pixels, usually the largest resolution of the search space.
+    Raises UsageError when there is no such source, DataError when its images cannot be used, EdgeNASError when the cache
+    cannot be written.
+    """
+    if size < 1:
+        raise UsageError(f"images must have at least 1 pixel, not {size}")
+    with open_source(source) as opened:
+        check = partial(_check_split, opened)
+        data = decoded(opened, size, check=check, track=track)
+        check(data.labels, data.parts, data.classes)
+        rows = split_rows(data.labels, data.parts, opened.shares, seed)
+        splits = {part: Split(data.images, data.labels[rows[part]], rows[part]) for part in PARTS}
+        mean, std = channel_statistics(splits["train"])
+        return Dataset(
+            name=opened.name,
+            source=opened.location,
+            classes=data.classes,
+            size=size,
+            **splits,
+            mean=mean,
+            std=std,
+            skipped=data.skipped,
+            flip=opened.flip,
+            fingerprint=data.fingerprint,
+        )
+
+
+def _check_split(source: Source, labels: np.ndarray, parts: dict[str, int], classes: tuple[str, ...]) -> None:
+    """Raises DataError when a class has too few training images to give one to each split that is carved out of them."""
+    train = labels[: parts["train"]]
+    counts = np.bincount(train[train >= 0], minlength=len(classes))
+    needed = 1 + sum(part not in parts for part in source.shares)
+    if counts.min() < needed:
+        few = int(counts.argmin())
+        raise DataError(
+            f"Class {classes[few]!r} of {source.location} has only {counts[few]} images to train with: "
+            f"at least {needed} are needed to split them."
+        )
+
+
+def split_rows(labels: np.ndarray, parts: dict[str, int], shares: dict[str, float], seed: int) -> dict[str, np.ndarray]:
+    """The rows of every part, shuffled so that any first few are a fair sample.
+
+    labels: `(n,)`, -1 for rows that belong to no split. parts: how many rows each given part has, in order of the rows.
+    shares: the share of the training rows of each class that parts not given get, one row at least.
+    """
+    ends = np.cumsum(list(parts.values()))
+    given = dict(zip(parts, np.split(np.arange(len(labels)), ends[:-1]), strict=True))
+    rows = {part: [part_rows[labels[part_rows] >= 0]] for part, part_rows in given.items()}
+    missing = {part: share for part, share in shares.items() if part not in given}
+    if missing:
+        train, carved = rows["train"][0], {part: [] for part in ("train", *missing)}
+        for label in np.unique(labels[train]):
+            # A stream of its own: more images of one class do not move those of another.
+            members = np.random.default_rng([seed, label]).permutation(train[labels[train] == label])
+            for part, share in missing.items():
+                count = max(1, round(share * np.count_nonzero(labels[train] == label)))
+                carved[part].append(members[:count])
+                members = members[count:]
+            carved["train"].append(members)
+        rows |= carved
+    return {part: np.random.default_rng([seed, i]).permutation(np.concatenate(rows[part])) for i, part in enumerate(PARTS)}
+
+
+def channel_statistics(split: Split) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation of red, green and blue in 0..1, over at most 10,000 images (fewer of large ones)."""
+    count = min(len(split), STATISTICS_IMAGES, max(1, STATISTICS_VALUES // split.images[0].size))
+    histogram = np.zeros((3, 256), dtype=np.int64)  # whole numbers: the same to the last digit on every machine
+    for begin in range(0, count, 256):
+        images, _ = split.batch(np.arange(begin, min(begin + 256, count)))
+        histogram += [np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(3)]
+    values, weights = np.arange(256) / 255, histogram / histogram[0].sum()
+    mean = (weights * values).sum(1)
+    variance = (weights * values**2).sum(1) - mean**2
+    std = np.sqrt(np.maximum(variance, (1 / 255) ** 2))  # never 0: images may all be black
+    return tuple(mean.tolist()), tuple(std.tolist())

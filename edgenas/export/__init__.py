@@ -1,0 +1,20 @@
+"""Subnets as files for devices, and the proof that they work."""
+
+from edgenas.export.export import export
+from edgenas.export.model import FORMATS, ExportedModel, Preprocessing, load_exports
+from edgenas.export.parity import Parity, compare
+from edgenas.export.verify import Prediction, Verification, load_verifications, verify
+
+__all__ = [
+    "FORMATS",
+    "ExportedModel",
+    "Parity",
+    "Prediction",
+    "Preprocessing",
+    "Verification",
+    "compare",
+    "export",
+    "load_exports",
+    "load_verifications",
+    "verify",
+]

@@ -1,0 +1,82 @@
+"""A search's result as a file of its run: search/<device>-<budget>ms.json."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgenas.errors import CheckpointError
+from edgenas.files import read_json, write_json
+from edgenas.latency import LatencyTable
+from edgenas.search.search import Candidate, SearchResult
+from edgenas.space import Architecture
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What a search found, for which device and budget, and where its latencies come from.
+
+    latency_kind: "measured" (a table built on the device) or "estimated" (the device profile's formula).
+    """
+
+    device: str
+    runtime: str
+    threads: int
+    precision: str
+    budget_ms: float
+    latency_kind: str
+    latency_provenance: dict[str, Any]
+    reference_ms: float | None
+    best: Candidate
+    front: tuple[Candidate, ...]
+    predictor: dict[str, float]
+    date: str
+
+    @classmethod
+    def of(cls, result: SearchResult, table: LatencyTable, budget_ms: float) -> SearchRecord:
+        return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
+                   table.reference_ms, result.best, result.front, asdict(result.predictor),
+                   datetime.now(UTC).isoformat(timespec="seconds"))  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        runtime = "" if self.runtime == "onnxruntime" else f"-{self.runtime}"
+        return f"{self.device}{runtime}-{self.budget_ms:g}ms"
+
+    def save(self, folder: Path) -> Path:
+        data = asdict(self) | {"version": VERSION, "best": _to_json(self.best), "front": [_to_json(c) for c in self.front]}
+        path = folder / f"{self.name}.json"
+        write_json(path, data)
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> SearchRecord:
+        """Raises EdgeNASError for a file that is missing or damaged, CheckpointError for one from a newer version."""
+        data = read_json(path, "search result")
+        try:
+            if data.pop("version") > VERSION:
+                raise CheckpointError(f"{path} was written by a newer EdgeNAS: install that version to read it.")
+            data["best"] = _from_json(data["best"])
+            data["front"] = tuple(map(_from_json, data["front"]))
+            return cls(**data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} is no search result: it is damaged ({error}). Search again.") from None
+
+
+def load_records(folder: Path) -> list[SearchRecord]:
+    """All searches of a run, by device and rising budget."""
+    records = [SearchRecord.load(path) for path in folder.glob("*ms.json")]
+    return sorted(records, key=lambda r: (r.device, r.runtime, r.budget_ms))
+
+
+def _to_json(candidate: Candidate) -> dict[str, Any]:
+    return asdict(candidate) | {"id": candidate.architecture.id, "architecture": candidate.architecture.to_json()}
+
+
+def _from_json(data: dict[str, Any]) -> Candidate:
+    data.pop("id")
+    return Candidate(**data | {"architecture": Architecture.from_json(data["architecture"])})

@@ -1,0 +1,86 @@
+"""What a chain of blocks computes, written with torch alone: the independent answer that both writers are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from hypothesis import strategies as st
+
+from edgenas.graph import BlockWeights, random_weights
+from edgenas.space import BlockSpec, SearchSpace, get_space
+
+ACTIVATIONS: dict[str, Callable] = {"relu": F.relu, "relu6": F.relu6, "hswish": F.hardswish}
+
+TINY: SearchSpace = get_space("mobilenetv3", "tiny", classes=10)
+NETWORKS = {
+    "largest": TINY.largest,
+    "smallest": TINY.smallest,
+    **{f"random{i}": TINY.decode(genome) for i, genome in enumerate(TINY.sample(np.random.default_rng(7), 3))},
+}
+
+
+def reference(blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], image: np.ndarray) -> np.ndarray:
+    """NCHW float32 in; `(batch, classes)` or NCHW out, in double precision so that only the runtime's rounding is left."""
+    x = torch.from_numpy(image).double()
+    for spec, arrays in zip(blocks, weights, strict=True):
+        x = _block(spec, {name: torch.from_numpy(array).double() for name, array in arrays.items()}, x)
+    return x.numpy()
+
+
+def _block(spec: BlockSpec, w: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    act = ACTIVATIONS[spec.activation]
+    if spec.op == "conv":
+        return act(F.conv2d(x, w["conv.weight"], w["conv.bias"], spec.stride, spec.kernel // 2))
+    if spec.op == "head":
+        x = x.mean((2, 3))
+        if spec.mid_channels:
+            x = act(F.linear(x, w["mix.weight"]))
+        return F.linear(x, w["classify.weight"], w["classify.bias"])
+    y = x
+    if spec.mid_channels != spec.in_channels:
+        y = act(F.conv2d(y, w["expand.weight"], w["expand.bias"]))
+    y = act(F.conv2d(y, w["depthwise.weight"], w["depthwise.bias"], spec.stride, spec.kernel // 2, groups=y.shape[1]))
+    if spec.se:
+        gate = F.relu(F.conv2d(y.mean((2, 3), keepdim=True), w["se.reduce.weight"], w["se.reduce.bias"]))
+        y = y * F.hardsigmoid(F.conv2d(gate, w["se.expand.weight"], w["se.expand.bias"]))
+    y = F.conv2d(y, w["project.weight"], w["project.bias"])
+    return x + y if spec.residual else y
+
+
+@st.composite
+def block_specs(draw: st.DrawFn) -> BlockSpec:
+    """Any block: every op, activation, kernel and stride, odd and even resolutions, with and without its options."""
+    op = draw(st.sampled_from(["conv", "mbconv", "head"]))
+    resolution, channels = draw(st.integers(1, 15)), draw(st.integers(1, 12))
+    activation = draw(st.sampled_from(sorted(ACTIVATIONS)))
+    out = draw(st.integers(1, 12))
+    if op == "head":
+        return BlockSpec("head", resolution, channels, draw(st.sampled_from([0, 5, 16])), out, activation=activation)
+    stride = draw(st.sampled_from([1, 2]))
+    if op == "conv":
+        return BlockSpec("conv", resolution, channels, 0, out, draw(st.sampled_from([1, 3, 5, 7])), stride, activation)
+    kernel, mid = draw(st.sampled_from([3, 5, 7])), channels * draw(st.sampled_from([1, 2, 3]))
+    residual = stride == 1 and draw(st.booleans())
+    return BlockSpec("mbconv", resolution, channels, mid, channels if residual else out, kernel, stride, activation,
+                     draw(st.booleans()), residual)  # fmt: skip
+
+
+def weights_and_image(blocks: Sequence[BlockSpec], batch: int, seed: int = 0) -> tuple[list[BlockWeights], np.ndarray]:
+    """Weights of all blocks and an NCHW image, spread wide enough that activations and gates meet both their ends."""
+    rng = np.random.default_rng(seed)
+    weights = [random_weights(spec, rng) for spec in blocks]
+    for arrays in weights:
+        for name in arrays:
+            if name.endswith("se.expand.bias"):
+                arrays[name] = rng.uniform(-4, 4, arrays[name].shape).astype(np.float32)
+    image = 3 * rng.standard_normal((batch, blocks[0].in_channels, blocks[0].resolution, blocks[0].resolution))
+    return weights, image.astype(np.float32)
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, relative to the output's scale (a ReLU may leave nothing but zeros: 0.001 at least)."""
+    assert found.shape == expected.shape
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-3))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgenas.graph import build_empty_onnx, build_onnx
+from edgenas.space import Architecture, BlockSpec
+from tests.graph.reference import NETWORKS, TINY, block_specs, reference, relative_error, weights_and_image
+
+
+def run(model: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
+    onnx.checker.check_model(model, full_check=True)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(["output"], {"image": image})[0]
+
+
+@given(spec=block_specs(), batch=st.integers(1, 2), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=60)
+def test_any_block_computes_what_torch_computes(spec: BlockSpec, batch: int, seed: int) -> None:
+    weights, image = weights_and_image([spec], batch, seed)
+    found = run(build_onnx([spec], weights, batch=batch), image)
+    assert relative_error(found, reference([spec], weights, image)) < 1e-4
+
+
+@pytest.mark.parametrize("architecture", NETWORKS.values(), ids=NETWORKS)
+def test_any_network_computes_what_torch_computes(architecture: Architecture) -> None:
+    blocks = TINY.blocks(architecture)
+    weights, image = weights_and_image(blocks, batch=1)
+    assert relative_error(run(build_onnx(blocks, weights), image), reference(blocks, weights, image)) < 1e-4
+
+
+def test_a_named_batch_takes_any_number_of_images() -> None:
+    blocks = TINY.blocks(TINY.smallest)
+    weights, images = weights_and_image(blocks, batch=5)
+    model = build_onnx(blocks, weights, batch="batch")
+    expected = reference(blocks, weights, images)
+    for count in (1, 5):
+        assert relative_error(run(model, images[:count]), expected[:count]) < 1e-4
+
+
+def test_metadata_can_be_read_back() -> None:
+    spec = BlockSpec("conv", 4, 3, 0, 8, 3)
+    weights, _ = weights_and_image([spec], batch=1)
+    model = build_onnx([spec], weights, metadata={"edgenas.id": "1a2b", "classes": "çà, là"})
+    model = onnx.load_from_string(model.SerializeToString())
+    assert {entry.key: entry.value for entry in model.metadata_props} == {"edgenas.id": "1a2b", "classes": "çà, là"}
+
+
+def test_the_empty_model_returns_its_input() -> None:
+    image = np.full((1, 1, 1, 1), 2.5, np.float32)
+    np.testing.assert_array_equal(run(build_empty_onnx(), image), image)
+
+
+def test_blocks_and_weights_must_be_as_many() -> None:
+    blocks = TINY.blocks(TINY.smallest)
+    weights, _ = weights_and_image(blocks, batch=1)
+    with pytest.raises(ValueError, match="shorter"):
+        build_onnx(blocks, weights[:-1])
