@@ -35,7 +35,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise EdgeNASError(f"The disk is full: {path} was not written. Free some space and run the same command again.") from error
+            raise EdgeNASError(
+                f"The disk is full: {path} was not written. Free some space and run the same command again."
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
             raise EdgeNASError(f"{path} cannot be written: {error.strerror}.") from error
         raise

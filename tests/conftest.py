@@ -18,7 +18,10 @@ def make_micro_space(classes: int = 3) -> SearchSpace:
     return SearchSpace(
         name="micro",
         resolutions=(12, 16),
-        stem=(FixedBlock("conv", 8, kernel=3, stride=2, activation="hswish"), FixedBlock("mbconv", 8, mid_channels=8, kernel=3)),
+        stem=(
+            FixedBlock("conv", 8, kernel=3, stride=2, activation="hswish"),
+            FixedBlock("mbconv", 8, mid_channels=8, kernel=3),
+        ),
         stages=(
             Stage(8, 2, "relu", True, (1, 2), (3, 5), (2,)),
             Stage(16, 1, "hswish", False, (1,), (3, 5, 7), (1.5, 2, 3, 4)),

@@ -58,7 +58,9 @@ class Story(click.Group):
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise
             where = f": {error.filename}" if error.filename else ""
-            raise click.ClickException(f"{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again.") from error
+            raise click.ClickException(
+                f"{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again."
+            ) from error
 
 
 @click.group(cls=Story, context_settings={"help_option_names": ["-h", "--help"]})

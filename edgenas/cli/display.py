@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 T = TypeVar("T")
 
-console = Console(highlight=False)
+# Where no terminal says how wide it is, lines and tables are as long as they need to be.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 progress_console = Console(stderr=True, highlight=False)
 
 
@@ -51,6 +54,7 @@ class _Bars:
                 TimeRemainingColumn(),
                 console=progress_console,
                 transient=True,
+                disable=not progress_console.is_terminal,
             )
             cls.progress.start()
         cls.depth += 1
@@ -66,14 +70,14 @@ class _Bars:
 
 def say(text: str) -> None:
     """A line for the person at the terminal."""
-    (_Bars.progress.console if _Bars.progress else progress_console).print(text, markup=False)
+    (_Bars.progress.console if _Bars.progress else progress_console).print(text, markup=False, soft_wrap=True)
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Columns whose name begins with `<` are aligned to the left, others to the right."""
-    grid = Table(title=title, title_justify="left", header_style="bold")
+    """Columns whose name begins with `<` are aligned to the left, others to the right. What is too wide is wrapped, never cut."""
+    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD)
     for name in columns:
-        grid.add_column(name.removeprefix("<"), justify="left" if name.startswith("<") else "right", no_wrap=True)
+        grid.add_column(name.removeprefix("<"), justify="left" if name.startswith("<") else "right", overflow="fold")
     for row in rows:
         grid.add_row(*row)
     return grid

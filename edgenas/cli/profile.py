@@ -16,7 +16,9 @@ from edgenas.training import Run
 
 @click.command("profile")
 @click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, or your own in devices/.")
-@click.option("--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]")
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
+)
 @click.option("--space", "family", help="Measure a space before there is a run: its family, such as mobilenetv3.")
 @click.option("--preset", default="small", show_default=True, help="With --space.")
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
@@ -55,7 +57,9 @@ def measure(
                            f"{device.name} on the device itself, and copy its devices/{device.name}/ folder here.")  # fmt: skip
     runtime, threads = runtime or device.runtime, threads or device.threads
     path = table_path(device.name, runtime, threads)
-    return profile(space, device.name, LocalTarget(), path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh, track=track)
+    return profile(
+        space, device.name, LocalTarget(), path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh, track=track
+    )
 
 
 def show(measured: LatencyTable, space: SearchSpace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import click
@@ -12,18 +11,42 @@ from edgenas.cli.options import MILLISECONDS, data_option, open_run, run_argumen
 from edgenas.data import Dataset
 from edgenas.latency import LatencyTable, load_device, load_table
 from edgenas.search import Ledger, SearchRecord, search
+from edgenas.search.ledger import weights_key
 from edgenas.training import Evaluator, Run
 
 
 @click.command("search")
 @run_argument
-@click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/.")
-@click.option("--latency", "budgets", type=MILLISECONDS, multiple=True, required=True, help="The budget, such as 2ms. May be given several times.")
+@click.option(
+    "--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/."
+)
+@click.option(
+    "--latency",
+    "budgets",
+    type=MILLISECONDS,
+    multiple=True,
+    required=True,
+    help="The budget, such as 2ms. May be given several times.",
+)
 @click.option("--runtime", help="Latencies in this runtime: onnxruntime or litert.  [default: the device's]")
-@click.option("--evaluations", type=click.IntRange(min=10), default=64, show_default=True, help="Subnets evaluated to fit the accuracy predictor.")
+@click.option(
+    "--evaluations",
+    type=click.IntRange(min=10),
+    default=64,
+    show_default=True,
+    help="Subnets evaluated to fit the accuracy predictor.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @data_option
-def command(run: Path | None, device: str, budgets: tuple[float, ...], runtime: str | None, evaluations: int, seed: int, data: str | None) -> None:
+def command(
+    run: Path | None,
+    device: str,
+    budgets: tuple[float, ...],
+    runtime: str | None,
+    evaluations: int,
+    seed: int,
+    data: str | None,
+) -> None:
     """Find the most accurate subnets whose latency on a device is within a budget.
 
     \b
@@ -47,15 +70,16 @@ def search_run(
 ) -> list[SearchRecord]:
     """Search for every budget and keep the results in the run."""
     evaluator = Evaluator(run.supernet(), dataset)
-    key = hashlib.sha256(run.weights.read_bytes()).hexdigest()[:12]
-    ledger = Ledger(run.path / "search" / "evaluations.jsonl", key)
-    records = []
-    for budget in budgets:
-        result = search(run.space, latencies, evaluator.accuracy, ledger, budget, evaluations=evaluations, seed=seed, track=track)
-        records.append(SearchRecord.of(result, latencies, budget))
-        path = records[-1].save(run.path / "search")
-        say(f"{budget:g} ms: {result.evaluated} new evaluations; predictor: Kendall tau {result.predictor.tau:.2f}, error "
-            f"{percent(result.predictor.error)} on {result.predictor.samples} subnets. Saved: {path}")  # fmt: skip
+    ledger = Ledger(run.path / "search" / "evaluations.jsonl", weights_key(run.weights))
+    results = search(run.space, latencies, evaluator.accuracy, ledger, budgets, evaluations=evaluations, seed=seed, track=track)
+    quality = results[0].predictor
+    say(
+        f"{results[0].evaluated} new evaluations, {len(ledger)} in all. Accuracy predictor: Kendall tau {quality.tau:.2f}, "
+        f"error {percent(quality.error)} (cross-validated)."
+    )
+    records = [SearchRecord.of(result, latencies, budget) for result, budget in zip(results, budgets, strict=True)]
+    for record in records:
+        record.save(run.path / "search")
     return records
 
 
@@ -70,17 +94,19 @@ def warn_of_estimate(latencies: LatencyTable, run: Run) -> None:
 def show(record: SearchRecord) -> None:
     rows = [
         [
-            str(c.architecture) if c is not record.best else f"{c.architecture}  <- best",
+            "best" if c == record.best else "",
+            c.architecture.id,
             f"{c.latency_ms:.3f}",
-            f"{c.latency_low_ms:.3f}-{c.latency_high_ms:.3f}",
+            f"{c.latency_low_ms:.3f} - {c.latency_high_ms:.3f}",
             percent(c.validation_accuracy),
             f"{c.macs / 1e6:.2f}",
             f"{c.parameters / 1e6:.3f}",
             f"{c.peak_memory_bytes / 1024:.0f}",
+            str(c.architecture),
         ]
         for c in record.front
     ]
-    kind = "ms" if record.latency_kind == "measured" else "ms (estimated)"
-    title = f"{record.device}, {record.runtime}, {record.threads} thread(s): within {record.budget_ms:g} ms"
-    columns = ["<architecture", kind, "90 % interval", "validation", "MMACs", "M params", "peak KiB"]
+    ms = "ms" if record.latency_kind == "measured" else "ms, estimated"
+    title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.runtime}, {record.threads} thread)"
+    columns = ["<", "<id", ms, "90 % interval", "validation", "MMACs", "M params", "peak KiB", "<architecture"]
     console.print(table(title, columns, rows))

@@ -21,9 +21,16 @@ DEFAULTS = Recipe()
 
 
 @click.command("train-supernet")
-@click.option("--data", metavar="FOLDER|ZIP|NAME", help="Images: a folder or .zip with one sub-folder per class, or mnist5k or digits.")
+@click.option(
+    "--data", metavar="FOLDER|ZIP|NAME", help="Images: a folder or .zip with one sub-folder per class, or mnist5k or digits."
+)
 @click.option("--space", "family", default="mobilenetv3", show_default=True, help=f"Family of networks: {', '.join(FAMILIES)}.")
-@click.option("--preset", default="small", show_default=True, help="Scale of the space: tiny (20-28 px), small (96-128), imagenet (128-224).")
+@click.option(
+    "--preset",
+    default="small",
+    show_default=True,
+    help="Scale of the space: tiny (20-28 px), small (96-128), imagenet (128-224).",
+)
 @click.option("--width", type=float, default=1.0, show_default=True, help="Multiplies all channel counts.")
 @click.option("--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/<data>]")
@@ -31,9 +38,19 @@ DEFAULTS = Recipe()
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
 @click.option("--epochs", type=click.IntRange(min=1), help=f"Passes over the training images.  [default: {DEFAULTS.epochs}]")
 @click.option("--batch-size", type=click.IntRange(min=2), default=DEFAULTS.batch_size, show_default=True)
-@click.option("--learning-rate", type=float, default=DEFAULTS.learning_rate, show_default=True, help="Its peak, for this batch size.")
-@click.option("--scheme", type=click.Choice(SCHEMES), default=DEFAULTS.scheme, show_default=True, help="Which subnets are trained when.")
-@click.option("--ema", type=float, default=DEFAULTS.ema, show_default=True, help="Decay of the weights' moving average, such as 0.998; 0 is off.")
+@click.option(
+    "--learning-rate", type=float, default=DEFAULTS.learning_rate, show_default=True, help="Its peak, for this batch size."
+)
+@click.option(
+    "--scheme", type=click.Choice(SCHEMES), default=DEFAULTS.scheme, show_default=True, help="Which subnets are trained when."
+)
+@click.option(
+    "--ema",
+    type=float,
+    default=DEFAULTS.ema,
+    show_default=True,
+    help="Decay of the weights' moving average, such as 0.998; 0 is off.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
 def command(resume: Path | None, data: str | None, **options: Any) -> None:
     """Train one supernet on your images. Every subnet of its space can then be used without training.
@@ -101,5 +118,7 @@ def show_epoch(metrics: dict[str, Any]) -> None:
 
 def _stopped(run: Run) -> int:
     done = len(run.metrics())
-    click.echo(f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}", err=True)
+    click.echo(
+        f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}", err=True
+    )
     return 130

@@ -3,13 +3,12 @@
 from edgenas.export.export import export
 from edgenas.export.model import FORMATS, ExportedModel, Preprocessing, load_exports
 from edgenas.export.parity import Parity, compare
-from edgenas.export.verify import Prediction, Verification, load_verifications, verify
+from edgenas.export.verify import Verification, load_verifications, verify
 
 __all__ = [
     "FORMATS",
     "ExportedModel",
     "Parity",
-    "Prediction",
     "Preprocessing",
     "Verification",
     "compare",

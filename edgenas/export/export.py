@@ -56,7 +56,11 @@ def export(
         batch=batch,
         budgets=budgets,
         validation_accuracy=evaluator.network_accuracy(network),
-        provenance={"edgenas": version("edgenas"), "torch": torch.__version__, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+        provenance={
+            "edgenas": version("edgenas"),
+            "torch": torch.__version__,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         | (provenance or {}),
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))

@@ -1,9 +1,9 @@
 """`ExportedModel`: the folder of one exported subnet, `export/<architecture id>/`.
 
-    model.json           architecture, classes, preprocessing, provenance
-    weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
-    model.onnx, model.tflite
-    verify.json          what verification measured
+model.json           architecture, classes, preprocessing, provenance
+weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
+model.onnx, model.tflite
+verify.json          what verification measured
 """
 
 from __future__ import annotations

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,25 +15,10 @@ from edgenas.export.export import in_layout
 from edgenas.export.model import ExportedModel
 from edgenas.export.parity import Parity, compare
 from edgenas.files import read_json, write_json
-from edgenas.latency import LatencyTarget, LocalTarget, python_target, tflite_runtime_python
-from edgenas.latency.microbenchmark import REFERENCE, model_bytes
+from edgenas.latency import Bench, LatencyTable, LatencyTarget, LocalTarget, python_target, tflite_runtime_python
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator
-
-ROUNDS = 12
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a search said: latency in ms within [low, high] with 90 % confidence, measured or estimated, on a device."""
-
-    device: str
-    budget_ms: float
-    latency_ms: float
-    low_ms: float
-    high_ms: float
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -42,10 +26,10 @@ class Verification:
     """One file in one runtime.
 
     torch_accuracy, accuracy: top-1 on the test images, in 0..1, of the torch network and of the file.
-    threads, latency_ms: least time over interleaved rounds, on this machine; of the thread's CPU time for one thread.
-    slowdown: how much slower than when the latency table was measured this machine runs a fixed reference network; None
-        when the table comes from another machine.
-    predictions: for this very machine and runtime, one for every budget.
+    threads, latency_ms: of one image on this machine, in the statistic of `Bench`: with one thread its CPU time, at the speed
+        that the machine had when its table was measured.
+    predicted_ms: by the latency table of this runtime on this machine, with its 90 % interval; None without a table.
+    slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
     file: str
@@ -57,8 +41,10 @@ class Verification:
     images: int
     threads: int
     latency_ms: float
-    slowdown: float | None
-    predictions: tuple[Prediction, ...]
+    predicted_ms: float | None
+    predicted_low_ms: float | None
+    predicted_high_ms: float | None
+    slowdown: float
     file_bytes: int
 
     @property
@@ -76,8 +62,12 @@ def runtimes_of(file: Path) -> Iterator[tuple[str, LatencyTarget | None]]:
     yield "tflite-runtime", python_target(python) if python else None
 
 
-def verify(model: ExportedModel, space: SearchSpace, evaluator: Evaluator, track: Track = quiet) -> list[Verification]:
+def verify(
+    model: ExportedModel, space: SearchSpace, evaluator: Evaluator, tables: Sequence[LatencyTable] = (), track: Track = quiet
+) -> list[Verification]:
     """Run a model's files on the whole test set and on the timer, and keep the result as verify.json beside them.
+
+    tables: measured latencies to compare with; those of another machine are of no use and left aside.
 
     A file whose outputs differ from torch's is renamed to <file>.rejected, so that nobody ships it.
     Raises EdgeNASError when there is no file.
@@ -90,12 +80,15 @@ def verify(model: ExportedModel, space: SearchSpace, evaluator: Evaluator, track
         expected = torch.cat([network(batch) for batch in images.split(128)]).numpy()
     places = [(file, runtime, target) for file in model.files for runtime, target in runtimes_of(file) if target]
     results = [
-        _verify_file(file, runtime, target, model, images, labels, expected)
+        _verify_file(file, runtime, target, model, space, tables, images, labels, expected)
         for file, runtime, target in track(places, f"Verifying {model.architecture.id}", len(places))
     ]
     for name in {result.file for result in results if not result.passed}:
         (model.folder / name).rename(model.folder / f"{name}.rejected")
-    write_json(model.folder / "verify.json", {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": [asdict(r) for r in results]})
+    write_json(
+        model.folder / "verify.json",
+        {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": [asdict(r) for r in results]},
+    )
     return results
 
 
@@ -105,10 +98,7 @@ def load_verifications(model: ExportedModel) -> list[Verification]:
     if not path.exists():
         return []
     try:
-        return [
-            Verification(**row | {"parity": Parity(**row["parity"]), "predictions": tuple(Prediction(**p) for p in row["predictions"])})
-            for row in read_json(path, "verification")["results"]
-        ]
+        return [Verification(**row | {"parity": Parity(**row["parity"])}) for row in read_json(path, "verification")["results"]]
     except (KeyError, TypeError) as error:
         raise EdgeNASError(f"{path} is damaged ({error}): verify again.") from None
 
@@ -119,16 +109,26 @@ def _test_images(model: ExportedModel, evaluator: Evaluator) -> tuple[torch.Tens
 
 
 def _verify_file(
-    file: Path, runtime: str, target: LatencyTarget, model: ExportedModel, images: torch.Tensor, labels: np.ndarray, expected: np.ndarray
+    file: Path, runtime: str, target: LatencyTarget, model: ExportedModel, space: SearchSpace, tables: Sequence[LatencyTable],
+    images: torch.Tensor, labels: np.ndarray, expected: np.ndarray,
 ) -> Verification:  # fmt: skip
     content = file.read_bytes()
     environment = target.environment(runtime)
-    here = [b for b in model.budgets if _measured_here(b, environment)]
-    threads = here[0]["threads"] if here else 1
+    threads = model.budgets[0]["threads"] if model.budgets else 1
     outputs = target.run(content, in_layout(images, file.suffix[1:]), runtime=runtime)
-    models = {"model": content, "reference": model_bytes(REFERENCE, runtime)}
-    times = target.time(models, runtime=runtime, threads=threads, rounds=ROUNDS)
-    reference_ms = here[0]["reference_ms"] if here else None
+
+    def is_of_this_machine(table: LatencyTable) -> bool:
+        return (table.runtime, table.threads, table.provenance.get("fingerprint")) == (
+            runtime,
+            threads,
+            environment["fingerprint"],
+        )
+
+    table = next(filter(is_of_this_machine, tables), None)
+    bench = Bench(target, runtime, threads, reference_ms=table.reference_ms if table else None)
+    latency_ms = bench.measure({"model": content})["model"].latency_ms
+    predicted = table and table.predict_one(space, model.architecture)
+    low, high = map(float, table.interval(space, predicted)) if table else (None, None)
     return Verification(
         file=file.name,
         runtime=runtime,
@@ -138,18 +138,10 @@ def _verify_file(
         accuracy=float((outputs.argmax(1) == labels).mean()),
         images=len(labels),
         threads=threads,
-        latency_ms=min(times["model"]),
-        slowdown=min(times["reference"]) / reference_ms if reference_ms else None,
-        predictions=tuple(
-            Prediction(b["device"], b["budget_ms"], b["latency_ms"], b["latency_low_ms"], b["latency_high_ms"], b["latency_kind"])
-            for b in here
-            if b["threads"] == threads
-        ),
+        latency_ms=latency_ms,
+        predicted_ms=predicted,
+        predicted_low_ms=low,
+        predicted_high_ms=high,
+        slowdown=bench.slowdown,
         file_bytes=len(content),
     )
-
-
-def _measured_here(budget: dict[str, Any], environment: dict[str, Any]) -> bool:
-    """Whether a prediction is for this machine and this runtime, so that a measurement can confirm it."""
-    same_machine = budget["latency_provenance"].get("fingerprint") == environment["fingerprint"]
-    return same_machine and budget["runtime"] == environment["runtime"]

@@ -49,7 +49,9 @@ class Evolution:
         """The survivors of the last generation, all of them within the budget if any was found."""
         space = problem.space
         ends = np.stack([space.encode(space.smallest), space.encode(space.largest)])
-        alive = self._survivors(problem, self._evaluate(problem, np.concatenate([ends, skewed_sample(space, rng, self.children)])))
+        alive = self._survivors(
+            problem, self._evaluate(problem, np.concatenate([ends, skewed_sample(space, rng, self.children)]))
+        )
         for _ in track(range(self.generations), "Evolving", self.generations):
             born = self._evaluate(problem, self._offspring(problem, alive, rng))
             alive = self._survivors(problem, _union(alive, born))
@@ -84,5 +86,7 @@ class Evolution:
 
 def _union(a: Population, b: Population) -> Population:
     genomes, first = np.unique(np.concatenate([a.genomes, b.genomes]), axis=0, return_index=True)
-    both = Population(genomes, np.concatenate([a.accuracy, b.accuracy])[first], np.concatenate([a.latency_ms, b.latency_ms])[first])
+    both = Population(
+        genomes, np.concatenate([a.accuracy, b.accuracy])[first], np.concatenate([a.latency_ms, b.latency_ms])[first]
+    )
     return both

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -49,3 +50,8 @@ class Ledger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def weights_key(weights: Path) -> str:
+    """Names the weights that accuracies belong to: the hash of their file."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]

@@ -30,7 +30,6 @@ class SearchRecord:
     budget_ms: float
     latency_kind: str
     latency_provenance: dict[str, Any]
-    reference_ms: float | None
     best: Candidate
     front: tuple[Candidate, ...]
     predictor: dict[str, float]
@@ -39,7 +38,7 @@ class SearchRecord:
     @classmethod
     def of(cls, result: SearchResult, table: LatencyTable, budget_ms: float) -> SearchRecord:
         return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
-                   table.reference_ms, result.best, result.front, asdict(result.predictor),
+                   result.best, result.front, asdict(result.predictor),
                    datetime.now(UTC).isoformat(timespec="seconds"))  # fmt: skip
 
     @property

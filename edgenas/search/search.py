@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +55,7 @@ def search(
     table: LatencyTable,
     evaluate: Evaluate,
     ledger: Ledger,
-    budget_ms: float,
+    budgets_ms: Sequence[float],
     *,
     evaluations: int = 64,
     rounds: int = 2,
@@ -63,25 +63,18 @@ def search(
     strategy: Evolution | None = None,
     seed: int = 0,
     track: Track = quiet,
-) -> SearchResult:
-    """The most accurate architectures whose latency is within the budget with 95 % confidence.
+) -> list[SearchResult]:
+    """For every budget the most accurate architectures whose latency is within it with 95 % confidence.
 
-    Evaluates a sample of architectures that covers the space, fits a predictor, lets evolution propose a front, truly
-    evaluates what it proposes, and refits; what is returned was all evaluated. `ledger` keeps every evaluation, so the
-    next search of the same supernet begins where this one ended.
+    Evaluates a sample of architectures that covers the space, fits a predictor, lets evolution propose the front up to
+    the largest budget, truly evaluates members of it, and refits; what is returned was all evaluated. `ledger` keeps
+    every evaluation, so the next search of the same supernet begins where this one ended.
 
-    evaluations: size of the sample. rounds, per_round: of evolution, and the architectures evaluated after each.
-    Raises InfeasibleError, naming the fastest architecture, when none is within the budget.
+    evaluations: size of the sample. rounds: of evolution. per_round: members of the front that are evaluated after each,
+    besides the best for every budget.
+    Raises InfeasibleError, naming the fastest architecture, when none is within the smallest budget.
     """
-    fastest, fastest_ms = table.fastest(space)
-    closest_ms = float(table.interval(space, fastest_ms).high)
-    if closest_ms > budget_ms:
-        raise InfeasibleError(
-            f"No architecture of {space.name} runs within {budget_ms:g} ms on {table.device}: the fastest is {fastest} with "
-            f"{fastest_ms:.3g} ms {table.kind} (up to {closest_ms:.3g} ms in its 90 % interval). Allow at least "
-            f"{_round_up(closest_ms):g} ms, or train a smaller space.",
-            closest_ms,
-        )
+    fastest = _feasible(space, table, min(budgets_ms))
     rng = np.random.default_rng(seed)
 
     def latency_high_ms(genomes: np.ndarray) -> np.ndarray:
@@ -97,15 +90,30 @@ def search(
     evaluate_all([space.smallest, space.largest, fastest, *sample], "Evaluating a sample of subnets")
     predictor = LinkRidge(space)
     for _ in range(rounds):
-        quality = predictor.fit(*_evaluated(space, ledger))
-        problem = SearchProblem(space, predictor.predict, latency_high_ms, budget_ms)
+        predictor.fit(*_evaluated(space, ledger))
+        problem = SearchProblem(space, predictor.predict, latency_high_ms, max(budgets_ms))
         found = (strategy or Evolution()).search(problem, rng, track)
         front = found.take(pareto_front(found.accuracy, found.latency_ms))
-        chosen = front.genomes[spread(front.latency_ms, per_round)]
+        best = np.searchsorted(front.latency_ms, budgets_ms, side="right") - 1
+        chosen = front.genomes[np.union1d(spread(front.latency_ms, per_round), best[best >= 0])]
         evaluate_all([space.decode(genome) for genome in chosen], "Evaluating the proposed subnets")
     quality = predictor.fit(*_evaluated(space, ledger))
-    front = _measured_front(space, table, ledger, predictor, budget_ms)
-    return SearchResult(front[-1], front, quality, len(ledger) - known)
+    fronts = [_measured_front(space, table, ledger, predictor, budget) for budget in budgets_ms]
+    return [SearchResult(front[-1], front, quality, len(ledger) - known) for front in fronts]
+
+
+def _feasible(space: SearchSpace, table: LatencyTable, budget_ms: float) -> Architecture:
+    """The fastest architecture. Raises InfeasibleError when even that is not within the budget."""
+    fastest, latency_ms = table.fastest(space)
+    closest_ms = float(table.interval(space, latency_ms).high)
+    if closest_ms > budget_ms:
+        raise InfeasibleError(
+            f"No architecture of {space.name} runs within {budget_ms:g} ms on {table.device}: the fastest, {fastest}, takes "
+            f"{latency_ms:.3g} ms ({table.kind}; up to {closest_ms:.3g} ms in its 90 % interval). Allow at least "
+            f"{_round_up(closest_ms):g} ms, or train a smaller space.",
+            closest_ms,
+        )
+    return fastest
 
 
 def _evaluated(space: SearchSpace, ledger: Ledger) -> tuple[np.ndarray, np.ndarray]:

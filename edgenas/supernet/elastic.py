@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -84,14 +84,14 @@ def _state(norm: nn.BatchNorm2d) -> tuple[Tensor, ...]:
     return norm.weight, norm.bias, norm.running_mean, norm.running_var
 
 
-@lru_cache(maxsize=None)
+@cache
 def _template(spec: BlockSpec) -> nn.Module:
     """The module of a spec without weights of its own."""
     with torch.device("meta"):
         return build_block(spec)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shapes(spec: BlockSpec) -> dict[str, torch.Size]:
     module = _template(spec)
     named = dict(module.named_parameters()) | dict(module.named_buffers())

@@ -38,9 +38,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             about = json.loads((stored.metadata() or {})["edgenas"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or incomplete ({error}). Restore it from a copy, or train again."
-        ) from None
+        raise CheckpointError(f"{path} is damaged or incomplete ({error}). Restore it from a copy, or train again.") from None
     if about["version"] > VERSION:
         raise CheckpointError(f"{path} was written by a newer EdgeNAS: install that version to read it.")
     return tensors, about

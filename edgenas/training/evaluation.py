@@ -30,7 +30,9 @@ class Evaluator:
     def network(self, architecture: Architecture) -> Network:
         """The subnet with its own batch-norm statistics, ready to be used and exported."""
         network = self.supernet.extract(architecture)
-        recalibrate(network, (images for images, _ in self.images(self.dataset.train, architecture.resolution, self._calibration)))
+        recalibrate(
+            network, (images for images, _ in self.images(self.dataset.train, architecture.resolution, self._calibration))
+        )
         return network
 
     def accuracy(self, architecture: Architecture, split: Split | None = None) -> float:
@@ -41,7 +43,8 @@ class Evaluator:
     def network_accuracy(self, network: Network, split: Split | None = None) -> float:
         split = split or self.dataset.validation
         correct = sum(
-            int((network(images).argmax(1) == labels.to(images.device)).sum()) for images, labels in self.images(split, network.resolution)
+            int((network(images).argmax(1) == labels.to(images.device)).sum())
+            for images, labels in self.images(split, network.resolution)
         )
         return correct / len(split)
 

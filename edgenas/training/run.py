@@ -1,10 +1,10 @@
 """`Run`: the folder of one supernet. Plain files, to be read, copied and moved to another machine.
 
-    config.toml            space, data set and recipe
-    metrics.jsonl          one line for every epoch
-    checkpoint.safetensors the state of an unfinished training
-    supernet.safetensors   the trained weights
-    search/  export/       what later commands add
+config.toml            space, data set and recipe
+metrics.jsonl          one line for every epoch
+checkpoint.safetensors the state of an unfinished training
+supernet.safetensors   the trained weights
+search/  export/       what later commands add
 """
 
 from __future__ import annotations
@@ -130,7 +130,9 @@ class Run:
     def supernet(self) -> Supernet:
         """The trained supernet. Raises CheckpointError when training has not ended or the weights are damaged."""
         if not self.weights.exists():
-            raise CheckpointError(f"{self.path} is not trained to its end: edgenas train-supernet --resume {self.path} does that.")
+            raise CheckpointError(
+                f"{self.path} is not trained to its end: edgenas train-supernet --resume {self.path} does that."
+            )
         tensors, about = load_tensors(self.weights)
         supernet = Supernet(self.space)
         if about.get("space") != supernet.space.fingerprint:

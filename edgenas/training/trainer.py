@@ -221,7 +221,9 @@ def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
     for name, parameter in supernet.named_parameters():
         (plain if parameter.ndim < 2 or "kernel_transforms" in name else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0)
+    return torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0
+    )
 
 
 def epochs_in(trainer: Trainer, seconds: float) -> int:

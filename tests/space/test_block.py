@@ -48,7 +48,9 @@ def test_make_divisible_never_loses_more_than_a_tenth(value, expected):
     assert make_divisible(value) == expected
 
 
-@pytest.mark.parametrize("change", [{"op": "dense"}, {"activation": "gelu"}, {"resolution": 0}, {"stride": 2, "residual": True}])
+@pytest.mark.parametrize(
+    "change", [{"op": "dense"}, {"activation": "gelu"}, {"resolution": 0}, {"stride": 2, "residual": True}]
+)
 def test_impossible_blocks_are_refused(change):
     arguments = {"op": "conv", "resolution": 8, "in_channels": 8, "mid_channels": 0, "out_channels": 8} | change
     with pytest.raises(ValueError, match=r"unknown|positive|residual"):

@@ -1,0 +1,89 @@
+"""`edgenas export`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from edgenas.cli.display import percent, say, track
+from edgenas.cli.options import data_option, open_run, run_argument
+from edgenas.data import Dataset
+from edgenas.errors import UsageError
+from edgenas.export import FORMATS, ExportedModel, export
+from edgenas.search import Candidate, SearchRecord, load_records
+from edgenas.space import Architecture, unknown
+from edgenas.training import Evaluator, Run
+
+
+@click.command("export")
+@run_argument
+@click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="May be given several times.  [default: all]"
+)
+@click.option(
+    "--architecture", metavar="ID", help="One member of a search's front by its id.  [default: the best of every search]"
+)
+@click.option("--dynamic-batch", is_flag=True, help="Let the ONNX file take any number of images at once.")
+@data_option
+def command(
+    run: Path | None, formats: tuple[str, ...], architecture: str | None, dynamic_batch: bool, data: str | None
+) -> None:
+    """Write the winners of a run's searches as files that a device runs.
+
+    \b
+    edgenas export runs/photos --format onnx --format tflite
+    edgenas export runs/photos --architecture 1f0c53aa --format onnx --dynamic-batch
+
+    Files are in export/<id>/ of the run, with classes, preprocessing and provenance inside. Each is run once before it is
+    put in place.
+    """
+    opened = open_run(run)
+    batch = "batch" if dynamic_batch else 1
+    for model in export_run(opened, opened.dataset(data, track), formats or FORMATS, architecture, batch):
+        names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
+        say(f"{model.folder}: {names}; validation accuracy {percent(model.validation_accuracy)}")
+    say(f"Next: edgenas verify {opened.path}")
+
+
+def export_run(
+    run: Run, dataset: Dataset, formats: tuple[str, ...], architecture_id: str | None = None, batch: int | str = 1
+) -> list[ExportedModel]:
+    """Export the best of every search of a run, or the one architecture named."""
+    chosen = _chosen(run, architecture_id)
+    evaluator = Evaluator(run.supernet(), dataset)
+    models = []
+    for architecture, budgets in track(chosen.items(), "Exporting", len(chosen)):
+        folder = run.path / "export" / architecture.id
+        models.append(
+            export(
+                evaluator, architecture, folder, formats, batch=batch, budgets=tuple(budgets), provenance={"run": run.path.name}
+            )
+        )
+    return models
+
+
+def _chosen(run: Run, architecture_id: str | None) -> dict[Architecture, list[dict]]:
+    """What to export, and for which budgets it was chosen."""
+    records = load_records(run.path / "search")
+    if not records:
+        raise UsageError(
+            f"{run.path} has no search to export from: run edgenas search {run.path} --device cpu --latency 2ms first."
+        )
+    if architecture_id is None:
+        chosen: dict[Architecture, list[dict]] = {}
+        for record in records:
+            chosen.setdefault(record.best.architecture, []).append(_budget(record, record.best))
+        return chosen
+    members = {c.architecture.id: (record, c) for record in records for c in record.front}
+    if architecture_id not in members:
+        raise UsageError(unknown("architecture", architecture_id, members))
+    record, candidate = members[architecture_id]
+    return {candidate.architecture: [_budget(record, candidate)]}
+
+
+def _budget(record: SearchRecord, candidate: Candidate) -> dict:
+    kept = ("device", "runtime", "threads", "precision", "budget_ms", "latency_kind", "latency_provenance")
+    latency = {name: asdict(candidate)[name] for name in ("latency_ms", "latency_low_ms", "latency_high_ms")}
+    return {name: getattr(record, name) for name in kept} | latency

@@ -1,0 +1,89 @@
+"""`edgenas report`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+import click
+import numpy as np
+
+from edgenas.cli.display import console, percent, say, table
+from edgenas.cli.options import open_run, run_argument
+from edgenas.errors import UsageError
+from edgenas.files import write_json
+from edgenas.latency import load_device, load_table
+from edgenas.report import Row, plot_front, summarise
+from edgenas.search import Ledger, load_records
+from edgenas.search.ledger import weights_key
+from edgenas.training import Run
+
+
+@click.command("report")
+@run_argument
+def command(run: Path | None) -> None:
+    """Show a run's results: one table, report.json, and the front as a picture.
+
+    \b
+    edgenas report runs/photos
+    """
+    report_run(open_run(run))
+
+
+def report_run(run: Run) -> list[Row]:
+    records = load_records(run.path / "search")
+    if not records:
+        raise UsageError(
+            f"{run.path} has no search to report on: run edgenas search {run.path} --device cpu --latency 2ms first."
+        )
+    rows = summarise(run)
+    if rows:
+        show(rows)
+    else:
+        say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
+    write_json(run.path / "report.json", [asdict(row) for row in rows])
+    ledger = Ledger(run.path / "search" / "evaluations.jsonl", weights_key(run.weights))
+    several = len({(r.device, r.runtime) for r in records}) > 1
+    for (device, runtime), group in groupby(records, key=lambda r: (r.device, r.runtime)):
+        latencies = load_table(load_device(device), run.space, runtime=runtime)
+        genomes = np.array([run.space.encode(architecture) for architecture, _ in ledger.items()])
+        evaluated = np.stack([latencies.predict(run.space, genomes), [accuracy for _, accuracy in ledger.items()]], axis=1)
+        path = run.path / (f"front-{device}-{runtime}.png" if several else "front.png")
+        plot_front(path, list(group), evaluated, rows)
+        say(f"Drawn: {path}")
+    return rows
+
+
+def show(rows: list[Row]) -> None:
+    lines = [
+        [
+            f"{row.device} {row.budget_ms:g} ms",
+            row.id,
+            row.runtime,
+            "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
+            f"{row.measured_ms:.3f}",
+            "-" if row.error is None else f"{100 * row.error:+.1f} %",
+            percent(row.supernet_accuracy),
+            percent(row.exported_accuracy),
+            f"{row.max_difference:.0e}",
+            f"{row.file_bytes / 1024:.0f}",
+        ]
+        for row in rows
+    ]
+    columns = [
+        "<budget",
+        "<subnet",
+        "<runtime",
+        "predicted ms",
+        "measured ms",
+        "error",
+        "supernet",
+        "exported",
+        "max diff",
+        "KiB",
+    ]
+    console.print(table("Accuracy on the test images; latency of one image on this machine", columns, lines))
+    for architecture, same in groupby(rows, key=lambda row: (row.id, row.architecture)):
+        list(same)
+        console.print(f"{architecture[0]}  {architecture[1]}")

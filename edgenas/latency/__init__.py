@@ -1,0 +1,33 @@
+"""Latency: what a block costs on a device, measured there, and what a network will cost.
+
+Only `device_timer` imports a runtime.
+"""
+
+from edgenas.latency.bench import Bench
+from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
+from edgenas.latency.profile import profile
+from edgenas.latency.runtimes import tflite_runtime_python
+from edgenas.latency.table import Calibration, Check, Entry, Interval, LatencyTable, spearman
+from edgenas.latency.targets import JobTarget, LatencyTarget, LocalTarget, python_target
+
+__all__ = [
+    "Bench",
+    "Calibration",
+    "Check",
+    "DeviceProfile",
+    "Entry",
+    "Estimate",
+    "Interval",
+    "JobTarget",
+    "LatencyTable",
+    "LatencyTarget",
+    "LocalTarget",
+    "load_device",
+    "load_table",
+    "measured_tables",
+    "profile",
+    "python_target",
+    "spearman",
+    "table_path",
+    "tflite_runtime_python",
+]

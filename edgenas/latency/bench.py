@@ -1,0 +1,105 @@
+"""`Bench`: latencies that can be compared although the machine is not always equally fast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
+from edgenas.latency.table import Entry
+from edgenas.latency.targets import LatencyTarget
+from edgenas.progress import Track, quiet
+from edgenas.space import Architecture, BlockSpec, SearchSpace
+
+ROUNDS = 10
+LEAST_ROUNDS, MOST_ROUNDS = 2, 50
+"""What a time budget may make of it: one round has no spread, and beyond fifty the median stands still."""
+
+GROUP_MODELS = 64
+GROUP_BYTES = 64 * 2**20
+"""What is open at once. A runtime holds a model's weights up to three times."""
+
+STATISTIC = "median over rounds of the round's minimum, relative to a reference network in the same round"
+
+_EMPTY, _REFERENCE = " empty", " reference"
+
+
+@dataclass
+class Bench:
+    """Times models on a target in groups that fit in memory, all on one scale.
+
+    Every group also holds an empty model and a small reference network. Machines slow down and recover, within seconds and
+    for minutes, by half and more; so a model's time is taken relative to the reference's in the same round, and the median
+    over rounds discards the moments in which the clock itself jumped, up or down.
+
+    rounds: how many; seconds: about how long all may take, in place of `rounds`, given `models_left` beforehand.
+    reference_ms: what the reference takes at the speed that latencies are stated for; None: at that of the first group.
+    empty_ms, slowdown: of the last group: a session that does nothing, and how much slower than `reference_ms` it was.
+    """
+
+    target: LatencyTarget
+    runtime: str
+    threads: int = 1
+    rounds: int = ROUNDS
+    seconds: float | None = None
+    models_left: int = 0
+    reference_ms: float | None = None
+    empty_ms: float = field(default=0.0, init=False)
+    slowdown: float = field(default=1.0, init=False)
+    _visit_s: float = field(default=0.006, init=False)
+
+    def measure(self, models: Mapping[str, bytes]) -> dict[str, Entry]:
+        """One group of model files, all open at once: milliseconds of one inference, whole."""
+        anchors = {_EMPTY: empty_model_bytes(self.runtime), _REFERENCE: model_bytes(REFERENCE, self.runtime)}
+        rounds, start = self._affordable_rounds(), time.monotonic()
+        timed = self.target.time({**models, **anchors}, runtime=self.runtime, threads=self.threads, rounds=rounds)
+        self._count(len(models), rounds, time.monotonic() - start)
+
+        times = {name: np.array(values) for name, values in timed.items()}
+        # The lower quartile: the speed of a machine that is left alone.
+        quiet_ms = float(np.quantile(times[_REFERENCE], 0.25))
+        self.reference_ms = self.reference_ms or quiet_ms
+        self.slowdown = quiet_ms / self.reference_ms
+        scaled = {name: values / times[_REFERENCE] * self.reference_ms for name, values in times.items()}
+        self.empty_ms = float(np.median(scaled[_EMPTY]))
+        return {name: Entry(float(np.median(scaled[name])), float(np.std(scaled[name])), rounds) for name in models}
+
+    def measure_blocks(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, Entry]]:
+        """Named chains of blocks, group by group."""
+        group: dict[str, bytes] = {}
+        for name, blocks in named:
+            model = model_bytes(blocks, self.runtime)
+            if group and (len(group) == GROUP_MODELS or sum(map(len, group.values())) + len(model) > GROUP_BYTES):
+                yield self.measure(group)
+                group = {}
+            group[name] = model
+        if group:
+            yield self.measure(group)
+
+    def network_ms(
+        self,
+        space: SearchSpace,
+        architectures: Iterable[Architecture],
+        track: Track = quiet,
+        description: str = "timing whole networks",
+    ) -> np.ndarray:
+        """`(n,)` milliseconds of whole networks."""
+        named = [(str(i), space.blocks(architecture)) for i, architecture in enumerate(architectures)]
+        groups = self.measure_blocks(track(named, description, len(named)))
+        return np.array([entry.latency_ms for group in groups for entry in group.values()])
+
+    def _affordable_rounds(self) -> int:
+        """`rounds`, or as many as the seconds left allow for the models left, judged by the last group."""
+        if self.seconds is None:
+            return self.rounds
+        affordable = int(self.seconds / (max(self.models_left, 1) * self._visit_s))
+        return min(max(affordable, LEAST_ROUNDS), MOST_ROUNDS)
+
+    def _count(self, models: int, rounds: int, taken_s: float) -> None:
+        self._visit_s = taken_s / rounds / (models + 2)
+        self.models_left -= models
+        if self.seconds is not None:
+            self.seconds -= taken_s

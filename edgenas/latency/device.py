@@ -1,0 +1,161 @@
+"""Devices by name: profiles in TOML, and where their latency tables are."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from edgenas.cost import block_macs
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency.microbenchmark import FORMATS
+from edgenas.latency.table import ESTIMATED, Calibration, Entry, LatencyTable
+from edgenas.space import BlockSpec, SearchSpace, unknown
+
+DEVICES = Path("devices")
+"""In the working folder: the user's own profiles, and the tables that were measured."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A formula for block latencies of a device that nobody has measured yet: ms per million multiply-accumulates plus ms per
+    block.
+
+    dense_ms_per_mmac: of all convolutions and linear layers that are not depthwise.
+    relative_interval: latency lies within `[ms / (1 + r), ms * (1 + r)]` with 90 % confidence.
+    """
+
+    dense_ms_per_mmac: float
+    depthwise_ms_per_mmac: float
+    block_ms: float
+    relative_interval: float
+    method: str
+    source: str
+    date: str
+
+    def block(self, spec: BlockSpec) -> float:
+        """Milliseconds of one block."""
+        depthwise = spec.out_resolution**2 * spec.mid_channels * spec.kernel**2 if spec.op == "mbconv" else 0
+        dense = block_macs(spec) - depthwise
+        return (self.dense_ms_per_mmac * dense + self.depthwise_ms_per_mmac * depthwise) / 1e6 + self.block_ms
+
+    def table(self, device: DeviceProfile, space: SearchSpace, runtime: str, threads: int, precision: str) -> LatencyTable:
+        """The formula as a table that covers the space; its kind is "estimated"."""
+        return LatencyTable(
+            device.name,
+            runtime,
+            threads,
+            precision,
+            kind=ESTIMATED,
+            provenance={"method": self.method, "source": self.source, "date": self.date},
+            entries={spec.key: Entry(self.block(spec), 0.0, 0) for spec in space.distinct_blocks},
+            calibrations={space.fingerprint: Calibration(0.0, 1.0, 0.0, self.relative_interval, fitted_on=0)},
+        )
+
+
+@dataclass(frozen=True)
+class DeviceProfile:
+    """What EdgeNAS knows of a device before it is measured.
+
+    runtime, threads: what its networks run on unless told otherwise.
+    """
+
+    name: str
+    description: str
+    arch: str
+    runtime: str
+    threads: int
+    estimate: Estimate | None = None
+
+
+def device_folders() -> list[Path]:
+    """Where profiles are looked for, in this order: ./devices, then those that come with EdgeNAS."""
+    package = Path(__file__).parents[1]
+    packaged = package / "_devices"
+    return [DEVICES, packaged if packaged.is_dir() else package.parent / "devices"]
+
+
+def load_device(name: str, folders: list[Path] | None = None) -> DeviceProfile:
+    """The profile NAME.toml of the first folder that has one.
+
+    Raises UsageError for an unknown name, and EdgeNASError naming file and field for a profile that is wrong.
+    """
+    folders = device_folders() if folders is None else folders
+    found = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.toml"))}
+    if name not in found:
+        raise UsageError(unknown("device", name, sorted(found)))
+    path = found[name]
+    try:
+        data = tomllib.loads(path.read_text())
+    except ValueError as error:
+        raise EdgeNASError(f"{path} is no TOML: {error}. Correct that line.") from error
+    estimate = data.pop("estimate", None)
+    device = _read(DeviceProfile, data, path, "", skip="estimate")
+    if device["name"] != name:
+        raise EdgeNASError(f"{path}: name is {device['name']!r}, but the file is called {name}.toml. Make them equal.")
+    if device["runtime"] not in FORMATS:
+        raise EdgeNASError(f"{path}: {unknown('runtime', device['runtime'], FORMATS)}")
+    if device["threads"] < 1:
+        raise EdgeNASError(f"{path}: threads must be at least 1, not {device['threads']}.")
+    if estimate is not None:
+        estimate = Estimate(**_read(Estimate, estimate, path, "estimate."))
+    return DeviceProfile(**device, estimate=estimate)
+
+
+def table_path(device: str, runtime: str, threads: int, precision: str = "fp32") -> Path:
+    """Where a device's measured table is kept, in the working folder."""
+    return DEVICES / device / f"{runtime}-{precision}-{threads}t.json"
+
+
+def load_table(
+    device: DeviceProfile,
+    space: SearchSpace,
+    *,
+    runtime: str | None = None,
+    threads: int | None = None,
+    precision: str = "fp32",
+) -> LatencyTable:
+    """The device's measured table when there is one that covers the space, else its estimate, which holds for the profile's
+    own file format and threads.
+
+    Raises EdgeNASError saying how to measure when there is neither, or when the table that is there is damaged.
+    """
+    runtime, threads = runtime or device.runtime, threads or device.threads
+    path = table_path(device.name, runtime, threads, precision)
+    if path.exists():
+        table = LatencyTable.load(path)
+        if table.covers(space):
+            return table
+    # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
+    known = FORMATS[device.runtime], device.threads, "fp32"
+    if device.estimate is not None and (FORMATS.get(runtime), threads, precision) == known:
+        return device.estimate.table(device, space, runtime, threads, precision)
+    raise EdgeNASError(
+        f"No latencies of {space.name} on {device.name} ({runtime}, {threads} thread{'s' * (threads > 1)}) have been measured: "
+        f"run `edgenas profile --device {device.name}` first."
+    )
+
+
+def measured_tables(space: SearchSpace) -> list[LatencyTable]:
+    """All measured tables in the working folder that cover a space, of whatever device, runtime and threads."""
+    tables = [LatencyTable.load(path) for path in sorted(DEVICES.glob("*/*.json"))]
+    return [table for table in tables if table.measured and table.covers(space)]
+
+
+def _read(kind: type, data: Any, path: Path, prefix: str, skip: str = "") -> dict[str, Any]:
+    """The fields of a dataclass out of a TOML table, checked one by one."""
+    if not isinstance(data, dict):
+        raise EdgeNASError(f"{path}: {prefix.rstrip('.')} must be a table, such as [{prefix.rstrip('.')}].")
+    wanted = {f.name: f for f in fields(kind) if f.name != skip}
+    for name in data:
+        if name not in wanted:
+            raise EdgeNASError(f"{path}: {unknown('field', prefix + name, [prefix + known for known in wanted])}")
+    for name, f in wanted.items():
+        if name not in data and f.default is MISSING:
+            raise EdgeNASError(f"{path}: the field {prefix}{name} is missing.")
+        types = {"str": (str, "text"), "int": (int, "a whole number"), "float": (int | float, "a number")}
+        expected, words = types[f.type]
+        if not isinstance(data[name], expected) or isinstance(data[name], bool):
+            raise EdgeNASError(f"{path}: {prefix}{name} must be {words}, not {data[name]!r}.")
+    return data

@@ -1,0 +1,259 @@
+"""The one file that runs on a device: opens model files, times them, runs images through them.
+
+It needs numpy and one runtime, and works from Python 3.8 on; nothing else of EdgeNAS is imported, so it can be copied
+alone. In process its functions are called; on a device `python device_timer.py JOB_DIR` reads JOB_DIR/job.json
+
+    {"runtime": "onnxruntime", "threads": 1, "rounds": 8,
+     "models": {NAME: FILE, ...},                              what to time
+     "run": [{"model": FILE, "inputs": NPY, "outputs": NPY}]}  what to compute, image by image
+
+with file names relative to JOB_DIR, and writes JOB_DIR/result.json: `{"environment": {...}, "times_ms": {NAME: [...]}}`,
+or `{"error": "..."}`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import platform
+import random
+import re
+import sys
+import time
+from importlib.metadata import version
+
+# onnxruntime's Linux wheels send usage data and keep an identifier in the home folder unless this is set before the import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import numpy as np
+
+FILL_MS = 3.0
+"""How long a model runs within a round. Many short visits outlive a busy spell better than one long visit."""
+
+WARM_UP_RUNS = 2
+LEAST_RUNS = 5
+INPUT_SEED = 0
+
+
+class OnnxRuntimeSession:
+    """A model file in ONNX Runtime on the CPU, with all graph optimisations, as deployment uses it.
+
+    model: a path or the file's bytes.
+    """
+
+    module = package = "onnxruntime"
+    providers = ("CPUExecutionProvider",)
+
+    def __init__(self, model, threads=1):
+        ort = importlib.import_module(self.module)
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Spinning threads would steal time from whatever else the device does, and from the next model in the round.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = ort.InferenceSession(model, options, providers=list(self.providers))
+        # ONNX Runtime falls back silently from a provider that it cannot load; the provenance must not claim it.
+        if tuple(self._session.get_providers()) != self.providers:
+            raise RuntimeError(f"wanted {self.providers}, but ONNX Runtime uses {self._session.get_providers()}")
+        self._input = self._session.get_inputs()[0]
+        self._bound = None
+
+    def run(self, array):
+        """The first output for an input of the model's own shape: `(batch, channels, height, width)` for images."""
+        return self._session.run(None, {self._input.name: array})[0]
+
+    def invoke(self):
+        """Run once on a random input that stays where it is. A dynamic batch is 1."""
+        if self._bound is None:
+            ort = importlib.import_module(self.module)
+            shape = [size if isinstance(size, int) else 1 for size in self._input.shape]
+            self._value = ort.OrtValue.ortvalue_from_numpy(_random_input(shape, _numpy_type(self._input.type)))
+            self._bound = self._session.io_binding()
+            self._bound.bind_ortvalue_input(self._input.name, self._value)
+            self._bound.bind_output(self._session.get_outputs()[0].name)
+        self._session.run_with_iobinding(self._bound)
+
+
+class LiteSession:
+    """A TFLite model file in LiteRT or tflite-runtime, with the XNNPACK delegate that both apply by themselves.
+
+    model: a path or the file's bytes.
+    """
+
+    module, package = "ai_edge_litert.interpreter", "ai-edge-litert"
+    providers = ("XNNPACK",)
+
+    def __init__(self, model, threads=1):
+        interpreter = importlib.import_module(self.module).Interpreter
+        source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+        self._interpreter = interpreter(num_threads=threads, **source)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._interpreter.set_tensor(self._input["index"], _random_input(self._input["shape"], self._input["dtype"]))
+
+    def run(self, array):
+        """The first output for an input of the model's own shape: `(batch, height, width, channels)` for images."""
+        self._interpreter.set_tensor(self._input["index"], array)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output)
+
+    def invoke(self):
+        """Run once on the input that is set: a random one at first."""
+        self._interpreter.invoke()
+
+
+class TfliteRuntimeSession(LiteSession):
+    module, package = "tflite_runtime.interpreter", "tflite-runtime"
+
+
+RUNTIMES = {"onnxruntime": OnnxRuntimeSession, "litert": LiteSession, "tflite-runtime": TfliteRuntimeSession}
+
+
+def open_session(runtime, model, threads=1):
+    """A session of the named runtime. Raises ImportError where the runtime is not installed."""
+    return RUNTIMES[runtime](model, threads)
+
+
+def _random_input(shape, dtype):
+    values = np.random.default_rng(INPUT_SEED).standard_normal([int(size) for size in shape])
+    if np.issubdtype(dtype, np.integer):
+        values = np.clip(values * 32, np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return values.astype(dtype)
+
+
+def _numpy_type(onnx_type):
+    names = {"float": np.float32, "float16": np.float16, "uint8": np.uint8, "int8": np.int8}
+    return names[onnx_type[len("tensor(") : -1]]
+
+
+# ---- timing ----
+
+
+def time_models(sessions, rounds, threads=1, seed=0, progress=iter):
+    """Latencies that can be compared: `{name: [ms, ...]}`, the least of each round.
+
+    sessions: name -> an open session. All are visited once a round, in an order shuffled anew, so a slow spell of the
+        machine hits all alike and no model always follows the same neighbour.
+    progress: wraps the rounds, to show a bar.
+
+    With one thread the clock is the thread's own CPU time, which does not run while another process has the core;
+    with several it is wall-clock time.
+    """
+    clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
+    order, shuffler = list(sessions), random.Random(seed)
+    times = {name: [] for name in order}
+    for _ in progress(range(rounds)):
+        shuffler.shuffle(order)
+        for name in order:
+            times[name].append(_least_ns(sessions[name].invoke, clock) / 1e6)
+    return times
+
+
+def _least_ns(invoke, clock):
+    for _ in range(WARM_UP_RUNS):
+        invoke()
+    least, runs = None, 0
+    end = time.perf_counter_ns() + int(FILL_MS * 1e6)
+    while runs < LEAST_RUNS or time.perf_counter_ns() < end:
+        start = clock()
+        invoke()
+        taken = clock() - start
+        least = taken if least is None else min(least, taken)
+        runs += 1
+    return least
+
+
+# ---- provenance ----
+
+
+def environment(runtime):
+    """What a measured number depends on, as plain JSON. Raises ImportError where the runtime is not installed.
+
+    `fingerprint` names the machine: CPU model, number of cores and architecture.
+    """
+    session = RUNTIMES[runtime]
+    importlib.import_module(session.module)
+    cpu = _cpu_model()
+    cores = os.cpu_count() or 1
+    return {
+        "runtime": runtime,
+        "runtime_version": version(session.package),
+        "execution_providers": list(session.providers),
+        "machine": platform.machine(),
+        "cpu": cpu,
+        "cores": cores,
+        "fingerprint": hashlib.sha256(f"{cpu}|{cores}|{platform.machine()}".encode()).hexdigest()[:8],
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "temperature_c": _temperature(),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "python": platform.python_version(),
+        "clock": "thread CPU time (1 thread), else wall clock",
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _cpu_model():
+    board = _read("/proc/device-tree/model")
+    names = re.findall(r"^(?:model name|Hardware)\s*:\s*(.+)$", _read("/proc/cpuinfo") or "", re.MULTILINE)
+    return board or (names[0].strip() if names else platform.processor() or "unknown")
+
+
+def _temperature():
+    text = _read("/sys/class/thermal/thermal_zone0/temp")
+    return int(text) / 1000 if text and text.lstrip("-").isdigit() else None
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip("\0\n ")
+    except OSError:
+        return None
+
+
+# ---- as a program ----
+
+
+def run_job(folder):
+    """Do what folder/job.json says and return the content of result.json."""
+
+    def inside(name):
+        return os.path.join(folder, name)
+
+    with open(inside("job.json"), encoding="utf-8") as file:
+        job = json.load(file)
+    runtime, threads = job["runtime"], job.get("threads", 1)
+    result = {"environment": environment(runtime)}
+    for task in job.get("run", []):
+        session = open_session(runtime, inside(task["model"]), threads)
+        images = np.load(inside(task["inputs"]), allow_pickle=False)
+        np.save(inside(task["outputs"]), run_images(session, images), allow_pickle=False)
+    sessions = {name: open_session(runtime, inside(file), threads) for name, file in job.get("models", {}).items()}
+    result["times_ms"] = time_models(sessions, job.get("rounds", 1), threads) if sessions else {}
+    return result
+
+
+def run_images(session, images):
+    """The outputs for `(n, ...)` images, each run alone as on a device: `(n, ...)`."""
+    return np.concatenate([session.run(image[None]) for image in images])
+
+
+def main(folder):
+    try:
+        result = run_job(folder)
+    except Exception as error:  # whatever it is, the host shows it
+        result = {"error": f"{type(error).__name__}: {error}"}
+    part = os.path.join(folder, "result.json.part")
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    os.replace(part, os.path.join(folder, "result.json"))
+    return 1 if "error" in result else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

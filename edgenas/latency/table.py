@@ -1,0 +1,222 @@
+"""`LatencyTable`: milliseconds per block on one device, and the sum that predicts a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edgenas.cost import block_parameters
+from edgenas.errors import EdgeNASError
+from edgenas.files import read_json, write_json
+from edgenas.space import Architecture, BlockSpec, SearchSpace
+
+VERSION = 1
+MEASURED, ESTIMATED = "measured", "estimated"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One block, timed alone.
+
+    latency_ms: as `bench.STATISTIC` says; in a table also minus that of an empty session.
+    spread_ms: standard deviation over the rounds.
+    repeats: the number of rounds.
+    """
+
+    latency_ms: float
+    spread_ms: float
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """Predictions against measurements of networks that calibration did not see. Errors are relative to the measurement.
+
+    error_quantile: 90 % of such networks err by no more (split conformal prediction, arXiv:2107.07511).
+    """
+
+    networks: int
+    mean_error: float
+    worst_error: float
+    error_quantile: float
+    spearman: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How blocks timed alone add up to a network of one space: `overhead_ms + sum(scale * latency + weights_ms * parameters)`.
+
+    overhead_ms: of one inference, whatever the network. Below zero where blocks timed alone carry more of their own.
+    scale: alone, a block pays for layout changes at its borders that a network does not.
+    weights_ms: per million parameters. Alone, a block finds its weights in the nearest cache; in a network they were
+        pushed out by the other blocks'.
+    relative_interval: r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with 90 % confidence.
+    fitted_on: the number of whole networks behind the three numbers.
+    """
+
+    overhead_ms: float
+    scale: float
+    weights_ms: float
+    relative_interval: float
+    fitted_on: int
+    check: Check | None = None
+
+
+class Interval(NamedTuple):
+    """Milliseconds, lower and upper end, of 90 % confidence."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass
+class LatencyTable:
+    """Block latencies of one device, runtime, precision and number of threads; plain JSON on disk.
+
+    kind: "measured", or "estimated" from a formula; an estimate is never to be shown as a measurement.
+    provenance: where and how the numbers came about; see `device_timer.environment`.
+    reference_ms: latency of `microbenchmark.REFERENCE` when the table was begun: the speed of the machine that all entries,
+        later ones too, are stated for; see `Bench`.
+    entries: by `BlockSpec.key`. calibrations: by `SearchSpace.fingerprint`.
+    """
+
+    device: str
+    runtime: str
+    threads: int
+    precision: str = "fp32"
+    kind: str = MEASURED
+    provenance: dict[str, Any] = field(default_factory=dict)
+    reference_ms: float | None = None
+    entries: dict[str, Entry] = field(default_factory=dict)
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> bool:
+        return self.kind == MEASURED
+
+    # ---- prediction ----
+
+    def missing(self, space: SearchSpace) -> list[BlockSpec]:
+        """The blocks of a space that the table does not hold yet."""
+        return [spec for spec in space.distinct_blocks if spec.key not in self.entries]
+
+    def covers(self, space: SearchSpace) -> bool:
+        return not self.missing(space) and space.fingerprint in self.calibrations
+
+    def calibration(self, space: SearchSpace) -> Calibration:
+        """Raises EdgeNASError when the table does not cover the space."""
+        if not self.covers(space):
+            lacking, all_blocks = len(self.missing(space)), len(space.distinct_blocks)
+            what = f"{lacking} of the {all_blocks} blocks" if lacking else "the calibration"
+            raise EdgeNASError(f"The latency table of {self.device} lacks {what} of {space.name}: "
+                               f"run `edgenas profile --device {self.device}` to measure.")  # fmt: skip
+        return self.calibrations[space.fingerprint]
+
+    def costs(self, space: SearchSpace) -> np.ndarray:
+        """`(len(space.distinct_blocks),)` calibrated milliseconds: a prediction is the overhead plus a network's sum."""
+        calibration = self.calibration(space)
+        latency_ms, parameters = block_features(self.entries, space)
+        return calibration.scale * latency_ms + calibration.weights_ms * parameters
+
+    def predict(self, space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
+        """`(n, d)` genomes -> `(n,)` milliseconds."""
+        return self.calibration(space).overhead_ms + space.gather(self.costs(space), genomes)
+
+    def predict_one(self, space: SearchSpace, architecture: Architecture) -> float:
+        return float(self.predict(space, space.encode(architecture)[None])[0])
+
+    def interval(self, space: SearchSpace, latency_ms: np.ndarray | float) -> Interval:
+        """Where 90 % of the real latencies lie, for predictions of any shape."""
+        factor = 1 + self.calibration(space).relative_interval
+        return Interval(np.asarray(latency_ms) / factor, np.asarray(latency_ms) * factor)
+
+    def fastest(self, space: SearchSpace) -> tuple[Architecture, float]:
+        """The architecture of least predicted latency, and that latency in ms. Exact.
+
+        The shape that a block works on follows from the resolution and its place alone, so every block is chosen by itself and
+        every depth by its stage.
+        """
+        cost = dict(zip(space.distinct_blocks, self.costs(space), strict=True))
+        members = [_fastest_at(space, resolution, cost) for resolution in space.resolutions]
+        latency_ms = self.predict(space, np.stack([space.encode(member) for member in members]))
+        best = int(latency_ms.argmin())
+        return members[best], float(latency_ms[best])
+
+    # ---- files ----
+
+    def save(self, path: Path) -> None:
+        write_json(path, {"version": VERSION} | asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> LatencyTable:
+        """Raises EdgeNASError for a file that is absent, damaged or from a newer EdgeNAS."""
+        data = read_json(path, "latency table")
+        version = data.pop("version", None) if isinstance(data, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            raise EdgeNASError(f"{path} was written by a newer EdgeNAS: update EdgeNAS, or measure again with --fresh.")
+        try:
+            data["entries"] = {BlockSpec.from_key(key).key: Entry(**_numbers(e)) for key, e in data["entries"].items()}
+            data["calibrations"] = {space: _calibration(c) for space, c in data["calibrations"].items()}
+            table = cls(**data)
+            if version != VERSION or table.kind not in (MEASURED, ESTIMATED):
+                raise ValueError("unknown version or kind")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise EdgeNASError(
+                f"{path} is no latency table: it is damaged ({error}). Delete it, or measure again with --fresh."
+            ) from error
+        return table
+
+
+def block_features(entries: dict[str, Entry], space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Two `(len(space.distinct_blocks),)` arrays: milliseconds alone, and millions of parameters."""
+    latency_ms = np.array([entries[spec.key].latency_ms for spec in space.distinct_blocks])
+    return latency_ms, np.array([block_parameters(spec) for spec in space.distinct_blocks]) / 1e6
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float:
+    """Rank correlation of two `(n,)` sequences, ties sharing their mean rank; nan where one is constant."""
+    ranks = [_ranks(np.asarray(values, dtype=float)) for values in (a, b)]
+    if any(np.ptp(r) == 0 for r in ranks):
+        return float("nan")
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    return ((last - counts + last - 1) / 2)[inverse]
+
+
+def _fastest_at(space: SearchSpace, resolution: int, cost: dict[BlockSpec, float]) -> Architecture:
+    # Networks whose blocks all make their k-th choice meet, between them, every choice at every place.
+    most = max(len(stage.choices) for stage in space.stages)
+    options: dict[int, list] = {}
+    for k in range(most):
+        picks = [stage.choices[min(k, len(stage.choices) - 1)] for stage in space.stages]
+        stages = tuple((pick,) * max(stage.depths) for pick, stage in zip(picks, space.stages, strict=True))
+        placed = list(space.placed_blocks(Architecture(resolution, stages)))[len(space.stem) : -len(space.head)]
+        for (slot, spec), choice in zip(placed, (choice for stage in stages for choice in stage), strict=True):
+            options.setdefault(slot, []).append((cost[spec], choice))
+    best = iter([min(options[slot]) for slot in sorted(options)])
+    stages = []
+    for stage in space.stages:
+        blocks = [next(best) for _ in range(max(stage.depths))]
+        depth = min(stage.depths, key=lambda d: sum(ms for ms, _ in blocks[:d]))
+        stages.append(tuple(choice for _, choice in blocks[:depth]))
+    return Architecture(resolution, tuple(stages))
+
+
+def _calibration(data: dict) -> Calibration:
+    check = data.pop("check")
+    return Calibration(**_numbers(data), check=Check(**_numbers(check)) if check else None)
+
+
+def _numbers(data: dict) -> dict:
+    for name, value in data.items():
+        if not isinstance(value, int | float):
+            raise ValueError(f"{name} is {value!r}, not a number")
+    return data

@@ -1,0 +1,134 @@
+"""Where models are timed and run: behind one protocol, each target a way to reach a device."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import device_timer
+from edgenas.progress import Track, quiet
+from edgenas.space import unknown
+
+
+class LatencyTarget(Protocol):
+    """A device with a runtime. All three raise EdgeNASError when the device or the runtime cannot be used."""
+
+    def environment(self, runtime: str) -> dict[str, Any]:
+        """The provenance of what is measured there; see `device_timer.environment`."""
+        ...
+
+    def time(
+        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+    ) -> dict[str, list[float]]:
+        """Milliseconds of each model, the least of each of `rounds` interleaved rounds.
+
+        All models are open at once.
+        """
+        ...
+
+    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+        """The model's outputs for `(n, ...)` images, each run alone, in the layout that the file takes: `(n, ...)`."""
+        ...
+
+
+class LocalTarget:
+    """This machine, in this process."""
+
+    def environment(self, runtime: str) -> dict[str, Any]:
+        with _explained(runtime):
+            return device_timer.environment(runtime)
+
+    def time(
+        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+    ) -> dict[str, list[float]]:
+        with _explained(runtime):
+            sessions = {name: device_timer.open_session(runtime, model, threads) for name, model in models.items()}
+        return device_timer.time_models(sessions, rounds, threads, progress=lambda r: track(r, "timing", rounds))
+
+    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+        with _explained(runtime):
+            return device_timer.run_images(device_timer.open_session(runtime, model, threads), images)
+
+
+class JobTarget:
+    """A device that is handed a folder with the timer, a job and its files, and hands it back with the result.
+
+    run_folder: makes `python device_timer.py FOLDER` happen on the device; afterwards FOLDER holds result.json.
+    """
+
+    def __init__(self, run_folder: Callable[[Path], None]):
+        self._run_folder = run_folder
+
+    def environment(self, runtime: str) -> dict[str, Any]:
+        return self._job({"runtime": runtime}, {})[0]["environment"]
+
+    def time(
+        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+    ) -> dict[str, list[float]]:
+        # Names such as block keys are no safe file names everywhere, so files are numbered.
+        files = {f"{number}.model": model for number, model in enumerate(models.values())}
+        job = {"runtime": runtime, "threads": threads, "rounds": rounds, "models": dict(zip(models, files, strict=True))}
+        (times_ms,) = [self._job(job, files)[0]["times_ms"] for _ in track(range(1), "timing", 1)]
+        return times_ms
+
+    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+        task = {"model": "model", "inputs": "inputs.npy", "outputs": "outputs.npy"}
+        return self._job({"runtime": runtime, "threads": threads, "run": [task]}, {"model": model}, images)[1]
+
+    def _job(self, job: dict, files: Mapping[str, bytes], images: np.ndarray | None = None) -> tuple[dict, np.ndarray | None]:
+        _known(job["runtime"])
+        with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
+            folder = Path(name)
+            (folder / "job.json").write_text(json.dumps(job))
+            for file, content in files.items():
+                (folder / file).write_bytes(content)
+            if images is not None:
+                np.save(folder / "inputs.npy", images, allow_pickle=False)
+            self._run_folder(folder)
+            try:
+                result = json.loads((folder / "result.json").read_text())
+            except (OSError, ValueError):
+                raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.") from None
+            if "error" in result:
+                raise EdgeNASError(f"The device's timer failed: {result['error']}.")
+            return result, np.load(folder / "outputs.npy", allow_pickle=False) if images is not None else None
+
+
+def python_target(python: Path | str = sys.executable) -> JobTarget:
+    """This machine through another Python, such as one that has tflite-runtime."""
+
+    def run_folder(folder: Path) -> None:
+        try:
+            subprocess.run([str(python), device_timer.__file__, str(folder)], stdin=subprocess.DEVNULL, capture_output=True)
+        except OSError as error:
+            raise EdgeNASError(f"{python} cannot be run: {error.strerror}.") from error
+
+    return JobTarget(run_folder)
+
+
+def _known(runtime: str) -> None:
+    if runtime not in device_timer.RUNTIMES:
+        raise UsageError(unknown("runtime", runtime, device_timer.RUNTIMES))
+
+
+@contextmanager
+def _explained(runtime: str) -> Iterator[None]:
+    """Errors of a runtime as sentences."""
+    _known(runtime)
+    try:
+        yield
+    except ImportError as error:
+        raise EdgeNASError(f"{runtime} cannot be imported here ({error}): install it, or choose another runtime.") from error
+    except EdgeNASError:
+        raise
+    except Exception as error:
+        raise EdgeNASError(f"{runtime} cannot open or run the model: {error}") from error

@@ -1,0 +1,56 @@
+"""The accuracy/latency front as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from edgenas.files import replacing
+from edgenas.report.summary import Row
+from edgenas.search import SearchRecord, pareto_front
+
+
+def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row]) -> None:
+    """Draw the searches of one device and runtime, and save them as PNG.
+
+    evaluated: `(n, 2)`: predicted latency in ms and validation accuracy in 0..1 of every subnet whose accuracy was
+    measured. rows: verified exports, whose measured latency is drawn beside the prediction.
+    """
+    first = records[0]
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
+
+    members = {c.architecture: (c.latency_ms, c.validation_accuracy) for record in records for c in record.front}
+    latency, accuracy = np.array(list(members.values())).T
+    front = pareto_front(accuracy, latency)
+    axes.plot(latency[front], 100 * accuracy[front], "o-", ms=4, color="C0", label="front")
+
+    best = np.array([(record.best.latency_ms, record.best.validation_accuracy) for record in records])
+    axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: {first.latency_kind} table's latency")
+    accuracy_of = {record.budget_ms: record.best.validation_accuracy for record in records}
+    measured = [
+        (r.measured_ms, accuracy_of[r.budget_ms]) for r in rows if (r.device, r.runtime) == (first.device, first.runtime)
+    ]
+    if measured:
+        axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
+
+    for number, record in enumerate(records):
+        axes.axvline(record.budget_ms, ls=":", lw=1, color="0.4", label="latency budgets" if number == 0 else None)
+        axes.annotate(
+            f" {record.budget_ms:g} ms", (record.budget_ms, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3"
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else ""))
+    axes.set_xlabel(f"latency on {first.device} in ms, 1 image ({first.runtime}, {first.precision}, {first.threads} thread)")
+    axes.set_ylabel("top-1 accuracy on validation images in %")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best", fontsize=9)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenas.cost import block_macs
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import LatencyTable, load_device, load_table, table_path
+from edgenas.latency.device import device_folders
+from edgenas.space import BlockSpec, SearchSpace, get_space
+
+GOOD = 'name = "box"\ndescription = "A box."\narch = "x86_64"\nruntime = "onnxruntime"\nthreads = 1\n'
+ESTIMATE = """
+[estimate]
+dense_ms_per_mmac = 0.1
+depthwise_ms_per_mmac = 0.5
+block_ms = 0.2
+relative_interval = 1
+method = "by hand"
+source = "nowhere"
+date = "2026-11-22"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with an empty ./devices."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "devices").mkdir()
+    return tmp_path / "devices"
+
+
+def test_every_shipped_profile_loads(folder: Path) -> None:
+    names = sorted(path.stem for path in device_folders()[1].glob("*.toml"))
+    assert names == ["cpu", "mobile-gpu", "pi4"]
+    assert [name for name in names if load_device(name).estimate] == ["pi4"]
+
+
+def test_the_users_own_profile_goes_before_the_shipped_one(folder: Path) -> None:
+    (folder / "cpu.toml").write_text(GOOD.replace("box", "cpu"))
+    assert load_device("cpu").arch == "x86_64"
+    assert load_device("pi4").name == "pi4"
+
+
+def test_an_unknown_device_names_the_nearest(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"Unknown device 'pi5'. Did you mean 'pi4'\? Known: cpu, mobile-gpu, pi4\."):
+        load_device("pi5")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD.replace('arch = "x86_64"\n', ""), "box.toml: the field arch is missing"),
+        (GOOD.replace("threads = 1", 'threads = "1"'), "box.toml: threads must be a whole number"),
+        (GOOD.replace("threads = 1", "threads = true"), "box.toml: threads must be a whole number"),
+        (GOOD.replace("threads = 1", "threads = 0"), "box.toml: threads must be at least 1"),
+        (GOOD.replace("onnxruntime", "onxruntime"), "box.toml: Unknown runtime 'onxruntime'. Did you mean 'onnxruntime'"),
+        (GOOD.replace('"box"', '"crate"'), "box.toml: name is 'crate'"),
+        (GOOD + "thread = 2\n", "box.toml: Unknown field 'thread'. Did you mean 'threads'"),
+        (GOOD + "estimate = 3\n", "box.toml: estimate must be a table"),
+        (GOOD + ESTIMATE.replace("block_ms = 0.2", ""), "box.toml: the field estimate.block_ms is missing"),
+        (GOOD + ESTIMATE.replace("0.2", '"x"'), "box.toml: estimate.block_ms must be a number"),
+        (GOOD + "= 3", "box.toml is no TOML"),
+    ],
+)
+def test_a_wrong_profile_names_file_and_field(folder: Path, text: str, words: str) -> None:
+    (folder / "box.toml").write_text(text)
+    with pytest.raises(EdgeNASError) as caught:
+        load_device("box")
+    assert words in str(caught.value)
+
+
+def test_without_measurement_or_estimate_it_says_how_to_measure(folder: Path, micro_space: SearchSpace) -> None:
+    (folder / "box.toml").write_text(GOOD)
+    with pytest.raises(EdgeNASError, match=r"micro on box \(onnxruntime, 1 thread\).*`edgenas profile --device box`"):
+        load_table(load_device("box"), micro_space)
+
+
+def test_a_measured_table_goes_before_the_estimate(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
+    (folder / "box.toml").write_text(GOOD + ESTIMATE)
+    device = load_device("box")
+    assert load_table(device, micro_space).kind == "estimated"
+    table.save(table_path("box", "onnxruntime", 1))
+    assert load_table(device, micro_space) == table
+    assert not load_table(device, get_space("mobilenetv3", "tiny", 7)).measured, "a table of other blocks does not count"
+
+
+def test_an_estimate_by_hand(folder: Path) -> None:
+    (folder / "box.toml").write_text(GOOD + ESTIMATE)
+    spec = BlockSpec("mbconv", 10, 8, 24, 8, kernel=3, residual=True)
+    dense, depthwise = 2 * 100 * 8 * 24 / 1e6, 100 * 24 * 9 / 1e6
+    assert load_device("box").estimate.block(spec) == pytest.approx(0.1 * dense + 0.5 * depthwise + 0.2)
+    assert load_device("box").estimate.block(BlockSpec("head", 4, 8, 0, 10)) == pytest.approx(0.1 * 80 / 1e6 + 0.2)
+
+
+def test_an_estimate_is_a_table_with_a_wide_interval(folder: Path, micro_space: SearchSpace) -> None:
+    (folder / "box.toml").write_text(GOOD + ESTIMATE)
+    device = load_device("box")
+    table = load_table(device, micro_space)
+    latency_ms = table.predict_one(micro_space, micro_space.largest)
+    assert latency_ms == pytest.approx(sum(map(device.estimate.block, micro_space.blocks(micro_space.largest))))
+    assert table.interval(micro_space, latency_ms) == pytest.approx((latency_ms / 2, latency_ms * 2))
+    assert table.provenance["source"] == "nowhere"
+    np.testing.assert_array_less(0, table.costs(micro_space))
+
+
+@pytest.mark.parametrize("other", [{"threads": 2}, {"runtime": "litert"}, {"precision": "int8"}])
+def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, micro_space: SearchSpace, other: dict) -> None:
+    (folder / "box.toml").write_text(GOOD + ESTIMATE)
+    with pytest.raises(EdgeNASError, match="edgenas profile"):
+        load_table(load_device("box"), micro_space, **other)
+
+
+# MobileNetV3-Large (arXiv:1905.02244, table 1): kernel, expanded and output channels, SE, activation, stride.
+MOBILENETV3_LARGE = (
+    (3, 16, 16, False, "relu", 1), (3, 64, 24, False, "relu", 2), (3, 72, 24, False, "relu", 1),
+    (5, 72, 40, True, "relu", 2), (5, 120, 40, True, "relu", 1), (5, 120, 40, True, "relu", 1),
+    (3, 240, 80, False, "hswish", 2), (3, 200, 80, False, "hswish", 1), (3, 184, 80, False, "hswish", 1),
+    (3, 184, 80, False, "hswish", 1), (3, 480, 112, True, "hswish", 1), (3, 672, 112, True, "hswish", 1),
+    (5, 672, 160, True, "hswish", 2), (5, 960, 160, True, "hswish", 1), (5, 960, 160, True, "hswish", 1),
+)  # fmt: skip
+
+
+def test_the_pi4_estimate_agrees_with_a_published_latency(folder: Path) -> None:
+    """MobileNetV3-Large takes 38 ms (32-bit) to 40 ms (64-bit) on a Raspberry Pi 4: XNNPACK's README."""
+    blocks = [BlockSpec("conv", 224, 3, 0, 16, kernel=3, stride=2, activation="hswish")]
+    for kernel, mid, out, se, activation, stride in MOBILENETV3_LARGE:
+        before = blocks[-1]
+        blocks.append(BlockSpec("mbconv", before.out_resolution, before.out_channels, mid, out, kernel, stride, activation, se))
+    blocks += [
+        BlockSpec("conv", 7, 160, 0, 960, activation="hswish"),
+        BlockSpec("head", 7, 960, 1280, 1000, activation="hswish"),
+    ]
+    assert sum(map(block_macs, blocks)) == pytest.approx(217e6, rel=0.03), "the published 219 million"
+    estimate = load_device("pi4").estimate
+    latency_ms = sum(map(estimate.block, blocks))
+    assert latency_ms / (1 + estimate.relative_interval) < 38
+    assert latency_ms * (1 + estimate.relative_interval) > 40
+    assert latency_ms == pytest.approx(39, rel=0.4)
+
+
+def test_where_tables_are(folder: Path) -> None:
+    assert table_path("pi4", "litert", 4) == Path("devices/pi4/litert-fp32-4t.json")

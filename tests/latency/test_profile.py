@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenas.errors import EdgeNASError
+from edgenas.latency import Bench, Entry, LatencyTable, LocalTarget, profile
+from edgenas.latency.bench import GROUP_MODELS
+from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
+from edgenas.latency.profile import CHECK_NETWORKS, calibrate, check
+from edgenas.space import SearchSpace, get_space
+
+
+class FakeTarget:
+    """A device whose times follow a law: bytes of the model times `ms_per_byte`, plus `empty_ms`; the machine slows down by
+    `drift` with every group. Interrupts the group of number `interrupt_at`."""
+
+    def __init__(self, interrupt_at: int | None = None, drift: float = 1.0, **environment: str):
+        self.interrupt_at, self.drift = interrupt_at, drift
+        self.measured: list[set[str]] = []
+        self.rounds: list[int] = []
+        self._environment = {"fingerprint": "f00d", "runtime_version": "1.0"} | environment
+
+    def environment(self, runtime: str) -> dict[str, str]:
+        return self._environment
+
+    def time(self, models: Mapping[str, bytes], *, runtime, threads=1, rounds=8, track=None) -> dict[str, list[float]]:
+        if self.interrupt_at == len(self.measured):
+            raise KeyboardInterrupt
+        slow = self.drift ** len(self.measured)
+        self.measured.append({name for name in models if not name.startswith(" ")})
+        self.rounds.append(rounds)
+        return {name: [slow * (0.003 + len(model) * 1e-5)] * rounds for name, model in models.items()}
+
+    @property
+    def blocks(self) -> list[str]:
+        return [name for group in self.measured for name in group if "-" in name]
+
+
+@pytest.fixture(scope="module")
+def wide_space() -> SearchSpace:
+    """More blocks than fit in a group."""
+    space = get_space("mobilenetv3", "tiny", 4, resolutions=(16,))
+    assert len(space.distinct_blocks) > GROUP_MODELS
+    return space
+
+
+def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "micro.json"
+    table = profile(micro_space, "cpu", LocalTarget(), path, runtime="onnxruntime", rounds=4)
+    assert table.measured and table.covers(micro_space)
+    assert all(entry.latency_ms > 0 and entry.repeats == 4 for entry in table.entries.values())
+    assert table.provenance["threads"] == 1
+    checked = table.calibration(micro_space).check
+    assert checked.networks == CHECK_NETWORKS
+    assert checked.mean_error < 0.1
+    assert 0 < table.calibration(micro_space).relative_interval <= checked.worst_error
+    assert LatencyTable.load(path) == table
+
+    later = Bench(LocalTarget(), "onnxruntime", 1, reference_ms=table.reference_ms)
+    measured = later.network_ms(micro_space, [micro_space.smallest, micro_space.largest])
+    predicted = [table.predict_one(micro_space, a) for a in (micro_space.smallest, micro_space.largest)]
+    np.testing.assert_allclose(predicted, measured, rtol=0.25)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(wide_space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    first = FakeTarget(interrupt_at=1)
+    with pytest.raises(KeyboardInterrupt):
+        profile(wide_space, "box", first, path, runtime="onnxruntime")
+    assert len(first.blocks) == GROUP_MODELS
+    assert set(LatencyTable.load(path).entries) == set(first.blocks)
+
+    second = FakeTarget()
+    table = profile(wide_space, "box", second, path, runtime="onnxruntime")
+    assert not set(first.blocks) & set(second.blocks)
+    assert sorted(first.blocks + second.blocks) == sorted(spec.key for spec in wide_space.distinct_blocks)
+    assert table == profile(wide_space, "box", FakeTarget(interrupt_at=0), path, runtime="onnxruntime"), "nothing is left to do"
+
+
+def test_an_interrupt_during_the_networks_keeps_every_block(micro_space: SearchSpace, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        profile(micro_space, "box", FakeTarget(interrupt_at=1), tmp_path / "t.json", runtime="onnxruntime")
+    again = FakeTarget()
+    assert profile(micro_space, "box", again, tmp_path / "t.json", runtime="onnxruntime").covers(micro_space)
+    assert again.blocks == []
+
+
+def test_a_machine_that_slows_down_does_not_bend_the_table(wide_space: SearchSpace, tmp_path: Path) -> None:
+    steady = profile(wide_space, "box", FakeTarget(), tmp_path / "a.json", runtime="onnxruntime")
+    drifting = profile(wide_space, "box", FakeTarget(drift=1.3), tmp_path / "b.json", runtime="onnxruntime")
+    genomes = wide_space.sample(np.random.default_rng(5), 10)
+    np.testing.assert_allclose(drifting.predict(wide_space, genomes), steady.predict(wide_space, genomes), rtol=1e-9)
+    assert drifting.reference_ms == pytest.approx(0.003 + len(model_bytes(REFERENCE, "onnxruntime")) * 1e-5)
+
+
+def test_clock_jumps_and_slow_spells_do_not_move_a_latency() -> None:
+    """Seen on a virtual machine: a reading of 2/3 of the truth now and then, and half the speed for seconds."""
+
+    class Moody(FakeTarget):
+        def time(self, models, **options):
+            times = super().time(models, **options)
+            slow = np.where(np.arange(10) < 6, 1.6, 1.0)
+            jumps = {"net": [8], " reference": [2]}
+            return {name: list(slow * np.where(np.isin(np.arange(10), jumps.get(name, [])), 0.64, 1) * values)
+                    for name, values in times.items()}  # fmt: skip
+
+    steady, moody = Bench(FakeTarget(), "onnxruntime"), Bench(Moody(), "onnxruntime")
+    models = {"net": bytes(5000), "other": bytes(900)}
+    expected, found = steady.measure(models), moody.measure(models)
+    assert [found[name].latency_ms for name in models] == pytest.approx([expected[name].latency_ms for name in models])
+    assert moody.empty_ms == pytest.approx(steady.empty_ms)
+
+
+def test_a_later_bench_says_how_much_slower_it_is_now() -> None:
+    first, later = FakeTarget(), FakeTarget()
+    before = Bench(first, "onnxruntime")
+    entry = before.measure({"net": bytes(5000)})["net"]
+    later.measured, later.drift = [set()], 1.5
+    now = Bench(later, "onnxruntime", reference_ms=before.reference_ms)
+    assert now.measure({"net": bytes(5000)})["net"].latency_ms == pytest.approx(entry.latency_ms)
+    assert now.slowdown == pytest.approx(1.5)
+
+
+def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_path: Path) -> None:
+    table = profile(micro_space, "box", FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    spec = micro_space.distinct_blocks[0]
+    extra_bytes = len(model_bytes([spec], "onnxruntime")) - len(empty_model_bytes("onnxruntime"))
+    assert table.entries[spec.key].latency_ms == pytest.approx(extra_bytes * 1e-5)
+
+
+def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    larger = replace(micro_space, resolutions=(12, 16, 20))
+    target = FakeTarget()
+    table = profile(larger, "box", target, path, runtime="onnxruntime")
+    assert set(target.blocks) == {s.key for s in larger.distinct_blocks} - {s.key for s in micro_space.distinct_blocks}
+    assert table.covers(larger) and table.covers(micro_space)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [({"fingerprint": "beef"}, "another machine"), ({"runtime_version": "2.0"}, "another version of onnxruntime")],
+)
+def test_another_machine_is_refused_unless_fresh(micro_space, tmp_path: Path, environment, words) -> None:
+    path = tmp_path / "t.json"
+    before = profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    with pytest.raises(EdgeNASError, match=rf"{words} .*--fresh"):
+        profile(micro_space, "box", FakeTarget(**environment), path, runtime="onnxruntime")
+    assert LatencyTable.load(path) == before
+    fresh = FakeTarget(**environment)
+    profile(micro_space, "box", fresh, path, runtime="onnxruntime", fresh=True)
+    assert len(fresh.blocks) == len(micro_space.distinct_blocks)
+
+
+def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    with pytest.raises(EdgeNASError, match="holds measured fp32 latencies of onnxruntime with 1 thread"):
+        profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime", threads=4)
+
+
+def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None:
+    short, long = FakeTarget(), FakeTarget()
+    profile(wide_space, "box", short, tmp_path / "a.json", runtime="onnxruntime", seconds=1)
+    profile(wide_space, "box", long, tmp_path / "b.json", runtime="onnxruntime", seconds=60)
+    assert short.rounds[0] == 2
+    assert long.rounds[0] > 20
+
+
+def test_calibration_finds_the_law_behind_the_measurements(table: LatencyTable, micro_space: SearchSpace) -> None:
+    genomes = micro_space.sample(np.random.default_rng(3), 24)
+    found = calibrate(table, micro_space, genomes, table.predict(micro_space, genomes))
+    assert (found.overhead_ms, found.scale, found.weights_ms) == pytest.approx((0.3, 1.2, 0.5), rel=1e-6)
+
+
+def test_weights_never_cost_less_than_nothing(table: LatencyTable, micro_space: SearchSpace) -> None:
+    table.calibrations[micro_space.fingerprint] = replace(table.calibration(micro_space), weights_ms=-0.5)
+    genomes = micro_space.sample(np.random.default_rng(3), 24)
+    assert calibrate(table, micro_space, genomes, table.predict(micro_space, genomes)).weights_ms == 0
+
+
+def test_check_by_hand() -> None:
+    result = check(np.array([1.1, 2.0, 2.85]), np.array([1.0, 2.0, 3.0]))
+    assert (result.networks, result.spearman) == (3, 1.0)
+    assert (result.mean_error, result.worst_error) == pytest.approx((0.05, 0.1))
+
+
+def test_nine_of_ten_errors_lie_within_the_quantile() -> None:
+    measured = np.ones(99)
+    result = check(measured + np.arange(99) / 100, measured)
+    assert result.error_quantile == pytest.approx(0.89)
+
+
+def test_entries_are_plain_numbers(micro_space: SearchSpace, tmp_path: Path) -> None:
+    table = profile(micro_space, "box", FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    assert all(type(value) in (int, float) for e in table.entries.values() for value in (e.latency_ms, e.spread_ms, e.repeats))
+    assert isinstance(next(iter(table.entries.values())), Entry)

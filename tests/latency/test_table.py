@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgenas.cost import block_parameters
+from edgenas.errors import EdgeNASError
+from edgenas.latency import LatencyTable, spearman
+from edgenas.space import SearchSpace
+
+
+def test_a_prediction_is_overhead_plus_the_calibrated_sum(table: LatencyTable, micro_space: SearchSpace) -> None:
+    genomes = micro_space.sample(np.random.default_rng(1), 20)
+    by_hand = [
+        0.3 + sum(1.2 * table.entries[spec.key].latency_ms + 0.5 * block_parameters(spec) / 1e6
+                  for spec in micro_space.blocks(micro_space.decode(genome)))
+        for genome in genomes
+    ]  # fmt: skip
+    np.testing.assert_allclose(table.predict(micro_space, genomes), by_hand, rtol=1e-12)
+    assert table.predict_one(micro_space, micro_space.decode(genomes[3])) == pytest.approx(by_hand[3], rel=1e-12)
+
+
+def test_fastest_is_what_brute_force_finds(
+    table: LatencyTable, micro_space: SearchSpace, all_micro_genomes: np.ndarray
+) -> None:
+    predicted = table.predict(micro_space, all_micro_genomes)
+    architecture, latency_ms = table.fastest(micro_space)
+    assert architecture == micro_space.decode(all_micro_genomes[predicted.argmin()])
+    assert latency_ms == pytest.approx(predicted.min(), rel=1e-12)
+
+
+def test_fastest_takes_a_longer_stage_where_that_costs_less(
+    table: LatencyTable, micro_space: SearchSpace, all_micro_genomes: np.ndarray
+) -> None:
+    """Calibration may price a block below zero; depth must still be chosen by the sum."""
+    table.calibrations[micro_space.fingerprint] = replace(table.calibration(micro_space), scale=-1.0)
+    architecture, latency_ms = table.fastest(micro_space)
+    assert architecture.depths == (2, 1)
+    assert latency_ms == pytest.approx(table.predict(micro_space, all_micro_genomes).min())
+
+
+def test_the_interval_is_a_factor_either_way(table: LatencyTable, micro_space: SearchSpace) -> None:
+    low, high = table.interval(micro_space, np.array([1.1, 2.2]))
+    np.testing.assert_allclose(low, [1.0, 2.0])
+    np.testing.assert_allclose(high, [1.21, 2.42])
+
+
+def test_a_file_holds_everything(table: LatencyTable, tmp_path: Path) -> None:
+    table.provenance = {"cpu": "some", "temperature_c": None}
+    table.save(tmp_path / "t.json")
+    assert LatencyTable.load(tmp_path / "t.json") == table
+
+
+def test_missing_blocks_name_the_command(table: LatencyTable, micro_space: SearchSpace) -> None:
+    del table.entries[micro_space.distinct_blocks[0].key]
+    with pytest.raises(EdgeNASError, match=r"lacks 1 of the \d+ blocks of micro: run `edgenas profile --device box`"):
+        table.predict(micro_space, micro_space.sample(np.random.default_rng(0), 1))
+
+
+def test_a_missing_calibration_names_the_command(table: LatencyTable, micro_space: SearchSpace) -> None:
+    table.calibrations.clear()
+    with pytest.raises(EdgeNASError, match="lacks the calibration of micro: run `edgenas profile --device box`"):
+        table.costs(micro_space)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: text.replace('"entries"', '"entrees"'),
+        lambda text: text.replace("conv-r", "cone-r"),
+        lambda text: text.replace('"scale": 1.2', '"scale": "fast"'),
+        lambda text: text.replace('"spread_ms"', '"spred_ms"', 1),
+        lambda text: text.replace('"kind": "measured"', '"kind": "guessed"'),
+        lambda text: text.replace('"version": 1', '"version": 0'),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(table: LatencyTable, tmp_path: Path, damage) -> None:
+    path = tmp_path / "t.json"
+    table.save(path)
+    whole = path.read_text()
+    assert damage(whole) != whole
+    path.write_text(damage(whole))
+    with pytest.raises(EdgeNASError, match=r"t\.json is no latency table"):
+        LatencyTable.load(path)
+
+
+def test_a_newer_file_asks_for_an_update(table: LatencyTable, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    table.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 99, "entries": "of another form"}))
+    with pytest.raises(EdgeNASError, match="newer EdgeNAS: update"):
+        LatencyTable.load(path)
+
+
+@settings(deadline=None)  # the first call imports scipy
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=40))
+def test_spearman_equals_scipy(pairs: list[tuple[int, int]]) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    a, b = zip(*pairs, strict=True)
+    if len(set(a)) == 1 or len(set(b)) == 1:
+        assert np.isnan(spearman(a, b))
+    else:
+        assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic, abs=1e-12)
+
+
+def test_spearman_by_hand() -> None:
+    # Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / sqrt(4.5 * 5).
+    assert spearman([1, 5, 5, 9], [10, 20, 30, 40]) == pytest.approx(0.9**0.5)
+    assert spearman([1, 2, 3], [9, 4, 1]) == pytest.approx(-1)

@@ -1,0 +1,174 @@
+"""One contract for every latency target, and the timer as a program."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import LocalTarget, device_timer, python_target, tflite_runtime_python
+from edgenas.latency.microbenchmark import FORMATS, REFERENCE, empty_model_bytes, model_bytes
+from edgenas.latency.targets import JobTarget, LatencyTarget
+from edgenas.space import BlockSpec
+
+LIGHT = (BlockSpec("conv", 8, 3, 0, 8, kernel=3),)
+HEAVY = (BlockSpec("conv", 32, 16, 0, 64, kernel=5),)
+
+TARGETS = {"local": LocalTarget, "job": python_target}
+RUNTIMES = ("onnxruntime", "litert")
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest) -> LatencyTarget:
+    return TARGETS[request.param]()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+class TestContract:
+    def test_environment_is_json_and_names_what_matters(self, target: LatencyTarget, runtime: str) -> None:
+        environment = json.loads(json.dumps(target.environment(runtime)))
+        assert environment["runtime"] == runtime
+        assert environment["runtime_version"][0].isdigit()
+        assert environment["execution_providers"] == ["CPUExecutionProvider" if runtime == "onnxruntime" else "XNNPACK"]
+        assert environment["cores"] == os.cpu_count()
+        assert len(environment["fingerprint"]) == 8
+        assert {"governor", "temperature_c", "load_average", "cpu", "machine", "python", "date"} <= set(environment)
+
+    def test_more_work_takes_longer(self, target: LatencyTarget, runtime: str) -> None:
+        models = {
+            "nothing": empty_model_bytes(runtime),
+            "light": model_bytes(LIGHT, runtime),
+            "heavy": model_bytes(HEAVY, runtime),
+        }
+        times = target.time(models, runtime=runtime, rounds=3)
+        assert {name: len(values) for name, values in times.items()} == {"nothing": 3, "light": 3, "heavy": 3}
+        nothing, light, heavy = (min(times[name]) for name in models)
+        assert 0 < nothing < light < heavy / 5
+
+    def test_several_threads_are_timed_too(self, target: LatencyTarget, runtime: str) -> None:
+        times = target.time({"heavy": model_bytes(HEAVY, runtime)}, runtime=runtime, threads=2, rounds=2)
+        assert len(times["heavy"]) == 2 and min(times["heavy"]) > 0
+
+    def test_progress_is_tracked(self, target: LatencyTarget, runtime: str) -> None:
+        seen = []
+
+        def track(items, description, total=None):
+            for item in items:
+                seen.append(item)
+                yield item
+
+        target.time({"light": model_bytes(LIGHT, runtime)}, runtime=runtime, rounds=2, track=track)
+        assert seen
+
+    def test_runs_images_one_by_one(self, target: LatencyTarget, runtime: str) -> None:
+        images = np.random.default_rng(0).standard_normal((3, 3, 32, 32)).astype(np.float32)
+        if FORMATS[runtime] == "tflite":
+            images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        model = model_bytes(REFERENCE, runtime)
+        outputs = target.run(model, images, runtime=runtime)
+        assert outputs.shape == (3, 10)
+        np.testing.assert_allclose(outputs[2:], target.run(model, images[2:], runtime=runtime), atol=1e-6)
+        assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
+
+    def test_a_model_that_is_none_is_one_sentence(self, target: LatencyTarget, runtime: str) -> None:
+        with pytest.raises(EdgeNASError):
+            target.time({"broken": b"not a model"}, runtime=runtime, rounds=1)
+
+
+def test_an_unknown_runtime_names_the_nearest(target: LatencyTarget) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'onnxruntime'"):
+        target.environment("onnx-runtime")
+
+
+def test_a_runtime_that_is_not_installed(target: LatencyTarget) -> None:
+    with pytest.raises(EdgeNASError, match="tflite"):
+        target.environment("tflite-runtime")
+
+
+def test_both_runtimes_compute_the_same() -> None:
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    onnx = LocalTarget().run(model_bytes(REFERENCE, "onnxruntime"), images, runtime="onnxruntime")
+    nhwc = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(onnx, LocalTarget().run(model_bytes(REFERENCE, "litert"), nhwc, runtime="litert"), atol=1e-5)
+
+
+def test_tflite_runtime_in_its_own_python() -> None:
+    python = tflite_runtime_python()
+    if python is None:
+        pytest.skip("no Python with tflite-runtime: set EDGENAS_TFLITE_RUNTIME_PYTHON")
+    target, model = python_target(python), model_bytes(REFERENCE, "tflite-runtime")
+    assert target.environment("tflite-runtime")["runtime_version"].startswith("2.")
+    images = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    ours = LocalTarget().run(model, images, runtime="litert")
+    np.testing.assert_allclose(target.run(model, images, runtime="tflite-runtime"), ours, atol=1e-5)
+    assert len(target.time({"net": model}, runtime="tflite-runtime", rounds=2)["net"]) == 2
+
+
+def test_where_tflite_runtime_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGENAS_TFLITE_RUNTIME_PYTHON", raising=False)
+    monkeypatch.setenv("EDGENAS_CACHE", str(tmp_path))
+    assert tflite_runtime_python() is None
+    cached = tmp_path / "tflite-runtime" / "bin" / "python"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    assert tflite_runtime_python() == cached
+    monkeypatch.setenv("EDGENAS_TFLITE_RUNTIME_PYTHON", sys.executable)
+    assert tflite_runtime_python() == Path(sys.executable)
+
+
+def test_a_device_that_dies_is_one_sentence() -> None:
+    with pytest.raises(EdgeNASError, match="ended without a result"):
+        JobTarget(lambda folder: None).environment("onnxruntime")
+
+
+def test_a_python_that_is_not_there() -> None:
+    with pytest.raises(EdgeNASError, match="/no/python cannot be run"):
+        python_target("/no/python").environment("onnxruntime")
+
+
+def test_the_timer_reads_as_python_3_8_and_needs_nothing_of_ours() -> None:
+    tree = ast.parse(Path(device_timer.__file__).read_text(), feature_version=(3, 8))
+    imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported - set(sys.stdlib_module_names) == {"numpy"}
+
+
+OPEN = """
+import os, sys
+sys.path.insert(0, {folder!r})
+import device_timer
+{before}
+session = device_timer.open_session("onnxruntime", {model!r})
+session.invoke()
+print(os.environ.get("ORT_DISABLE_TELEMETRY"))
+"""
+
+
+@pytest.mark.parametrize("silenced", [True, False])
+def test_onnxruntime_sends_and_keeps_nothing(silenced: bool, tmp_path: Path) -> None:
+    """Without the variable ONNX Runtime leaves an identifier in the home folder: the control that shows the test can see it."""
+    home, model = tmp_path / "home", tmp_path / "light.onnx"
+    home.mkdir()
+    model.write_bytes(model_bytes(LIGHT, "onnxruntime"))
+    before = "" if silenced else "del os.environ['ORT_DISABLE_TELEMETRY']"
+    code = OPEN.format(folder=str(Path(device_timer.__file__).parent), before=before, model=str(model))
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "XDG_"))}
+    # The control's uploads go nowhere.
+    clean |= {"HOME": str(home), "https_proxy": "http://127.0.0.1:9", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    left = sorted(str(path.relative_to(home)) for path in home.rglob("*"))
+    if silenced:
+        assert done.stdout.strip() == "1"
+        assert left == []
+    else:
+        assert done.stdout.strip() == "None"
+        if not left:
+            pytest.skip("this wheel of ONNX Runtime has no telemetry: there is nothing to silence")
+        assert any("Microsoft" in path for path in left)

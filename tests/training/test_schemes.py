@@ -1,0 +1,69 @@
+"""The contract of sampling schemes, and what is particular to each."""
+
+import numpy as np
+import pytest
+
+from edgenas import cost
+from edgenas.training import Recipe
+from edgenas.training.recipe import SCHEMES
+from edgenas.training.schemes import make_scheme
+from tests.conftest import make_micro_space
+
+SPACE = make_micro_space()
+
+
+def draws(scheme, phase, n=50):
+    return [scheme.draw(phase, np.random.default_rng([1, step])) for step in range(n)]
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_contract(name):
+    scheme = make_scheme(SPACE, Recipe(scheme=name))
+    assert [phase.start for phase in scheme.phases] == sorted(phase.start for phase in scheme.phases)
+    assert scheme.phases[0].start == 0
+    for phase in scheme.phases:
+        assert draws(scheme, phase, 5) == draws(scheme, phase, 5)
+        for step in draws(scheme, phase):
+            assert step
+            for draw in step:
+                SPACE.validate(draw.architecture)
+                assert 0 <= draw.share[0] < draw.share[1] <= 1
+                assert draw.weight > 0
+    assert [d.architecture for d in scheme.draw(scheme.phases[0], np.random.default_rng(0))] == [SPACE.largest]
+    reached = {d.architecture for step in draws(scheme, scheme.phases[-1], 600) for d in step}
+    assert len(reached) > 0.9 * SPACE.count()
+
+
+def test_the_sandwich_splits_the_batch_among_the_smaller_subnets():
+    recipe = Recipe(random_subnets=3, subnet_weight=0.4)
+    scheme = make_scheme(SPACE, recipe)
+    largest, smallest, *random = scheme.draw(scheme.phases[1], np.random.default_rng(0))
+    assert (largest.architecture, largest.share, largest.teacher) == (SPACE.largest, (0, 1), None)
+    assert smallest.architecture == SPACE.smallest
+    assert len(random) == 3
+    assert sum(d.share[1] - d.share[0] for d in (smallest, *random)) == pytest.approx(1)
+    assert sum(d.weight for d in (smallest, *random)) == pytest.approx(0.4)
+    assert {d.teacher for d in (smallest, *random)} == {"largest"}
+
+
+def test_progressive_shrinking_frees_one_dimension_after_the_other():
+    scheme = make_scheme(SPACE, Recipe(scheme="progressive-shrinking"))
+
+    def free(phase):
+        drawn = [d.architecture for step in draws(scheme, phase, 200) for d in step]
+        stages = [stage for a in drawn for stage in a.stages]
+        return (
+            len({c.kernel for stage in stages for c in stage}) > 1,
+            len({len(a.stages[0]) for a in drawn}) > 1,
+            len({c.expand for a in drawn for c in a.stages[1]}) > 1,
+        )
+
+    assert [phase.name for phase in scheme.phases] == ["largest", "kernel", "depth", "expand"]
+    assert [free(phase) for phase in scheme.phases[1:]] == [
+        (True, False, False),
+        (True, True, False),
+        (True, True, True),
+    ]
+    assert scheme.draw(scheme.phases[0], np.random.default_rng(0))[0].architecture == SPACE.largest
+    sizes = [np.mean([cost.macs(SPACE.blocks(d.architecture)) for s in draws(scheme, p) for d in s]) for p in scheme.phases]
+    assert sizes == sorted(sizes, reverse=True)

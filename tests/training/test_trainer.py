@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+
+from edgenas.errors import CheckpointError, UsageError
+from edgenas.training import Evaluator, Recipe, Trainer
+from edgenas.training.trainer import epochs_in, make_optimizer
+from tests.training.conftest import make_dataset
+
+SHORT = Recipe(epochs=4, batch_size=16, learning_rate=0.05)
+
+
+class StopAfter(Exception):
+    pass
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.trained().state_dict().items()}
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [SHORT, Recipe(epochs=4, batch_size=16, learning_rate=0.05, scheme="progressive-shrinking", ema=0.9)],
+    ids=["sandwich", "progressive shrinking with average"],
+)
+@pytest.mark.parametrize("interrupted_after", [1, 2, 3])
+def test_a_resumed_training_ends_with_the_very_same_weights(space, dataset, tmp_path, recipe, interrupted_after):
+    whole = Trainer(space, dataset, recipe)
+    whole.run()
+
+    first = Trainer(space, dataset, recipe)
+
+    def stop(result):
+        first.save(tmp_path / "checkpoint.safetensors")
+        if result.epoch == interrupted_after:
+            raise StopAfter
+
+    with pytest.raises(StopAfter):
+        first.run(after_epoch=stop)
+    second = Trainer(space, dataset, recipe)
+    second.load(tmp_path / "checkpoint.safetensors")
+    assert second.epoch == interrupted_after
+    second.run()
+    assert same(weights(whole), weights(second))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(space, dataset):
+    def trained(seed):
+        trainer = Trainer(space, dataset, Recipe(epochs=1, batch_size=16, learning_rate=0.05, seed=seed))
+        trainer.run()
+        return weights(trainer)
+
+    assert same(trained(0), trained(0))
+    assert not same(trained(0), trained(1))
+
+
+@pytest.mark.parametrize("scheme", ["sandwich", "progressive-shrinking"])
+def test_every_subnet_learns(space, scheme):
+    dataset = make_dataset(600)
+    trainer = Trainer(space, dataset, Recipe(epochs=10, batch_size=32, learning_rate=0.1, scheme=scheme))
+    losses = []
+    trainer.run(after_epoch=lambda result: losses.append(result.loss))
+    evaluator = Evaluator(trainer.trained(), dataset)
+    random = [space.decode(g) for g in space.sample(np.random.default_rng(0), 5)]
+    accuracies = [evaluator.accuracy(a, dataset.test) for a in (space.largest, space.smallest, *random)]
+    assert losses[-1] < losses[0]
+    assert min(accuracies) > 0.9
+
+
+def test_the_learning_rate_warms_up_and_falls_to_nothing(space, dataset):
+    trainer = Trainer(space, dataset, Recipe(epochs=100, batch_size=16, learning_rate=0.4, warmup=0.2))
+    rates = [trainer.learning_rate(step) for step in range(trainer.steps)]
+    peak = int(np.argmax(rates))
+    assert peak == pytest.approx(0.2 * trainer.steps, abs=1)
+    assert max(rates) == pytest.approx(0.4)
+    assert (np.diff(rates[: peak + 1]) > 0).all()
+    assert (np.diff(rates[peak + 1 :]) < 0).all()
+    assert rates[-1] < 0.001
+
+
+def test_weight_decay_spares_norms_biases_and_kernel_transforms(space, dataset):
+    trainer = Trainer(space, dataset, SHORT)
+    decayed = {id(p) for p in make_optimizer(trainer.supernet, SHORT).param_groups[0]["params"]}
+    for name, parameter in trainer.supernet.named_parameters():
+        spared = "norm" in name or name.endswith("bias") or "kernel_transforms" in name
+        assert (id(parameter) in decayed) != spared, name
+
+
+def test_test_images_are_not_seen_in_training(space, dataset):
+    """The same weights come out when the test split is another one."""
+    other = make_dataset(seed=5)
+    changed = type(dataset)(**{**vars(dataset), "test": other.test, "validation": other.validation})
+    results = []
+    for data in (dataset, changed):
+        trainer = Trainer(space, data, Recipe(epochs=1, batch_size=16, learning_rate=0.05))
+        trainer.run()
+        results.append(weights(trainer))
+    assert same(*results)
+
+
+def test_divergence_is_told(space, dataset):
+    trainer = Trainer(space, dataset, Recipe(epochs=3, batch_size=16, learning_rate=1e12, warmup=0.0))
+    with pytest.raises(CheckpointError, match="lower --learning-rate"):
+        trainer.run()
+
+
+def test_epochs_fit_into_a_time(space, dataset):
+    trainer = Trainer(space, dataset, SHORT)
+    few, many = epochs_in(trainer, 1.0), epochs_in(trainer, 20.0)
+    assert 1 <= few < many
+    assert same(weights(trainer), weights(Trainer(space, dataset, SHORT)))  # the trial leaves no trace
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(space, dataset, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    Trainer(space, dataset, SHORT).save(path)
+    with pytest.raises(CheckpointError, match="another space, data set or recipe"):
+        Trainer(space, dataset, Recipe(epochs=5, batch_size=16, learning_rate=0.05)).load(path)
+
+
+def test_a_truncated_checkpoint_is_told(space, dataset, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    Trainer(space, dataset, SHORT).save(path)
+    content = path.read_bytes()
+    for kept in (len(content) // 2, 4, 0):
+        path.write_bytes(content[:kept])
+        with pytest.raises(CheckpointError, match="damaged or incomplete"):
+            Trainer(space, dataset, SHORT).load(path)
+
+
+@pytest.mark.parametrize("wrong", [{"scheme": "magic"}, {"epochs": 0}, {"momentum": 1.0}, {"learning_rate": -1}])
+def test_impossible_recipes_are_refused(wrong):
+    with pytest.raises(UsageError):
+        Recipe(**wrong)
+
+
+def test_recipes_read_back():
+    assert Recipe.from_dict(SHORT.to_dict()) == SHORT
+    with pytest.raises(UsageError, match="learning_rat"):
+        Recipe.from_dict({"learning_rat": 1})
