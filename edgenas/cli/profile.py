@@ -9,7 +9,7 @@ import click
 from edgenas.cli.display import say, track
 from edgenas.cli.options import SECONDS
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import DeviceProfile, LatencyTable, LocalTarget, load_device, profile, table_path
+from edgenas.latency import DeviceProfile, LatencyTable, load_device, profile, python_target, table_path
 from edgenas.space import SearchSpace, get_space
 from edgenas.training import Run
 
@@ -58,7 +58,7 @@ def measure(
     runtime, threads = runtime or device.runtime, threads or device.threads
     path = table_path(device.name, runtime, threads)
     return profile(
-        space, device.name, LocalTarget(), path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh, track=track
+        space, device.name, python_target(), path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh, track=track
     )
 
 
