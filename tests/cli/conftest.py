@@ -1,0 +1,58 @@
+"""One small run through all commands, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgenas.cli import main
+from edgenas.latency import load_device, load_table
+from edgenas.training import Run
+
+TRAIN = ["--space", "mobilenetv3", "--preset", "tiny", "--width", "0.5", "--resolutions", "12,16"]
+
+
+def edgenas(*arguments: object) -> Result:
+    """Run a command as a user would, but for the process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with runs/digits trained, devices/cpu measured, two budgets searched, exported and verified."""
+    folder = tmp_path_factory.mktemp("workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("EDGENAS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        commands = [
+            ["train-supernet", "--data", "digits", *TRAIN, "--epochs", 8, "--batch-size", 64, "--out", "runs/digits"],
+            ["profile", "--device", "cpu"],
+            ["profile", "--device", "cpu", "--runtime", "litert"],
+        ]
+        for command in commands:
+            result = edgenas(*command)
+            assert result.exit_code == 0, result.output
+        space = Run.open(Path("runs/digits")).space
+        table = load_table(load_device("cpu"), space)
+        slowest = table.predict_one(space, space.largest)
+        fastest = float(table.interval(space, table.fastest(space)[1]).high)
+        budgets = [f"{1.1 * fastest:.4f}ms", f"{1.1 * slowest:.4f}ms"]
+        commands = [
+            ["search", "runs/digits", "--device", "cpu", "--evaluations", 20, "--latency", budgets[0], "--latency", budgets[1]],
+            ["export", "runs/digits", "--format", "onnx", "--format", "tflite"],
+            ["verify", "runs/digits"],
+            ["report", "runs/digits"],
+        ]
+        for command in commands:
+            result = edgenas(*command)
+            assert result.exit_code == 0, result.output
+            (folder / f"{command[0]}.txt").write_text(result.output)
+    return folder
+
+
+@pytest.fixture
+def at_work(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(workspace)
+    return workspace

@@ -1,0 +1,55 @@
+"""Training that is killed or interrupted, in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgenas.training.checkpoint import load_tensors
+from tests.cli.conftest import TRAIN
+
+COMMAND = [sys.executable, "-m", "edgenas", "train-supernet"]
+START = [*COMMAND, "--data", "digits", *TRAIN, "--epochs", "4", "--batch-size", "128"]
+
+
+def wait_for_epoch(run: Path, process: subprocess.Popen, epochs: int = 1) -> None:
+    deadline = time.monotonic() + 120
+    metrics = run / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < epochs:
+        assert process.poll() is None, "training ended before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole") / "run"
+    env = os.environ | {"EDGENAS_CACHE": str(tmp_path_factory.getbasetemp() / "cache")}
+    subprocess.run([*START, "--out", str(run)], check=True, capture_output=True, env=env)
+    return load_tensors(run / "supernet.safetensors")[0]
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
+def test_resumed_training_ends_with_the_same_weights(tmp_path, whole, by):
+    run = tmp_path / "run"
+    process = subprocess.Popen([*START, "--out", str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_epoch(run, process)
+    process.send_signal(by)
+    _, errors = process.communicate(timeout=60)
+    if by == signal.SIGINT:
+        assert process.returncode == 130
+        assert f"edgenas train-supernet --resume {run}" in errors
+        assert "Traceback" not in errors
+    assert not (run / "supernet.safetensors").exists()
+    resumed = subprocess.run([*COMMAND, "--resume", str(run)], capture_output=True, text=True, check=True)
+    assert "Trained" in resumed.stderr
+    weights, _ = load_tensors(run / "supernet.safetensors")
+    assert weights.keys() == whole.keys()
+    assert all(torch.equal(weights[name], whole[name]) for name in whole)
+    epochs = [line.split(",")[0] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [f'{{"epoch": {n}' for n in range(1, 5)]

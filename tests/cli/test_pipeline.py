@@ -1,0 +1,139 @@
+"""The five commands on real images, and what they leave behind."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edgenas import latency
+from edgenas.export import load_exports, load_verifications
+from edgenas.latency import LocalTarget, load_device, load_table
+from edgenas.search import load_records
+from edgenas.training import Evaluator, Run
+from tests.cli.conftest import edgenas
+
+RUN = Path("runs/digits")
+
+
+def test_searches_keep_their_budget_and_report_true_evaluations(at_work):
+    run = Run.open(RUN)
+    table = load_table(load_device("cpu"), run.space)
+    evaluator = Evaluator(run.supernet(), run.dataset())
+    records = load_records(RUN / "search")
+    assert len(records) == 2
+    for record in records:
+        assert record.latency_kind == "measured"
+        for candidate in record.front:
+            assert candidate.latency_low_ms < candidate.latency_ms < candidate.latency_high_ms <= record.budget_ms
+            assert candidate.latency_ms == pytest.approx(table.predict_one(run.space, candidate.architecture))
+        assert record.best.validation_accuracy == evaluator.accuracy(record.best.architecture)
+        assert record.best.validation_accuracy == max(c.validation_accuracy for c in record.front)
+    assert records[0].best.validation_accuracy <= records[1].best.validation_accuracy
+
+
+def test_another_search_reuses_every_evaluation(at_work):
+    ledger = RUN / "search" / "evaluations.jsonl"
+    before = ledger.read_text()
+    budget = load_records(RUN / "search")[1].budget_ms
+    again = edgenas("search", RUN, "--device", "cpu", "--evaluations", 20, "--latency", f"{budget}ms")
+    assert again.exit_code == 0
+    assert ledger.read_text().startswith(before)
+    assert len(ledger.read_text().splitlines()) - len(before.splitlines()) <= 18  # of the proposals alone
+
+
+def test_exports_are_what_was_searched_and_pass_in_every_runtime(at_work):
+    chosen = {record.best.architecture for record in load_records(RUN / "search")}
+    models = load_exports(RUN / "export")
+    assert {model.architecture for model in models} >= chosen
+    for model in models:
+        verified = load_verifications(model)
+        runtimes = {"onnxruntime", "litert"} | ({"tflite-runtime"} if latency.tflite_runtime_python() else set())
+        assert {v.runtime for v in verified} == runtimes
+        for v in verified:
+            assert v.passed
+            assert v.parity.max_difference < 1e-4
+            assert v.parity.agreement == 1
+            assert v.accuracy == v.torch_accuracy
+            assert v.latency_ms > 0
+            assert (v.predicted_ms is None) == (v.runtime == "tflite-runtime")
+
+
+def test_an_exported_file_is_all_that_one_needs(at_work):
+    """Classes, preprocessing and provenance are inside; applied to a raw image they give the network's own answer."""
+    run = Run.open(RUN)
+    dataset = run.dataset()
+    model = load_exports(RUN / "export")[0]
+    proto = onnx.load(model.file("onnx"))
+    metadata = {prop.key: prop.value for prop in proto.metadata_props}
+    assert tuple(json.loads(metadata["classes"])) == dataset.classes
+    how = json.loads(metadata["preprocessing"])
+    assert how["layout"] == "NCHW"
+    assert proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value == how["resolution"]
+    images, _ = dataset.test.batch(np.arange(8))
+    inputs = (images.float() * how["scale"] - torch.tensor(how["mean"])[:, None, None]) / torch.tensor(how["std"])[:, None, None]
+    if how["resolution"] != dataset.size:
+        inputs = torch.nn.functional.interpolate(inputs, (how["resolution"],) * 2, mode="bilinear", antialias=True)
+    outputs = LocalTarget().run(model.file("onnx").read_bytes(), inputs.contiguous().numpy(), runtime="onnxruntime")
+    with torch.no_grad():
+        expected = model.network(run.space)(inputs).numpy()
+    np.testing.assert_allclose(outputs, expected, atol=1e-4)
+
+
+def test_report_draws_and_tabulates(at_work):
+    rows = json.loads((RUN / "report.json").read_text())
+    assert {row["runtime"] for row in rows} >= {"onnxruntime", "litert"}
+    assert (RUN / "front.png").read_bytes().startswith(b"\x89PNG")
+    text = (at_work / "report.txt").read_text()
+    for row in rows:
+        assert row["id"] in text
+
+
+def test_the_latest_run_is_used_and_an_estimate_is_called_one(at_work):
+    result = edgenas("search", "--device", "pi4", "--latency", "30ms", "--evaluations", 10)
+    assert result.exit_code == 0, result.output
+    assert f"Using the latest run: {RUN}" in result.output
+    assert "ESTIMATED" in result.output
+    assert "estimated" in result.stdout
+    assert "edgenas profile --device pi4" in result.output
+    record = json.loads((RUN / "search" / "pi4-litert-30ms.json").read_text())
+    assert record["latency_kind"] == "estimated"
+    (RUN / "search" / "pi4-litert-30ms.json").unlink()
+
+
+def test_a_front_member_can_be_exported_with_a_dynamic_batch(at_work, tmp_path):
+    shutil.copytree(RUN, tmp_path / "copy")
+    member = load_records(RUN / "search")[1].front[0].architecture
+    result = edgenas("export", tmp_path / "copy", "--architecture", member.id, "--format", "onnx", "--dynamic-batch")
+    assert result.exit_code == 0, result.output
+    proto = onnx.load(tmp_path / "copy" / "export" / member.id / "model.onnx")
+    assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_a_run_can_be_moved(at_work, tmp_path, monkeypatch):
+    shutil.copytree(RUN, tmp_path / "elsewhere" / "moved")
+    monkeypatch.chdir(tmp_path)
+    result = edgenas("verify", tmp_path / "elsewhere" / "moved")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_file_that_computes_something_else_is_refused(at_work, tmp_path):
+    run = tmp_path / "copy"
+    shutil.copytree(RUN, run)
+    first, second, *_ = load_exports(run / "export")
+    wrong = second.file("onnx").read_bytes() if second.preprocessing == first.preprocessing else None
+    proto = onnx.load(first.file("onnx"))
+    bias = next(t for t in proto.graph.initializer if t.name.endswith("classify.bias"))
+    shifted = onnx.numpy_helper.to_array(bias) + np.float32(0.01)
+    bias.CopyFrom(onnx.numpy_helper.from_array(shifted, bias.name))
+    first.file("onnx").write_bytes(wrong or proto.SerializeToString())
+    result = edgenas("verify", run)
+    assert result.exit_code == 1
+    assert "renamed to *.rejected" in result.output
+    assert not first.file("onnx").exists()
+    assert (first.folder / "model.onnx.rejected").exists()
+    assert first.file("tflite").exists()
+    assert not (first.folder / "model.tflite.rejected").exists()
