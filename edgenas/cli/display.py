@@ -74,7 +74,7 @@ def say(text: str) -> None:
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Columns whose name begins with `<` are aligned to the left, others to the right. What is too wide is wrapped, never cut."""
+    """Columns whose name begins with `<` are aligned to the left, others to the right. What is too wide is wrapped, not cut."""
     grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD)
     for name in columns:
         grid.add_column(name.removeprefix("<"), justify="left" if name.startswith("<") else "right", overflow="fold")

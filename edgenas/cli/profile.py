@@ -53,8 +53,10 @@ def measure(
 ) -> LatencyTable:  # fmt: skip
     """Measure this machine. Raises EdgeNASError for a device that it is not."""
     if device.name != "cpu" and device.arch != _this_arch():
-        raise EdgeNASError(f"{device.name} is {device.arch}, and this machine is {_this_arch()}: run edgenas profile --device "
-                           f"{device.name} on the device itself, and copy its devices/{device.name}/ folder here.")  # fmt: skip
+        raise EdgeNASError(
+            f"{device.name} is {device.arch}, and this machine is {_this_arch()}: run edgenas profile --device "
+            f"{device.name} on the device itself, and copy its devices/{device.name}/ folder here."
+        )
     runtime, threads = runtime or device.runtime, threads or device.threads
     path = table_path(device.name, runtime, threads)
     return profile(
@@ -65,10 +67,14 @@ def measure(
 def show(measured: LatencyTable, space: SearchSpace) -> None:
     check = measured.calibration(space).check
     about = measured.provenance
-    say(f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, {measured.threads} "
-        f"thread(s): {len(space.distinct_blocks)} blocks measured.")  # fmt: skip
-    say(f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, worst "
-        f"{100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; 90 % within {100 * check.error_quantile:.1f} %.")  # fmt: skip
+    say(
+        f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
+        f"{measured.threads} thread(s): {len(space.distinct_blocks)} blocks measured."
+    )
+    say(
+        f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, "
+        f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; 90 % within {100 * check.error_quantile:.1f} %."
+    )
 
 
 def _run_space(path: Path | None) -> SearchSpace:

@@ -49,10 +49,20 @@ def command(out: Path, seconds: float, seed: int) -> None:
     else:
         defaults = Recipe()
         run = train_command.create(
-            DATA, family="mobilenetv3", preset="tiny", width=1.0, resolutions=None, out=out, seconds=seconds, epochs=None,
-            seed=seed, batch_size=defaults.batch_size, learning_rate=defaults.learning_rate, scheme=defaults.scheme,
+            DATA,
+            family="mobilenetv3",
+            preset="tiny",
+            width=1.0,
+            resolutions=None,
+            out=out,
+            seconds=seconds,
+            epochs=None,
+            seed=seed,
+            batch_size=defaults.batch_size,
+            learning_rate=defaults.learning_rate,
+            scheme=defaults.scheme,
             ema=defaults.ema,
-        )  # fmt: skip
+        )
     train_command.train(run, None)
     dataset = run.dataset()
     largest = Evaluator(run.supernet(), dataset).accuracy(run.space.largest, dataset.test)
@@ -80,8 +90,10 @@ def command(out: Path, seconds: float, seed: int) -> None:
     rows = report_command.report_run(run)
     broken = [row for row in rows if row.is_budgeted and not row.within_budget]
     if broken:
-        raise EdgeNASError(f"{len(broken)} budget(s) were not met when measured: the machine may have slowed down since step 2. "
-                           f"Verify again with: edgenas verify {out}")  # fmt: skip
+        raise EdgeNASError(
+            f"{len(broken)} budget(s) were not met when measured: the machine may have slowed down "
+            f"since step 2. Verify again with: edgenas verify {out}"
+        )
     say(f"Done. The model files are in {out / 'export'}, the picture is {out / 'front.png'}.")
 
 

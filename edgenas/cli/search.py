@@ -87,8 +87,10 @@ def warn_of_estimate(latencies: LatencyTable, run: Run) -> None:
     if latencies.measured:
         return
     relative = latencies.calibration(run.space).relative_interval
-    say(f"{latencies.device} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 cases "
-        f"({latencies.provenance['method']}). To measure: edgenas profile --device {latencies.device}")  # fmt: skip
+    say(
+        f"{latencies.device} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 "
+        f"cases ({latencies.provenance['method']}). To measure: edgenas profile --device {latencies.device}"
+    )
 
 
 def show(record: SearchRecord) -> None:

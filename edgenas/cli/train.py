@@ -100,8 +100,10 @@ def train(run: Run, data: str | None) -> None:
         names = ", ".join(dataset.skipped[:5]) + (", ..." if len(dataset.skipped) > 5 else "")
         say(f"Warning: {len(dataset.skipped)} unreadable image(s) were left out: {names}")
     space = run.space
-    say(f"{space.name}: {space.count():.3g} architectures; {len(dataset.train)} training, {len(dataset.validation)} validation and "
-        f"{len(dataset.test)} test images in {len(dataset.classes)} classes.")  # fmt: skip
+    say(
+        f"{space.name}: {space.count():.3g} architectures; {len(dataset.train)} training, {len(dataset.validation)} "
+        f"validation and {len(dataset.test)} test images in {len(dataset.classes)} classes."
+    )
     try:
         train_supernet(run, dataset, track, show_epoch)
     except KeyboardInterrupt:
@@ -112,8 +114,11 @@ def train(run: Run, data: str | None) -> None:
 def show_epoch(metrics: dict[str, Any]) -> None:
     if "largest_validation_accuracy" not in metrics:
         return
-    say(f"epoch {metrics['epoch']:>4}  {metrics['phase']:<9} loss {metrics['loss']:.3f}  validation accuracy: largest subnet "
-        f"{percent(metrics['largest_validation_accuracy'])}, smallest {percent(metrics['smallest_validation_accuracy'])}")  # fmt: skip
+    largest, smallest = (percent(metrics[f"{name}_validation_accuracy"]) for name in ("largest", "smallest"))
+    say(
+        f"epoch {metrics['epoch']:>4}  {metrics['phase']:<9} loss {metrics['loss']:.3f}  validation accuracy: "
+        f"largest subnet {largest}, smallest {smallest}"
+    )
 
 
 def _stopped(run: Run) -> int:

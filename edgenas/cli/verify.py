@@ -44,7 +44,8 @@ def verify_run(run: Run, dataset: Dataset) -> list[tuple[ExportedModel, list[Ver
         raise UsageError(f"{run.path} has nothing to verify: run edgenas export {run.path} first.")
     if tflite_runtime_python() is None and any(file.suffix == ".tflite" for model in models for file in model.files):
         say(
-            "Not verified in tflite-runtime, which is not installed (bash tools/tflite_runtime.sh does that): TFLite files run in LiteRT alone."
+            "Not verified in tflite-runtime, which is not installed (bash tools/tflite_runtime.sh does that): "
+            "TFLite files run in LiteRT alone."
         )
     evaluator, tables = Evaluator(run.supernet(), dataset), measured_tables(run.space)
     return [(model, verify(model, run.space, evaluator, tables, track)) for model in models]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from edgenas.space import BlockSpec
 
@@ -47,7 +48,7 @@ def block_peak_memory_bytes(spec: BlockSpec, bytes_per_value: int = 4) -> int:
         return bytes_per_value * (inputs + outputs)
     if spec.op == "head":
         widths = [spec.in_channels, *([spec.mid_channels] if spec.mid_channels else []), spec.out_channels]
-        return bytes_per_value * max(inputs + spec.in_channels, *(a + b for a, b in zip(widths, widths[1:], strict=False)))
+        return bytes_per_value * max(inputs + spec.in_channels, *(a + b for a, b in pairwise(widths)))
     kept = inputs if spec.residual else 0
     wide = spec.mid_channels * spec.resolution**2 if spec.expands else inputs
     deep = spec.mid_channels * spec.out_resolution**2

@@ -108,5 +108,7 @@ def check_parity(content: bytes, kind: str, network: Network, images: torch.Tens
     outputs = LocalTarget().run(content, in_layout(images, kind), runtime=RUNTIME_OF[kind])
     parity = compare(network.cpu()(images).numpy(), outputs)
     if not parity.holds:
-        raise ParityError(f"{path} was not written: its outputs differ from torch's by {parity.max_difference:.2g} (allowed: "
-                          f"{TOLERANCE:g} of the largest output). Please report this architecture: {network.specs}")  # fmt: skip
+        raise ParityError(
+            f"{path} was not written: its outputs differ from torch's by {parity.max_difference:.2g} "
+            f"(allowed: {TOLERANCE:g} of the largest output). Please report this architecture: {network.specs}"
+        )

@@ -37,9 +37,11 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """budgets: the searches that chose this architecture: device, budget, predicted latency and where it comes from.
+    """One subnet, its files and what is known of it.
 
-    supernet_accuracy: of the subnet in torch, on the validation images.
+    batch: of the ONNX file; the name "batch" when it is dynamic.
+    budgets: the searches that chose this architecture: device, budget, predicted latency and where that comes from.
+    validation_accuracy: of the subnet in torch, in 0..1.
     """
 
     folder: Path = field(compare=False)
@@ -65,7 +67,8 @@ class ExportedModel:
                 raise CheckpointError(f"{folder} was written by a newer EdgeNAS: install that version to read it.")
             data.pop("id")
             data["architecture"] = Architecture.from_json(data["architecture"])
-            data["preprocessing"] = Preprocessing(**data["preprocessing"])
+            how = data["preprocessing"]
+            data["preprocessing"] = Preprocessing(how["resolution"], tuple(how["mean"]), tuple(how["std"]))
             data["classes"], data["budgets"] = tuple(data["classes"]), tuple(data["budgets"])
             return cls(folder=folder, **data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class ProgressiveShrinking:
     epochs, with the two parts of depth and of expand ratio merged.
     """
 
-    _SUBNETS = {"kernel": 1, "depth": 2, "expand": 4}  # per step, as in the paper's code
+    _SUBNETS: ClassVar = {"kernel": 1, "depth": 2, "expand": 4}  # per step, as in the paper's code
 
     def __init__(self, space: SearchSpace, recipe: Recipe):
         self.space = space

@@ -74,7 +74,9 @@ def test_an_exported_file_is_all_that_one_needs(at_work):
     assert how["layout"] == "NCHW"
     assert proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value == how["resolution"]
     images, _ = dataset.test.batch(np.arange(8))
-    inputs = (images.float() * how["scale"] - torch.tensor(how["mean"])[:, None, None]) / torch.tensor(how["std"])[:, None, None]
+    inputs = (images.float() * how["scale"] - torch.tensor(how["mean"])[:, None, None]) / torch.tensor(how["std"])[
+        :, None, None
+    ]
     if how["resolution"] != dataset.size:
         inputs = torch.nn.functional.interpolate(inputs, (how["resolution"],) * 2, mode="bilinear", antialias=True)
     outputs = LocalTarget().run(model.file("onnx").read_bytes(), inputs.contiguous().numpy(), runtime="onnxruntime")

@@ -1,6 +1,7 @@
 """The contract of every search space."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_blocks_fit_together(space, genomes):
         blocks = space.blocks(architecture)
         assert blocks[0].resolution == architecture.resolution
         assert (blocks[0].in_channels, blocks[-1].op, blocks[-1].out_channels) == (3, "head", space.classes)
-        for before, after in zip(blocks, blocks[1:], strict=False):
+        for before, after in pairwise(blocks):
             assert (before.out_channels, before.out_resolution) == (after.in_channels, after.resolution)
 
 

@@ -3,10 +3,10 @@ import json
 import pytest
 import torch
 
+from edgenas.data import load_dataset
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.supernet import Supernet
 from edgenas.training import Recipe, Run, train_supernet
-from edgenas.data import load_dataset
 
 SPACE = {"family": "mobilenetv3", "preset": "tiny", "width": 0.5, "resolutions": [12]}
 RECIPE = Recipe(epochs=2, batch_size=256, learning_rate=0.05)

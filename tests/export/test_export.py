@@ -1,0 +1,60 @@
+import sys
+
+import pytest
+import torch
+
+from edgenas.errors import CheckpointError, ParityError, UsageError
+from edgenas.export import export, load_exports, verify
+from edgenas.supernet import Supernet
+from edgenas.training import Evaluator
+from tests.conftest import make_micro_space
+from tests.training.conftest import make_dataset
+
+SPACE = make_micro_space()
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    torch.manual_seed(0)
+    return Evaluator(Supernet(SPACE), make_dataset())
+
+
+@pytest.mark.parametrize("architecture", [SPACE.largest, SPACE.smallest], ids=["largest", "smallest"])
+def test_exported_files_pass_verification(evaluator, tmp_path, architecture):
+    folder = tmp_path / architecture.id
+    model = export(evaluator, architecture, folder)
+    assert {file.name for file in model.files} == {"model.onnx", "model.tflite"}
+    assert load_exports(tmp_path) == [model]
+    results = verify(model, SPACE, evaluator)
+    assert {v.file for v in results} == {"model.onnx", "model.tflite"}
+    assert all(v.passed and v.parity.max_difference < 1e-4 and v.parity.agreement == 1 for v in results)
+    assert all(v.predicted_ms is None and v.images == len(evaluator.dataset.test) for v in results)
+
+
+def test_a_file_that_differs_is_never_put_in_place(evaluator, tmp_path, monkeypatch):
+    module = sys.modules[export.__module__]
+
+    real = module.fold
+
+    def wrong(network):
+        weights = real(network)
+        weights[-1]["classify.bias"] = weights[-1]["classify.bias"] + 0.01
+        return weights
+
+    monkeypatch.setattr(module, "fold", wrong)
+    with pytest.raises(ParityError, match=r"model\.onnx was not written"):
+        export(evaluator, SPACE.smallest, tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_unknown_formats_are_refused(evaluator, tmp_path):
+    with pytest.raises(UsageError, match="'onnx'"):
+        export(evaluator, SPACE.smallest, tmp_path, ("onxx",))
+
+
+def test_an_export_from_a_newer_version_is_refused(evaluator, tmp_path):
+    model = export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx",))
+    file = model.folder / "model.json"
+    file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(CheckpointError, match="newer EdgeNAS"):
+        load_exports(tmp_path)

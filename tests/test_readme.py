@@ -1,0 +1,38 @@
+"""The README's commands and code are real."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from edgenas.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+LINES = re.findall(r"^    (edgenas .+)$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_command_can_be_given_as_written(line):
+    _, name, *arguments = shlex.split(line)
+    command = main.get_command(click.Context(main), name)
+    command.make_context(name, arguments)
+
+
+def test_the_pipeline_is_told_in_order():
+    names = [shlex.split(line)[1] for line in LINES]
+    assert names == [name for name in COMMANDS if name != "quickstart"]
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\b(?:tools|devices)/[\w.]+", TEXT)) - {"devices/NAME.toml"}))
+def test_named_files_exist(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_library_example_runs():
+    code = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1].replace("epochs=3", "epochs=1, batch_size=256")
+    names: dict = {}
+    exec(code, names)
+    assert names["network"].resolution == min(names["space"].resolutions)
