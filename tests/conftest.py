@@ -8,9 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgenas.latency.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
 SHARED = Path(os.environ.get("EDGENAS_SHARED", Path(__file__).parents[2] / "shared"))
+
+# Found before tests get a cache of their own.
+if python := tflite_runtime_python():
+    os.environ[TFLITE_RUNTIME_PYTHON] = str(python)
 
 
 def make_micro_space(classes: int = 3) -> SearchSpace:
