@@ -40,15 +40,14 @@ def command(
     put in place.
     """
     opened = open_run(run)
-    batch = "batch" if dynamic_batch else 1
-    for model in export_run(opened, opened.dataset(data, track), formats or FORMATS, architecture, batch):
+    for model in export_run(opened, opened.dataset(data, track), formats or FORMATS, architecture, dynamic_batch):
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
         say(f"{model.folder}: {names}; validation accuracy {percent(model.validation_accuracy)}")
     say(f"Next: edgenas verify {opened.path}")
 
 
 def export_run(
-    run: Run, dataset: Dataset, formats: tuple[str, ...], architecture_id: str | None = None, batch: int | str = 1
+    run: Run, dataset: Dataset, formats: tuple[str, ...], architecture_id: str | None = None, dynamic_batch: bool = False
 ) -> list[ExportedModel]:
     """Export the best of every search of a run, or the one architecture named."""
     chosen = _chosen(run, architecture_id)
@@ -58,7 +57,13 @@ def export_run(
         folder = run.path / "export" / architecture.id
         models.append(
             export(
-                evaluator, architecture, folder, formats, batch=batch, budgets=tuple(budgets), provenance={"run": run.path.name}
+                evaluator,
+                architecture,
+                folder,
+                formats,
+                dynamic_batch=dynamic_batch,
+                budgets=tuple(budgets),
+                provenance={"run": run.path.name},
             )
         )
     return models

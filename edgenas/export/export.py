@@ -31,13 +31,13 @@ def export(
     folder: Path,
     formats: tuple[str, ...] = FORMATS,
     *,
-    batch: int | str = 1,
+    dynamic_batch: bool = False,
     budgets: tuple[dict[str, Any], ...] = (),
     provenance: dict[str, Any] | None = None,
 ) -> ExportedModel:
     """Write a subnet into `folder`, in the given formats, with everything that is needed to use and to verify it.
 
-    batch: 1, another number, or "batch" for a dynamic one (ONNX alone: TFLite files are always static).
+    dynamic_batch: let the ONNX file take any number of images at once; TFLite files always take one.
     budgets, provenance: what is to be remembered of where the architecture comes from.
 
     Each file is run in its runtime before it takes its place. Raises ParityError, leaving nothing, when its outputs
@@ -53,7 +53,7 @@ def export(
         architecture=architecture,
         classes=dataset.classes,
         preprocessing=Preprocessing(architecture.resolution, tuple(dataset.mean), tuple(dataset.std)),
-        batch=batch,
+        dynamic_batch=dynamic_batch,
         budgets=budgets,
         validation_accuracy=evaluator.network_accuracy(network),
         provenance={
@@ -93,7 +93,9 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
         "provenance": json.dumps(model.provenance | {"budgets": model.budgets}),
     }
     if kind == "onnx":
-        return build_onnx(network.specs, weights, batch=model.batch, metadata=metadata).SerializeToString()
+        return build_onnx(
+            network.specs, weights, batch="batch" if model.dynamic_batch else 1, metadata=metadata
+        ).SerializeToString()
     return build_tflite(network.specs, weights, metadata=metadata)
 
 

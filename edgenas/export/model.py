@@ -39,7 +39,7 @@ class Preprocessing:
 class ExportedModel:
     """One subnet, its files and what is known of it.
 
-    batch: of the ONNX file; the name "batch" when it is dynamic.
+    dynamic_batch: whether the ONNX file takes any number of images at once.
     budgets: the searches that chose this architecture: device, budget, predicted latency and where that comes from.
     validation_accuracy: of the subnet in torch, in 0..1.
     """
@@ -48,7 +48,7 @@ class ExportedModel:
     architecture: Architecture
     classes: tuple[str, ...]
     preprocessing: Preprocessing
-    batch: int | str
+    dynamic_batch: bool
     budgets: tuple[dict[str, Any], ...]
     validation_accuracy: float
     provenance: dict[str, Any]

@@ -40,9 +40,13 @@ class Draw:
 
 
 class SamplingScheme(Protocol):
-    """Decides the subnets of a step from the progress (share of all steps done) and the step's own randomness alone."""
+    """Decides the subnets of a step from its phase and the step's own randomness alone.
+
+    freezes_teacher: keep a copy of the largest subnet as it is when the first phase ends, for draws with that teacher.
+    """
 
     phases: tuple[Phase, ...]
+    freezes_teacher: bool
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]: ...
 
@@ -57,6 +61,7 @@ class Sandwich:
     def __init__(self, space: SearchSpace, recipe: Recipe):
         self.space = space
         self.recipe = recipe
+        self.freezes_teacher = False
         self.phases = (Phase("largest", 0.0), Phase("sandwich", recipe.largest_alone, sorts=True))
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
@@ -76,13 +81,14 @@ class ProgressiveShrinking:
 
     Resolution is elastic in every phase. Steps train several random subnets of the phase on the whole batch, with the
     frozen largest subnet as teacher. Phases have the paper's proportions of its 180 + 125 + (25 + 125) + (25 + 125)
-    epochs, with the two parts of depth and of expand ratio merged.
+    epochs, with the two parts of depth and of expand ratio merged, and one learning-rate schedule spans them all.
     """
 
     _SUBNETS: ClassVar = {"kernel": 1, "depth": 2, "expand": 4}  # per step, as in the paper's code
 
     def __init__(self, space: SearchSpace, recipe: Recipe):
         self.space = space
+        self.freezes_teacher = True
         self.phases = (
             Phase("largest", 0.0),
             Phase("kernel", 180 / 605),

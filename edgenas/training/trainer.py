@@ -154,7 +154,7 @@ class Trainer:
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase. Where channels move, momentum and average begin anew: theirs are those of other channels."""
-        if self.teacher is None:
+        if self.teacher is None and self.scheme.freezes_teacher:
             self.teacher = self.supernet.extract(self.supernet.space.largest)
         if phase.sorts:
             self.supernet.sort_channels()
@@ -234,7 +234,7 @@ def epochs_in(trainer: Trainer, seconds: float) -> int:
     per_step = 0.0
     for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
         step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
-        if trial.teacher is None and phase != trainer.scheme.phases[0]:
+        if trial.scheme.freezes_teacher and phase != trainer.scheme.phases[0]:
             trial.teacher = trial.supernet.extract(trial.supernet.space.largest)
         trial.step(step, images, labels)  # not timed: memory is allocated and code loaded
         times = []
