@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
@@ -16,7 +15,7 @@ from edgenas.cli import verify as verify_command
 from edgenas.cli.display import percent, say
 from edgenas.cli.export import export_run
 from edgenas.cli.options import SECONDS
-from edgenas.errors import EdgeNASError
+from edgenas.errors import EdgeNASError, UsageError
 from edgenas.export import FORMATS
 from edgenas.latency import LatencyTable, load_device
 from edgenas.space import SearchSpace
@@ -39,13 +38,13 @@ def command(out: Path, seconds: float, seed: int) -> None:
     \b
     edgenas quickstart --out runs/quickstart
 
-    Run again, it goes on where it stopped; a finished run is replaced.
+    Run again, it goes on where it stopped; of a finished run, it verifies and reports once more.
     """
-    if (out / "report.json").exists() and (out / "config.toml").exists():
-        shutil.rmtree(out)
     say(f"1/6  Train a supernet on {DATA}")
     if (out / "config.toml").exists():
         run = Run.open(out)
+        if run.config["data"]["source"] != DATA:
+            raise UsageError(f"{out} holds a run on other images: choose another --out.")
     else:
         defaults = Recipe()
         run = train_command.create(
