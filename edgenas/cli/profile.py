@@ -78,7 +78,14 @@ def show(measured: LatencyTable, space: SearchSpace) -> None:
 
 
 def _run_space(path: Path | None) -> SearchSpace:
-    return (Run.open(path) if path else Run.latest()).space
+    if path is not None:
+        return Run.open(path).space
+    try:
+        return Run.latest().space
+    except UsageError:
+        raise UsageError(
+            "There is no trained run in runs/: name one with --run, or a space with --space and --preset."
+        ) from None
 
 
 def _this_arch() -> str:

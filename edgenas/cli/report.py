@@ -44,12 +44,13 @@ def report_run(run: Run) -> list[Row]:
         say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
     write_json(run.path / "report.json", [asdict(row) for row in rows])
     ledger = Ledger(run.path / "search" / "evaluations.jsonl", weights_key(run.weights))
-    several = len({(r.device, r.runtime) for r in records}) > 1
+    first = True
     for (device, runtime), group in groupby(records, key=lambda r: (r.device, r.runtime)):
         latencies = load_table(load_device(device), run.space, runtime=runtime)
         genomes = np.array([run.space.encode(architecture) for architecture, _ in ledger.items()])
         evaluated = np.stack([latencies.predict(run.space, genomes), [accuracy for _, accuracy in ledger.items()]], axis=1)
-        path = run.path / (f"front-{device}-{runtime}.png" if several else "front.png")
+        path = run.path / ("front.png" if first else f"front-{device}-{runtime}.png")
+        first = False
         plot_front(path, list(group), evaluated, rows)
         say(f"Drawn: {path}")
     return rows
@@ -58,7 +59,7 @@ def report_run(run: Run) -> list[Row]:
 def show(rows: list[Row]) -> None:
     lines = [
         [
-            f"{row.device} {row.budget_ms:g} ms",
+            f"{row.device} {row.budget_ms:g} ms" + ("" if row.on_device else " *"),
             row.id,
             row.runtime,
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
@@ -84,6 +85,9 @@ def show(rows: list[Row]) -> None:
         "KiB",
     ]
     console.print(table("Accuracy on the test images; latency of one image on this machine", columns, lines))
-    for architecture, same in groupby(rows, key=lambda row: (row.id, row.architecture)):
-        list(same)
-        console.print(f"{architecture[0]}  {architecture[1]}")
+    if not all(row.on_device for row in rows):
+        console.print(
+            "* This machine is not that device: the latencies beside are this machine's, and say nothing of the budget."
+        )
+    for id_, architecture in dict.fromkeys((row.id, row.architecture) for row in rows):
+        console.print(f"{id_}  {architecture}")

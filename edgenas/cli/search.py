@@ -89,7 +89,7 @@ def warn_of_estimate(latencies: LatencyTable, run: Run) -> None:
     relative = latencies.calibration(run.space).relative_interval
     say(
         f"{latencies.device} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 "
-        f"cases ({latencies.provenance['method']}). To measure: edgenas profile --device {latencies.device}"
+        f"cases (source and method: devices/{latencies.device}.toml). To measure: edgenas profile --device {latencies.device}"
     )
 
 

@@ -23,7 +23,7 @@ from edgenas.training import Evaluator
 
 @dataclass(frozen=True)
 class Verification:
-    """One file in one runtime.
+    """One file in one runtime, on the machine of this fingerprint.
 
     torch_accuracy, accuracy: top-1 on the test images, in 0..1, of the torch network and of the file.
     threads, latency_ms: of one image on this machine, in the statistic of `Bench`: with one thread its CPU time, at the speed
@@ -35,6 +35,7 @@ class Verification:
     file: str
     runtime: str
     runtime_version: str
+    fingerprint: str
     parity: Parity
     torch_accuracy: float
     accuracy: float
@@ -118,7 +119,7 @@ def _verify_file(
 ) -> Verification:  # fmt: skip
     content = file.read_bytes()
     environment = target.environment(runtime)
-    threads = model.budgets[0]["threads"] if model.budgets else 1
+    threads = min(model.budgets[0]["threads"] if model.budgets else 1, environment["cores"])
     outputs = target.run(content, in_layout(images, file.suffix[1:]), runtime=runtime)
 
     def is_of_this_machine(table: LatencyTable) -> bool:
@@ -137,6 +138,7 @@ def _verify_file(
         file=file.name,
         runtime=runtime,
         runtime_version=environment["runtime_version"],
+        fingerprint=environment["fingerprint"],
         parity=compare(expected, outputs),
         torch_accuracy=float((expected.argmax(1) == labels).mean()),
         accuracy=float((outputs.argmax(1) == labels).mean()),

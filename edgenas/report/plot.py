@@ -32,11 +32,10 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
     axes.plot(latency[front], 100 * accuracy[front], "o-", ms=4, color="C0", label="front")
 
     best = np.array([(record.best.latency_ms, record.best.validation_accuracy) for record in records])
-    axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: {first.latency_kind} table's latency")
+    axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: latency by the {first.latency_kind} table")
     accuracy_of = {record.budget_ms: record.best.validation_accuracy for record in records}
-    measured = [
-        (r.measured_ms, accuracy_of[r.budget_ms]) for r in rows if (r.device, r.runtime) == (first.device, first.runtime)
-    ]
+    timed = [r for r in rows if r.on_device and (r.device, r.runtime) == (first.device, first.runtime)]
+    measured = [(r.measured_ms, accuracy_of[r.budget_ms]) for r in timed]
     if measured:
         axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
 
@@ -48,7 +47,8 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else ""))
-    axes.set_xlabel(f"latency on {first.device} in ms, 1 image ({first.runtime}, {first.precision}, {first.threads} thread)")
+    kind = "latency" if first.latency_kind == "measured" else "ESTIMATED latency"
+    axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.runtime}, {first.precision}, {first.threads} thread)")
     axes.set_ylabel("top-1 accuracy on validation images in %")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)

@@ -13,8 +13,9 @@ from edgenas.training import Run
 class Row:
     """One exported file for one budget in one runtime. Latencies in ms, accuracies in 0..1 on the test images.
 
-    device, budget_ms, is_budgeted: what was searched for, and whether in this very runtime.
-    measured_ms, predicted_ms: on this machine; the prediction is None where this runtime has no table of it.
+    device, budget_ms: what was searched for. on_device: whether the machine that verified is that device.
+    is_budgeted_runtime: whether the budget was for this runtime.
+    measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
 
     device: str
@@ -23,7 +24,8 @@ class Row:
     id: str
     runtime: str
     predicted_ms: float | None
-    is_budgeted: bool
+    on_device: bool
+    is_budgeted_runtime: bool
     measured_ms: float
     supernet_accuracy: float
     exported_accuracy: float
@@ -36,8 +38,9 @@ class Row:
         return None if self.predicted_ms is None else self.predicted_ms / self.measured_ms - 1
 
     @property
-    def within_budget(self) -> bool:
-        return self.measured_ms <= self.budget_ms
+    def breaks_budget(self) -> bool:
+        """Whether the file was measured where its budget applies, and is slower."""
+        return self.on_device and self.is_budgeted_runtime and self.measured_ms > self.budget_ms
 
 
 def summarise(run: Run) -> list[Row]:
@@ -55,7 +58,8 @@ def summarise(run: Run) -> list[Row]:
                     id=model.architecture.id,
                     runtime=v.runtime,
                     predicted_ms=v.predicted_ms,
-                    is_budgeted=v.runtime == record.runtime,
+                    on_device=v.fingerprint == record.latency_provenance.get("fingerprint"),
+                    is_budgeted_runtime=v.runtime == record.runtime,
                     measured_ms=v.latency_ms,
                     supernet_accuracy=v.torch_accuracy,
                     exported_accuracy=v.accuracy,
