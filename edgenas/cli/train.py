@@ -37,7 +37,7 @@ DEFAULTS = Recipe()
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue an interrupted run.")
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
 @click.option("--epochs", type=click.IntRange(min=1), help=f"Passes over the training images.  [default: {DEFAULTS.epochs}]")
-@click.option("--batch-size", type=click.IntRange(min=2), default=DEFAULTS.batch_size, show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=8), default=DEFAULTS.batch_size, show_default=True)
 @click.option(
     "--learning-rate", type=float, default=DEFAULTS.learning_rate, show_default=True, help="Its peak, for this batch size."
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from edgenas.errors import UsageError
-from edgenas.space import mobilenetv3
+from edgenas.space import mobilenetv3, proxyless
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
 from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
 
-FAMILIES = {"mobilenetv3": mobilenetv3}
+FAMILIES = {"mobilenetv3": mobilenetv3, "proxyless": proxyless}
 
 
 def get_space(

@@ -25,6 +25,7 @@ class Evaluator:
         self.supernet = supernet
         self.dataset = dataset
         count = min(calibration, len(dataset.train))
+        count -= count % BATCH if count > BATCH else 0  # whole batches, since each counts the same
         self._calibration = np.random.default_rng(seed).choice(len(dataset.train), count, replace=False)
 
     def network(self, architecture: Architecture) -> Network:

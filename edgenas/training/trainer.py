@@ -128,8 +128,8 @@ class Trainer:
         first_loss, largest_logits = 0.0, None
         for draw in self.scheme.draw(phase, np.random.default_rng([self.recipe.seed, step])):
             part = slice(round(draw.share[0] * len(images)), round(draw.share[1] * len(images)))
-            if part.start == part.stop:
-                continue  # a last batch smaller than the number of subnets
+            if part.stop - part.start < 2:
+                continue  # the batch is smaller than usual, and one image has no batch statistics
             inputs = resize(images[part], draw.architecture.resolution)
             logits = self.supernet(inputs, draw.architecture)
             loss = self._loss(draw, logits, images[part], labels[part], largest_logits if draw.teacher else None, part)

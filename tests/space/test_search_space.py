@@ -1,6 +1,7 @@
 """The contract of every search space."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,9 @@ SPACES = {
     "mobilenetv3 tiny": lambda: get_space("mobilenetv3", "tiny", 10),
     "mobilenetv3 small": lambda: get_space("mobilenetv3", "small", 7),
     "mobilenetv3 imagenet": lambda: get_space("mobilenetv3", "imagenet", 1000),
+    "proxyless tiny": lambda: get_space("proxyless", "tiny", 10),
+    "proxyless small": lambda: get_space("proxyless", "small", 10),
+    "proxyless imagenet": lambda: get_space("proxyless", "imagenet", 1000),
     "mobilenetv3 w1.2": lambda: get_space("mobilenetv3", "imagenet", 1000, width=1.2, resolutions=(224,)),
 }
 
@@ -102,6 +106,20 @@ def test_ids_are_the_same_in_every_version():
     assert str(space.smallest) == "r20-33.33-33.33-33.33-33.33-33.33"
     assert space.smallest.id == "4fc5abdf"
     assert space.largest.id == "7bee14d3"
+
+
+def test_proxyless_has_the_published_size():
+    """ProxylessNAS's own parameter counts: MobileNetV2 1.0 is the member with kernel 3 and expand ratio 6 throughout."""
+    space = get_space("proxyless", "imagenet", 1000)
+    assert space.count() == 25 * (9**2 + 9**3 + 9**4) ** 5 * 9
+    depths = iter((2, 3, 4, 3, 3, 1))
+    stages = tuple((BlockChoice(3, 6),) * next(depths) for _ in space.stages)
+    # MobileNetV2 differs from this space in the width of its stages 3 to 5 alone: (32, 64, 96, 160) and not (40, 80, 96, 192).
+    widths = (24, 32, 64, 96, 160, 320)
+    stages_v2 = tuple(replace(stage, out_channels=w) for stage, w in zip(space.stages, widths, strict=True))
+    blocks = replace(space, stages=stages_v2).blocks(Architecture(224, stages))
+    assert cost.parameters(blocks) == 3_504_872
+    assert cost.macs(blocks) == 300_774_272
 
 
 def test_the_fingerprint_tells_spaces_apart():

@@ -27,6 +27,7 @@ def shaken(supernet: Supernet, seed: int = 0) -> Supernet:
 
 TINY = get_space("mobilenetv3", "tiny", 10)
 TINY_SUPERNET = shaken(Supernet(TINY))
+SUPERNETS = [TINY_SUPERNET, shaken(Supernet(get_space("proxyless", "tiny", 10)))]
 MICRO_SUPERNET = shaken(Supernet(make_micro_space()))
 
 
@@ -35,12 +36,13 @@ def images(resolution: int, n: int = 2, seed: int = 0) -> torch.Tensor:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_an_extracted_subnet_computes_what_the_supernet_does(seed):
-    architecture = TINY.decode(TINY.sample(np.random.default_rng(seed), 1)[0])
+@given(st.sampled_from(SUPERNETS), st.integers(0, 2**32 - 1))
+def test_an_extracted_subnet_computes_what_the_supernet_does(supernet, seed):
+    space = supernet.space
+    architecture = space.decode(space.sample(np.random.default_rng(seed), 1)[0])
     x = images(architecture.resolution, seed=seed)
     with torch.no_grad():
-        torch.testing.assert_close(TINY_SUPERNET.extract(architecture)(x), TINY_SUPERNET(x, architecture), atol=1e-5, rtol=0)
+        torch.testing.assert_close(supernet.extract(architecture)(x), supernet(x, architecture), atol=1e-5, rtol=0)
 
 
 def test_an_extracted_subnet_is_made_of_stock_layers_and_owns_its_weights():

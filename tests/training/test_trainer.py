@@ -142,3 +142,17 @@ def test_recipes_read_back():
     assert Recipe.from_dict(SHORT.to_dict()) == SHORT
     with pytest.raises(UsageError, match="learning_rat"):
         Recipe.from_dict({"learning_rat": 1})
+
+
+def test_few_images_and_a_ragged_calibration_are_no_obstacle(space):
+    """One image in a batch would have no variance where the feature map is a single pixel."""
+    dataset = make_dataset(200)  # 133 training images: a calibration batch of 128, and 5 left over
+    trainer = Trainer(space, dataset, Recipe(epochs=1, batch_size=131, learning_rate=0.01, largest_alone=0.0))
+    trainer.run()
+    evaluator = Evaluator(trainer.trained(), dataset)
+    assert len(evaluator._calibration) == 128
+    assert 0 <= evaluator.accuracy(space.smallest) <= 1
+    few = make_dataset(9)
+    trainer = Trainer(space, few, Recipe(epochs=1, batch_size=8, learning_rate=0.01, largest_alone=0.0))
+    trainer.run()
+    assert trainer.epoch == 1
