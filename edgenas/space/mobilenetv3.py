@@ -5,31 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from edgenas.space.architecture import Architecture, BlockChoice
-from edgenas.space.block import make_divisible
+from edgenas.space.presets import DEPTHS, EXPANDS, IMAGENET_RESOLUTIONS, KERNELS, Preset
 from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
 
-DEPTHS, KERNELS, EXPANDS = (2, 3, 4), (3, 5, 7), (3, 4, 6)
 ACTIVATION = ("relu", "relu", "hswish", "hswish", "hswish")
 SE = (False, True, False, True, True)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What a preset fixes. Widths are those of stem, stages, last convolution and feature mix, before the multiplier."""
-
-    resolutions: tuple[int, ...]
-    widths: tuple[int, ...]
-    stem_stride: int
-    strides: tuple[int, ...]
 
 
 PRESETS = {
     "tiny": Preset((20, 24, 28), (16, 16, 24, 32, 40, 48, 128, 192), 2, (1, 2, 2, 1, 1)),
     "small": Preset((96, 112, 128), (16, 24, 32, 48, 64, 96, 384, 512), 2, (2, 2, 2, 1, 2)),
-    "imagenet": Preset(tuple(range(128, 225, 4)), (16, 24, 40, 80, 112, 160, 960, 1280), 2, (2, 2, 2, 1, 2)),
+    "imagenet": Preset(IMAGENET_RESOLUTIONS, (16, 24, 40, 80, 112, 160, 960, 1280), 2, (2, 2, 2, 1, 2)),
 }
 
 
@@ -40,7 +27,7 @@ def build(preset: str, classes: int, width: float = 1.0, resolutions: tuple[int,
     resolutions: input sizes in pixels, in place of the preset's.
     """
     chosen = PRESETS[preset]
-    stem, *widths, last, mix = (make_divisible(w * width) for w in chosen.widths)
+    stem, *widths, last, mix = chosen.scaled_widths(width)
     return SearchSpace(
         name=f"mobilenetv3-{preset}",
         resolutions=tuple(sorted(resolutions or chosen.resolutions)),

@@ -6,35 +6,20 @@ stage is one block; width 1.3 gives its w1.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from edgenas.space.block import make_divisible
+from edgenas.space.presets import DEPTHS, EXPANDS, IMAGENET_RESOLUTIONS, KERNELS, Preset
 from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
-
-DEPTHS, KERNELS, EXPANDS = (2, 3, 4), (3, 5, 7), (3, 4, 6)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What a preset fixes. Widths are those of stem, first block, the six stages and the last convolution."""
-
-    resolutions: tuple[int, ...]
-    widths: tuple[int, ...]
-    stem_stride: int
-    strides: tuple[int, ...]
-
 
 PRESETS = {
     "tiny": Preset((20, 24, 28), (16, 16, 16, 24, 32, 40, 48, 64, 192), 2, (1, 2, 2, 1, 1, 1)),
     "small": Preset((96, 112, 128), (24, 16, 24, 32, 64, 80, 128, 192, 640), 2, (2, 2, 2, 1, 2, 1)),
-    "imagenet": Preset(tuple(range(128, 225, 4)), (32, 16, 24, 40, 80, 96, 192, 320, 1280), 2, (2, 2, 2, 1, 2, 1)),
+    "imagenet": Preset(IMAGENET_RESOLUTIONS, (32, 16, 24, 40, 80, 96, 192, 320, 1280), 2, (2, 2, 2, 1, 2, 1)),
 }
 
 
 def build(preset: str, classes: int, width: float = 1.0, resolutions: tuple[int, ...] | None = None) -> SearchSpace:
     """The space of one preset; the arguments are those of `mobilenetv3.build`."""
     chosen = PRESETS[preset]
-    stem, first, *widths, last = (make_divisible(w * width) for w in chosen.widths)
+    stem, first, *widths, last = chosen.scaled_widths(width)
     depths = [DEPTHS] * (len(widths) - 1) + [(1,)]
     return SearchSpace(
         name=f"proxyless-{preset}",

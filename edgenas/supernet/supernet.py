@@ -41,10 +41,12 @@ class Supernet(nn.Module):
         Its outputs are the supernet's. Batch-norm statistics are those that all subnets share in training:
         `recalibrate` the network before its accuracy means anything. Raises ValueError for a foreign architecture.
         """
-        network = Network(self.space.blocks(architecture))
+        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+            network = Network(self.space.blocks(architecture))
         for block, (slot, spec) in zip(network, self.space.placed_blocks(architecture), strict=True):
-            block.load_state_dict(self.blocks[slot].tensors(spec))
-        network.to(next(self.parameters()).device, memory_format=torch.channels_last)
+            tensors = {name: tensor.detach().clone() for name, tensor in self.blocks[slot].tensors(spec).items()}
+            block.load_state_dict(tensors, assign=True)
+        network.to(memory_format=torch.channels_last)
         return network.eval()
 
     def sort_channels(self) -> None:
