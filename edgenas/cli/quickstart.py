@@ -58,7 +58,8 @@ def command(out: Path, seconds: float, seed: int) -> None:
             epochs=None,
             seed=seed,
             batch_size=defaults.batch_size,
-            learning_rate=defaults.learning_rate,
+            optimizer=defaults.optimizer,
+            learning_rate=None,
             scheme=defaults.scheme,
             ema=defaults.ema,
         )

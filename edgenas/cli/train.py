@@ -14,10 +14,11 @@ from edgenas.data import load_dataset
 from edgenas.errors import UsageError
 from edgenas.space import FAMILIES, get_space
 from edgenas.training import Recipe, Run, train_supernet
-from edgenas.training.recipe import SCHEMES
+from edgenas.training.recipe import LEARNING_RATES, SCHEMES
 from edgenas.training.train import fit_epochs
 
 DEFAULTS = Recipe()
+USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
 @click.command("train-supernet")
@@ -38,9 +39,8 @@ DEFAULTS = Recipe()
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
 @click.option("--epochs", type=click.IntRange(min=1), help=f"Passes over the training images.  [default: {DEFAULTS.epochs}]")
 @click.option("--batch-size", type=click.IntRange(min=8), default=DEFAULTS.batch_size, show_default=True)
-@click.option(
-    "--learning-rate", type=float, default=DEFAULTS.learning_rate, show_default=True, help="Its peak, for this batch size."
-)
+@click.option("--optimizer", type=click.Choice(list(LEARNING_RATES)), default=DEFAULTS.optimizer, show_default=True)
+@click.option("--learning-rate", type=float, help=f"Its peak, for this batch size.  [default: {USUAL_RATES}]")
 @click.option(
     "--scheme", type=click.Choice(SCHEMES), default=DEFAULTS.scheme, show_default=True, help="Which subnets are trained when."
 )

@@ -102,15 +102,18 @@ class Network(nn.Sequential):
 
 
 @torch.no_grad()
-def initialise(module: nn.Module) -> None:
-    """He initialisation (arXiv:1502.01852), and residual branches that begin as nothing.
+def initialise(module: nn.Module, kind: str = "he") -> None:
+    """Convolutions after He (`he`, arXiv:1502.01852) or Glorot (`xavier`, AISTATS 2010); residual branches begin as nothing.
 
     A zero last batch-norm scale makes every residual block the identity at first (arXiv:1706.02677), so that
     depth does not slow the start.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_in", nonlinearity="relu")
+            if kind == "he":
+                nn.init.kaiming_normal_(part.weight, mode="fan_in", nonlinearity="relu")
+            else:
+                nn.init.xavier_normal_(part.weight)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Linear):

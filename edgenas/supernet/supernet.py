@@ -13,10 +13,11 @@ from edgenas.supernet.elastic import ElasticBlock
 class Supernet(nn.Module):
     """A weight-sharing network (Once-for-All, arXiv:1908.09791), elastic in kernel, expand ratio, depth and resolution.
 
-    A stage of depth d runs the first d of its blocks. Weights are freshly initialised from torch's global generator.
+    A stage of depth d runs the first d of its blocks. Weights are freshly initialised from torch's global generator,
+    after `initialise`.
     """
 
-    def __init__(self, space: SearchSpace):
+    def __init__(self, space: SearchSpace, initialisation: str = "he"):
         super().__init__()
         self.space = space
         kernels = [(b.kernel,) for b in space.stem]
@@ -25,7 +26,7 @@ class Supernet(nn.Module):
         kernels += [(b.kernel,) for b in space.head]
         largest: list[BlockSpec] = [spec for _, spec in space.placed_blocks(space.largest)]
         self.blocks = nn.ModuleList(map(ElasticBlock, largest, kernels))
-        initialise(self)
+        initialise(self, initialisation)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, architecture: Architecture) -> Tensor:

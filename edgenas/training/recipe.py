@@ -6,17 +6,24 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from edgenas.errors import UsageError
+from edgenas.space import unknown
 
-SCHEMES = ("sandwich", "progressive-shrinking")
+SCHEMES = ("sandwich", "progressive-shrinking", "single-path")
+LEARNING_RATES = {"sgd": 0.15, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
+"""The optimisers, each with the learning rate that is usual for it; SGD's is for batches of 64."""
+INITIALISATIONS = ("he", "xavier")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Defaults are what paid off on two CPU cores at equal budgets; they are the field's usual ones elsewhere.
 
-    scheme: `sandwich` (the largest alone, then the split sandwich) or `progressive-shrinking` (the paper's).
+    scheme: `sandwich` (the largest alone, then the split sandwich), `progressive-shrinking` (Once-for-All's own) or
+        `single-path` (one uniformly drawn subnet per step).
     epochs: passes over the training images.
-    learning_rate: its peak, after the warm-up and before the cosine, for this batch size.
+    optimizer: `sgd` (Nesterov's unless nesterov is off, plain with momentum 0), `adagrad`, `rmsprop`, `adam`, `adamw`.
+    learning_rate: its peak, after the warm-up and before the cosine, for this batch size; None: the optimiser's usual one.
+    initialisation: `he` or `xavier`.
     warmup: share of all steps in which the learning rate rises linearly.
     largest_alone: share of all steps in which only the largest subnet is trained.
     random_subnets: how many random subnets a sandwich step holds besides the largest and the smallest.
@@ -27,7 +34,8 @@ class Recipe:
     scheme: str = "sandwich"
     epochs: int = 60
     batch_size: int = 64
-    learning_rate: float = 0.15
+    optimizer: str = "sgd"
+    learning_rate: float | None = None
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -37,11 +45,16 @@ class Recipe:
     random_subnets: int = 2
     subnet_weight: float = 0.4
     ema: float = 0.0
+    initialisation: str = "he"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.scheme not in SCHEMES:
-            raise UsageError(f"Unknown training scheme {self.scheme!r}. Known: {', '.join(SCHEMES)}.")
+        choices = {"scheme": SCHEMES, "optimizer": LEARNING_RATES, "initialisation": INITIALISATIONS}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UsageError(unknown(name, getattr(self, name), known))
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         positive = ("epochs", "batch_size", "learning_rate")
         if any(getattr(self, name) <= 0 for name in positive):
             raise UsageError(f"{', '.join(positive)} must be above 0: {self}")

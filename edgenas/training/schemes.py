@@ -116,5 +116,18 @@ class ProgressiveShrinking:
         return Architecture(drawn.resolution, tuple(stages))
 
 
+class SinglePath:
+    """One uniformly drawn subnet per step (Guo et al., ECCV 2020, arXiv:1904.00420): the plainest of all schemes."""
+
+    def __init__(self, space: SearchSpace, recipe: Recipe):
+        self.space = space
+        self.freezes_teacher = False
+        self.phases = (Phase("single-path", 0.0),)
+
+    def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
+        return [Draw(self.space.decode(self.space.sample(rng, 1)[0]))]
+
+
 def make_scheme(space: SearchSpace, recipe: Recipe) -> SamplingScheme:
-    return {"sandwich": Sandwich, "progressive-shrinking": ProgressiveShrinking}[recipe.scheme](space, recipe)
+    schemes = {"sandwich": Sandwich, "progressive-shrinking": ProgressiveShrinking, "single-path": SinglePath}
+    return schemes[recipe.scheme](space, recipe)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Trainer:
         self.device = torch.device(device)
         self.scheme = make_scheme(space, recipe)
         self.augment = Augmentation.for_dataset(dataset)
-        self.supernet = Supernet(space).to(self.device)
+        self.supernet = Supernet(space, recipe.initialisation).to(self.device)
         self.optimizer = make_optimizer(self.supernet, recipe)
         self.teacher: Network | None = None
         self.average: dict[str, Tensor] | None = None
@@ -158,7 +159,7 @@ class Trainer:
             self.teacher = self.supernet.extract(self.supernet.space.largest)
         if phase.sorts:
             self.supernet.sort_channels()
-            self.optimizer.state.clear()
+            self.optimizer = make_optimizer(self.supernet, self.recipe)
             self.average = None
 
     def _update_average(self) -> None:
@@ -203,27 +204,36 @@ class Trainer:
         parameters = dict(self.supernet.named_parameters())
         for name, tensor in parts["optimizer"].items():
             parameter, key = name.rsplit(".", 1)
-            # In the layout of the parameter, as the optimizer keeps it: sums in another order would round otherwise.
-            self.optimizer.state[parameters[parameter]][key] = torch.empty_like(parameters[parameter]).copy_(tensor)
+            self.optimizer.state[parameters[parameter]][key] = _in_layout_of(parameters[parameter], tensor)
         if parts["teacher"]:
             self.teacher = self.supernet.extract(self.supernet.space.largest)
             self.teacher.load_state_dict(parts["teacher"])
-        self.average = {n: torch.empty_like(parameters[n]).copy_(t) for n, t in parts["average"].items()} or None
+        self.average = {name: _in_layout_of(parameters[name], tensor) for name, tensor in parts["average"].items()} or None
         self.epoch, self.seconds = about["epoch"], about["seconds"]
 
     def _about(self) -> dict[str, Any]:
         return {"space": self.supernet.space.fingerprint, "recipe": self.recipe.to_dict(), "images": len(self.dataset.train)}
 
 
+def _in_layout_of(parameter: Tensor, stored: Tensor) -> Tensor:
+    """A tensor that belongs to a parameter, laid out in memory as the optimiser made it, so that it rounds alike."""
+    return torch.empty_like(parameter).copy_(stored) if stored.shape == parameter.shape else stored
+
+
 def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
-    """Nesterov SGD. Weight decay acts on convolutions and linear layers, not on norms, biases and kernel transforms."""
+    """The recipe's optimiser. Weight decay spares norms, biases and kernel transforms."""
     decayed, plain = [], []
     for name, parameter in supernet.named_parameters():
         (plain if parameter.ndim < 2 or "kernel_transforms" in name else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.SGD(
-        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0
-    )
+    make = {
+        "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0),
+        "adagrad": torch.optim.Adagrad,
+        "rmsprop": partial(torch.optim.RMSprop, momentum=recipe.momentum),
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+    }
+    return make[recipe.optimizer](groups, lr=recipe.learning_rate)
 
 
 def epochs_in(trainer: Trainer, seconds: float) -> int:

@@ -29,7 +29,8 @@ def test_contract(name):
                 SPACE.validate(draw.architecture)
                 assert 0 <= draw.share[0] < draw.share[1] <= 1
                 assert draw.weight > 0
-    assert [d.architecture for d in scheme.draw(scheme.phases[0], np.random.default_rng(0))] == [SPACE.largest]
+    if len(scheme.phases) > 1:
+        assert [d.architecture for d in scheme.draw(scheme.phases[0], np.random.default_rng(0))] == [SPACE.largest]
     reached = {d.architecture for step in draws(scheme, scheme.phases[-1], 600) for d in step}
     assert len(reached) > 0.9 * SPACE.count()
 

@@ -4,6 +4,7 @@ import torch
 
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.training import Evaluator, Recipe, Trainer
+from edgenas.training.recipe import INITIALISATIONS, LEARNING_RATES
 from edgenas.training.trainer import epochs_in, make_optimizer
 from tests.training.conftest import make_dataset
 
@@ -24,8 +25,12 @@ def same(a, b) -> bool:
 
 @pytest.mark.parametrize(
     "recipe",
-    [SHORT, Recipe(epochs=4, batch_size=16, learning_rate=0.05, scheme="progressive-shrinking", ema=0.9)],
-    ids=["sandwich", "progressive shrinking with average"],
+    [
+        SHORT,
+        Recipe(epochs=4, batch_size=16, learning_rate=0.05, scheme="progressive-shrinking", ema=0.9),
+        Recipe(epochs=4, batch_size=16, optimizer="adamw"),
+    ],
+    ids=["sandwich", "progressive shrinking with average", "adamw"],
 )
 @pytest.mark.parametrize("interrupted_after", [1, 2, 3])
 def test_a_resumed_training_ends_with_the_very_same_weights(space, dataset, tmp_path, recipe, interrupted_after):
@@ -132,7 +137,35 @@ def test_a_truncated_checkpoint_is_told(space, dataset, tmp_path):
             Trainer(space, dataset, SHORT).load(path)
 
 
-@pytest.mark.parametrize("wrong", [{"scheme": "magic"}, {"epochs": 0}, {"momentum": 1.0}, {"learning_rate": -1}])
+@pytest.mark.parametrize(
+    ("optimizer", "initialisation"), [*((name, "he") for name in LEARNING_RATES), ("sgd", INITIALISATIONS[-1])]
+)
+def test_every_optimizer_learns(space, dataset, optimizer, initialisation):
+    rate = 0.01 if optimizer.startswith("adam") else None  # their usual 0.001 takes more steps than there are here
+    recipe = Recipe(
+        epochs=12,
+        batch_size=16,
+        optimizer=optimizer,
+        learning_rate=rate,
+        initialisation=initialisation,
+        scheme="single-path",
+    )
+    losses = []
+    Trainer(space, dataset, recipe).run(after_epoch=lambda result: losses.append(result.loss))
+    assert min(losses[-3:]) < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"optimizer": "sdg"},
+        {"initialisation": "none"},
+        {"scheme": "magic"},
+        {"epochs": 0},
+        {"momentum": 1.0},
+        {"learning_rate": -1},
+    ],
+)
 def test_impossible_recipes_are_refused(wrong):
     with pytest.raises(UsageError):
         Recipe(**wrong)
