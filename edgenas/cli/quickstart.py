@@ -24,7 +24,6 @@ from edgenas.training import Evaluator, Recipe, Run
 
 DATA = "mnist5k"
 RUNTIMES = ("onnxruntime", "litert")  # budgets are searched for in the first
-EVALUATIONS = 64
 
 
 @click.command("quickstart")
@@ -66,7 +65,7 @@ def command(out: Path, seconds: float, seed: int) -> None:
 
     say("3/6  Search for three latency budgets")
     budgets = three_budgets(run.space, tables[0])
-    records = search_command.search_run(run, dataset, tables[0], budgets, EVALUATIONS, seed)
+    records = search_command.search_run(run, dataset, tables[0], budgets, search_command.EVALUATIONS, seed)
     search_command.show(records[-1])
 
     say("4/6  Export the winners")
@@ -80,8 +79,8 @@ def command(out: Path, seconds: float, seed: int) -> None:
     rows = report_command.report_run(run)
     broken = [row for row in rows if row.is_budgeted and not row.within_budget]
     if broken:
-        raise EdgeNASError(f"{len(broken)} budget(s) were not met when measured: the machine may have slowed down since step 2. "
-                           f"Verify again with: edgenas verify {out}")  # fmt: skip
+        raise EdgeNASError(f"{len(broken)} budget(s) were not met when measured: the machine may have slowed down since step "
+                           f"2. Verify again with: edgenas verify {out}")  # fmt: skip
     say(f"Done. The model files are in {out / 'export'}, the picture is {out / 'front.png'}.")
 
 
