@@ -152,7 +152,8 @@ class Table:
         return total
 
     def _check(self, objective: Additive, layout: Layout) -> None:
-        genomes = np.random.default_rng(0).integers(0, layout.gene_sizes, (64, len(layout.gene_sizes)))
+        rng = np.random.default_rng(0)
+        genomes = layout.canonical(rng.integers(0, layout.gene_sizes, (64, len(layout.gene_sizes))))
         expected, got = objective.score(genomes), self(genomes, layout)
         if not np.allclose(got, expected, rtol=1e-6, atol=1e-6 * max(1e-12, float(np.abs(expected).max()))):
             raise ValueError("this objective is no sum over segments: search with Evolution, or give it without Additive")

@@ -67,6 +67,15 @@ class Layout:
             genomes[:, self.branch_column] = branch
         return genomes
 
+    def canonical(self, genomes: np.ndarray) -> np.ndarray:
+        """`(n, d)` -> `(n, d)`: with the genes of slots that do not count set to 0."""
+        genomes = np.array(genomes)
+        for segment in self.segments:
+            depth = np.zeros(len(genomes), dtype=int) if segment.depth_column is None else genomes[:, segment.depth_column]
+            for u, slot in enumerate(segment.slots):
+                genomes[:, list(slot)] *= (u < np.array(segment.depths)[depth])[:, None]
+        return genomes
+
 
 @dataclass(frozen=True)
 class Categorical:

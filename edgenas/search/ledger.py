@@ -26,12 +26,13 @@ class Ledger:
     """Validation accuracies of one supernet's architectures: an Optuna study, which optuna-dashboard opens.
 
     storage: an Optuna journal file, or the URL of a database that several workers share, such as
-    `postgresql://user@host/edgenas`. key: names the study; accuracies of other weights belong to another.
+    `postgresql://user@host/edgenas`; None for memory alone.
+    key: names the study; accuracies of other weights belong to another.
     Each accuracy is written when it is known: an interrupted search loses none, and the next search for another budget or
     device begins with all of them. Raises EdgeNASError when the storage cannot be opened.
     """
 
-    def __init__(self, storage: Path | str, key: str, space: Space):
+    def __init__(self, storage: Path | str | None, key: str, space: Space):
         self.space = space
         self._names = gene_names(space)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -118,8 +119,8 @@ def weights_key(weights: Path) -> str:
     return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
 
 
-def _storage(storage: Path | str) -> BaseStorage | str:
-    if isinstance(storage, str) and "://" in storage:
+def _storage(storage: Path | str | None) -> BaseStorage | str | None:
+    if storage is None or (isinstance(storage, str) and "://" in storage):
         return storage
     path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -45,10 +45,17 @@ def run_strategy(
     """
     deadline, space = time.monotonic() + seconds, problem.space
     strategy.start(problem, np.random.default_rng(seed))
-    told = 0
-    evaluated, idle = 0, 0
+    told, evaluated, idle = 0, 0, 0
     bar = track(range(evaluations), "Evaluating subnets", evaluations)
     next(bar, None)
+
+    def counted(architecture: Hashable) -> float:
+        nonlocal evaluated
+        accuracy = evaluate(architecture)
+        evaluated += 1
+        next(bar, None)
+        return accuracy
+
     try:
         while evaluated < evaluations:
             ledger.refresh()
@@ -67,9 +74,8 @@ def run_strategy(
                 architecture = space.decode(genome)
                 if architecture in ledger:
                     known.append((genome, ledger[architecture]))
-                elif ledger.evaluate(architecture, evaluate) is not None:
-                    evaluated += 1
-                    next(bar, None)
+                else:
+                    ledger.evaluate(architecture, counted)
             if known:
                 repeated, values = zip(*known, strict=True)
                 strategy.tell(np.stack(repeated), np.array(values))
