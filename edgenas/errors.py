@@ -24,11 +24,11 @@ class CheckpointError(EdgeNASError):
 
 
 class InfeasibleError(EdgeNASError):
-    """No architecture meets the budget. `closest_ms` is the lowest latency that the space can reach."""
+    """No architecture meets a constraint. `closest` is the lowest value, such as a latency in ms, that the space can reach."""
 
-    def __init__(self, message: str, closest_ms: float):
+    def __init__(self, message: str, closest: float):
         super().__init__(message)
-        self.closest_ms = closest_ms
+        self.closest = closest
 
 
 class ParityError(EdgeNASError):

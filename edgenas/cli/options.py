@@ -22,7 +22,7 @@ class Quantity(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)", str(value).strip().lower())
+        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", str(value).strip().lower())
         if match is None or match[2] not in self.units or float(match[1]) <= 0:
             self.fail(f"{value!r} is no {self.name}: write a number with a unit, such as {self.example}.", param, ctx)
         return float(match[1]) * self.units[match[2]]
@@ -30,6 +30,22 @@ class Quantity(click.ParamType):
 
 SECONDS = Quantity("time", {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}, "90s, 10m or 2h")
 MILLISECONDS = Quantity("latency", {"us": 1e-3, "ms": 1.0, "s": 1e3}, "500us or 2ms")
+BYTES = Quantity("amount of memory", {"b": 1, "kb": 1e3, "mb": 1e6, "kib": 1024, "mib": 1024**2}, "512KiB or 1MB")
+COUNT = Quantity("number", {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}, "40M")
+
+
+class Budget(click.ParamType):
+    """A latency, on a named device or on the command's: `2ms` or `pi4=30ms`, as `(None, 2.0)` or `("pi4", 30.0)`."""
+
+    name = "latency"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str | None, float]:
+        if isinstance(value, tuple):
+            return value
+        device, named, latency = str(value).rpartition("=")
+        if named and not device:
+            self.fail(f"{value!r} names no device: write for example cpu=2ms.", param, ctx)
+        return device.strip() or None, MILLISECONDS.convert(latency, param, ctx)
 
 
 class Resolutions(click.ParamType):

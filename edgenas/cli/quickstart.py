@@ -23,7 +23,6 @@ from edgenas.training import Evaluator, Recipe, Run
 
 DATA = "mnist5k"
 RUNTIMES = ("onnxruntime", "litert")  # budgets are searched for in the first
-EVALUATIONS = 64
 
 
 @click.command("quickstart")
@@ -76,7 +75,7 @@ def command(out: Path, seconds: float, seed: int) -> None:
 
     say("3/6  Search for three latency budgets")
     budgets = three_budgets(run.space, tables[0])
-    records = search_command.search_run(run, dataset, tables[0], budgets, EVALUATIONS, seed)
+    records = search_command.search_run(run, dataset, tables[0], budgets, search_command.EVALUATIONS, seed)
     search_command.show(records[-1])
 
     say("4/6  Export the winners")

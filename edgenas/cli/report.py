@@ -11,12 +11,12 @@ import numpy as np
 
 from edgenas.cli.display import console, percent, say, table
 from edgenas.cli.options import open_run, run_argument
+from edgenas.cli.search import run_ledger
 from edgenas.errors import UsageError
 from edgenas.files import write_json
 from edgenas.latency import load_device, load_table
 from edgenas.report import Row, plot_front, summarise
-from edgenas.search import Ledger, load_records
-from edgenas.search.ledger import weights_key
+from edgenas.search import load_records
 from edgenas.training import Run
 
 
@@ -43,12 +43,12 @@ def report_run(run: Run) -> list[Row]:
     else:
         say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
     write_json(run.path / "report.json", [asdict(row) for row in rows])
-    ledger = Ledger(run.path / "search" / "evaluations.jsonl", weights_key(run.weights))
+    ledger = run_ledger(run)
     first = True
     for (device, runtime), group in groupby(records, key=lambda r: (r.device, r.runtime)):
         latencies = load_table(load_device(device), run.space, runtime=runtime)
-        genomes = np.array([run.space.encode(architecture) for architecture, _ in ledger.items()])
-        evaluated = np.stack([latencies.predict(run.space, genomes), [accuracy for _, accuracy in ledger.items()]], axis=1)
+        genomes, accuracy = ledger.arrays()
+        evaluated = np.stack([latencies.predict(run.space, genomes), accuracy], axis=1)
         path = run.path / ("front.png" if first else f"front-{device}-{runtime}.png")
         first = False
         plot_front(path, list(group), evaluated, rows)

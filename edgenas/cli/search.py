@@ -2,83 +2,164 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 
 from edgenas.cli.display import console, percent, say, table, track
-from edgenas.cli.options import MILLISECONDS, data_option, open_run, run_argument
+from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
 from edgenas.data import Dataset
+from edgenas.errors import UsageError
 from edgenas.latency import LatencyTable, load_device, load_table
-from edgenas.search import Ledger, SearchRecord, search
+from edgenas.search import STRATEGIES, Constraint, Ledger, SearchRecord, get_strategy, search
 from edgenas.search.ledger import weights_key
+from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
 from edgenas.training import Evaluator, Run
+
+EVALUATIONS = 75
 
 
 @click.command("search")
 @run_argument
-@click.option(
-    "--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/."
-)
+@click.option("--device", help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/.  [default: cpu]")
 @click.option(
     "--latency",
     "budgets",
-    type=MILLISECONDS,
+    type=Budget(),
     multiple=True,
     required=True,
-    help="The budget, such as 2ms. May be given several times.",
+    help="The budget, such as 2ms, or DEVICE=2ms. Several on one device are several searches; on several, all must hold.",
 )
+@click.option("--memory", type=BYTES, help="The most memory for activations, such as 1MB.")
+@click.option("--macs", type=COUNT, help="The most multiply-accumulates, such as 40M.")
+@click.option("--parameters", type=COUNT, help="The most parameters, such as 500k.")
 @click.option("--runtime", help="Latencies in this runtime: onnxruntime or litert.  [default: the device's]")
+@click.option("--strategy", default="bayesian", show_default=True, help=f"One of {', '.join(STRATEGIES)}.")
 @click.option(
     "--evaluations",
     type=click.IntRange(min=10),
-    default=64,
+    default=EVALUATIONS,
     show_default=True,
-    help="Subnets evaluated to fit the accuracy predictor.",
+    help="The most subnets that are evaluated anew.",
 )
+@click.option("--time", "seconds", type=SECONDS, help="The longest to go on evaluating, such as 10m.")
+@click.option("--storage", metavar="URL", help="Keep evaluations in a database that several searches share.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @data_option
 def command(
     run: Path | None,
-    device: str,
-    budgets: tuple[float, ...],
+    device: str | None,
+    budgets: tuple[tuple[str | None, float], ...],
+    memory: float | None,
+    macs: float | None,
+    parameters: float | None,
     runtime: str | None,
+    strategy: str,
     evaluations: int,
+    seconds: float | None,
+    storage: str | None,
     seed: int,
     data: str | None,
 ) -> None:
     """Find the most accurate subnets whose latency on a device is within a budget.
 
     \b
-    edgenas search runs/photos --device cpu --latency 2ms
-    edgenas search --device pi4 --latency 30ms
+    edgenas search runs/photos --device cpu --latency 2ms --latency 5ms
+    edgenas search runs/photos --latency cpu=2ms --latency pi4=30ms --memory 1MB
+    edgenas search runs/photos --latency 2ms --strategy optuna:tpe --storage postgresql://user@host/edgenas
 
-    RUN is the latest one unless named. Subnets are compared on validation images; test images are never looked at.
-    Searching again, for another budget or device, reuses every evaluation.
+    A sample is measured, an accuracy predictor fitted, its optimum for every budget computed exactly and measured, and so on
+    until the front no longer moves. Every evaluation is kept, so another search, for another budget or device, reuses all
+    of them; an interrupted one goes on where it stopped. optuna-dashboard shows them.
     """
-    profile = load_device(device)
+    get_strategy(strategy)
     opened = open_run(run)
-    latencies = load_table(profile, opened.space, runtime=runtime)
-    warn_of_estimate(latencies, opened)
-    for record in search_run(opened, opened.dataset(data, track), latencies, budgets, evaluations, seed):
+    device, own, others = split_budgets(device, budgets)
+    tables = {name: load_table(load_device(name), opened.space, runtime=runtime) for name in (device, *others)}
+    for latencies in tables.values():
+        warn_of_estimate(latencies, opened)
+    space = opened.space
+    limits = {name: latency_constraint(space, tables[name], budget) for name, budget in others.items()}
+    if memory is not None:
+        limits["memory"] = memory_constraint(space, memory)
+    if macs is not None:
+        limits["macs"] = macs_constraint(space, macs)
+    if parameters is not None:
+        limits["parameters"] = parameters_constraint(space, parameters)
+    records = search_run(
+        opened, opened.dataset(data, track), tables[device], own, evaluations, seed,
+        limits=limits, strategy=strategy, seconds=seconds or np.inf, storage=storage,
+    )  # fmt: skip
+    for record in records:
         show(record)
     say(f"Next: edgenas export {opened.path} --format onnx --format tflite")
 
 
+def split_budgets(
+    device: str | None, budgets: tuple[tuple[str | None, float], ...]
+) -> tuple[str, tuple[float, ...], dict[str, float]]:
+    """The device that is searched for, its budgets in ms, and the limits on other devices.
+
+    Raises UsageError where that cannot be told.
+    """
+    named = [name for name, _ in budgets if name is not None]
+    plain = len(named) < len(budgets)
+    device = device or ("cpu" if plain or not named else named[0])
+    own = tuple(budget for name, budget in budgets if name in (None, device))
+    others = [(name, budget) for name, budget in budgets if name not in (None, device)]
+    if not own:
+        raise UsageError(f"--device {device} has no budget: add --latency {device}=2ms, or leave --device out.")
+    if len(dict(others)) < len(others):
+        raise UsageError("Several budgets are possible on one device alone; give each other device one.")
+    return device, own, dict(others)
+
+
+def run_ledger(run: Run) -> Ledger:
+    """Where a run keeps its own evaluations."""
+    return Ledger(run.path / "search" / "evaluations.log", weights_key(run.weights), run.space)
+
+
 def search_run(
-    run: Run, dataset: Dataset, latencies: LatencyTable, budgets: tuple[float, ...], evaluations: int, seed: int
+    run: Run,
+    dataset: Dataset,
+    latencies: LatencyTable,
+    budgets: tuple[float, ...],
+    evaluations: int,
+    seed: int,
+    *,
+    limits: dict[str, Constraint] | None = None,
+    strategy: str = "bayesian",
+    seconds: float = np.inf,
+    storage: str | None = None,
 ) -> list[SearchRecord]:
     """Search for every budget and keep the results in the run."""
-    evaluator = Evaluator(run.supernet(), dataset)
-    ledger = Ledger(run.path / "search" / "evaluations.jsonl", weights_key(run.weights))
-    results = search(run.space, latencies, evaluator.accuracy, ledger, budgets, evaluations=evaluations, seed=seed, track=track)
+    evaluator, own, limits = Evaluator(run.supernet(), dataset), run_ledger(run), limits or {}
+    ledger = own if storage is None else Ledger(storage, weights_key(run.weights), run.space)
+    chosen = get_strategy(strategy)
+    if strategy.startswith("bayesian"):
+        chosen = replace(chosen, targets=budgets)
+    results = search(
+        run.space, latencies, evaluator.accuracy, ledger, budgets, constraints=tuple(limits.values()),
+        evaluations=evaluations, seconds=seconds, strategy=chosen, seed=seed, track=track,
+    )  # fmt: skip
+    if ledger is not own:  # the run stays complete in itself: its report shows them all
+        for architecture, accuracy in ledger.items():
+            own.evaluate(architecture, lambda _, accuracy=accuracy: accuracy)
     quality = results[0].predictor
     say(
-        f"{results[0].evaluated} new evaluations, {len(ledger)} in all. Accuracy predictor: Kendall tau {quality.tau:.2f}, "
-        f"error {percent(quality.error)} (cross-validated)."
+        f"{results[0].evaluated} new evaluations, {len(ledger)} in all; stopped because {results[0].stopped}. "
+        f"Accuracy predictor: Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
     )
-    records = [SearchRecord.of(result, latencies, budget) for result, budget in zip(results, budgets, strict=True)]
+    values = {name: constraint.limit for name, constraint in limits.items()}
+    records = [SearchRecord.of(result, latencies, budget, values) for result, budget in zip(results, budgets, strict=True)]
     for record in records:
+        claim = "proved the highest prediction within the limits" if record.optimal else "the highest prediction found"
+        say(f"{record.budget_ms:g} ms: measured {percent(record.best.validation_accuracy)}; predicted at best "
+            f"{percent(record.claimed_accuracy)} +- {percent(quality.interval)} ({claim}).")  # fmt: skip
+        if record.claimed_accuracy > record.best.validation_accuracy + quality.interval:
+            say("     That prediction lies beyond what was evaluated: allow more --evaluations to test it.")
         record.save(run.path / "search")
     return records
 

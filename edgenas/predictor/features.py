@@ -7,6 +7,14 @@ import numpy as np
 from edgenas.space import SearchSpace
 
 
+def features(space: object, genomes: np.ndarray) -> np.ndarray:
+    """`(n, d)` genomes -> `(n, f)` features: `stage_features` of networks; in any other space each gene, and one-hot."""
+    if isinstance(space, SearchSpace):
+        return stage_features(space, genomes)
+    one_hot = [np.eye(size)[genomes[:, column]] for column, size in enumerate(space.gene_sizes)]
+    return np.concatenate([genomes.astype(float), *one_hot], axis=1)
+
+
 def stage_features(space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
     """`(n, d)` genomes -> `(n, f)` features, every one a sum over blocks or a function of the resolution.
 

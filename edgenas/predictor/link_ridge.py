@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from edgenas.predictor.features import stage_features
-from edgenas.space import SearchSpace
+from edgenas.predictor.features import features
 
 _PENALTIES = np.geomspace(1e-2, 1e4, 25)
 _HEADROOMS = np.geomspace(0.05, 20.0, 13)
@@ -35,31 +36,47 @@ class PredictorQuality:
 
 
 class LinkRidge:
-    """Ridge regression on z = -log(c - accuracy) over `stage_features`.
+    """Ridge regression on z = -log(c - accuracy) over `features`.
 
     `c`, the accuracy that no network of the space reaches, and the penalty are chosen by leave-one-out error, which
     ridge regression has in closed form. Needs at least 10 evaluated architectures.
     """
 
-    def __init__(self, space: SearchSpace):
+    def __init__(self, space: Any):
+        """space: a `SearchSpace`, or any with `gene_sizes`, such as `edgenas.search.Categorical`."""
         self.space = space
 
     def fit(self, genomes: np.ndarray, accuracies: np.ndarray) -> PredictorQuality:
         """`(n, d)` genomes and their `(n,)` accuracies in 0..1. Raises ValueError for fewer than 10."""
         if len(genomes) < 10:
             raise ValueError(f"a predictor needs at least 10 evaluated architectures, not {len(genomes)}")
-        features = stage_features(self.space, genomes)
-        self._mean, self._scale = features.mean(0), features.std(0)
+        raw = features(self.space, genomes)
+        self._mean, self._scale = raw.mean(0), raw.std(0)
         self._scale[self._scale == 0] = 1.0  # a choice that no sample varies tells nothing
-        x = (features - self._mean) / self._scale
+        x = (raw - self._mean) / self._scale
         self._ceiling, penalty = _best_by_leave_one_out(x, accuracies)
-        self._intercept, self._weights = _ridge(x, -np.log(self._ceiling - accuracies), penalty)
+        z = -np.log(self._ceiling - accuracies)
+        self._intercept, self._weights = _ridge(x, z, penalty)
+        self._posterior = _posterior_factor(x, z - self._intercept - x @ self._weights, penalty)
         return self._cross_validate(x, accuracies, penalty)
+
+    def score(self, genomes: np.ndarray) -> np.ndarray:
+        """`(n, d)` genomes -> `(n,)` scores: sums over blocks, depths and resolution, which an exact search can take apart."""
+        x = (features(self.space, genomes) - self._mean) / self._scale
+        return self._intercept + x @ self._weights
+
+    def sampled_score(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+        """`score` with weights drawn from their posterior, for Thompson sampling: additive as well."""
+        weights = self._weights + self._posterior @ rng.standard_normal(self._posterior.shape[1])
+        return lambda genomes: self._intercept + (features(self.space, genomes) - self._mean) / self._scale @ weights
+
+    def link(self, score: np.ndarray) -> np.ndarray:
+        """The accuracy that a score stands for; it never falls where the score rises."""
+        return _accuracy(score, self._ceiling)
 
     def predict(self, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` accuracies in 0..1."""
-        x = (stage_features(self.space, genomes) - self._mean) / self._scale
-        return _accuracy(self._intercept + x @ self._weights, self._ceiling)
+        return self.link(self.score(genomes))
 
     def _cross_validate(self, x: np.ndarray, accuracies: np.ndarray, penalty: float) -> PredictorQuality:
         # Not by leaving one out: where nothing can be learned, that correlates negatively with the truth by construction.
@@ -83,6 +100,13 @@ def _ridge(x: np.ndarray, z: np.ndarray, penalty: float) -> tuple[float, np.ndar
     u, s, vt = np.linalg.svd(x - centre, full_matrices=False)
     weights = vt.T @ (s / (s**2 + penalty) * (u.T @ (z - mean)))
     return mean - centre @ weights, weights
+
+
+def _posterior_factor(x: np.ndarray, residual: np.ndarray, penalty: float) -> np.ndarray:
+    """`(f, f)`: a square root of the weights' posterior covariance, their prior being what the penalty stands for."""
+    noise = float(residual.std())
+    values, vectors = np.linalg.eigh(x.T @ x + penalty * np.eye(x.shape[1]))
+    return vectors * (noise / np.sqrt(values))
 
 
 def _best_by_leave_one_out(x: np.ndarray, accuracies: np.ndarray) -> tuple[float, float]:

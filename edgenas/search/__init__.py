@@ -1,21 +1,42 @@
-"""Search for subnets under a latency budget."""
+"""Search for the architectures of best accuracy within limits of latency, memory and size."""
 
-from edgenas.search.evolution import Evolution, Population
+from edgenas.search.additive import Additive, Bottleneck, Objective
+from edgenas.search.evolution import Evolution
+from edgenas.search.exact import Exact
+from edgenas.search.layout import Categorical, Layout, Segment, Space
 from edgenas.search.ledger import Ledger
-from edgenas.search.pareto import pareto_front
-from edgenas.search.problem import SearchProblem
+from edgenas.search.pareto import hypervolume, pareto_front
+from edgenas.search.problem import Constraint, Population, SearchProblem
 from edgenas.search.record import SearchRecord, load_records
+from edgenas.search.run import Outcome, run_strategy
 from edgenas.search.search import Candidate, SearchResult, search
+from edgenas.search.strategies import STRATEGIES, Bayesian, Strategy, get_strategy
 
 __all__ = [
+    "STRATEGIES",
+    "Additive",
+    "Bayesian",
+    "Bottleneck",
     "Candidate",
+    "Categorical",
+    "Constraint",
     "Evolution",
+    "Exact",
+    "Layout",
     "Ledger",
+    "Objective",
+    "Outcome",
     "Population",
     "SearchProblem",
     "SearchRecord",
     "SearchResult",
+    "Segment",
+    "Space",
+    "Strategy",
+    "get_strategy",
+    "hypervolume",
     "load_records",
     "pareto_front",
+    "run_strategy",
     "search",
 ]

@@ -2,31 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgenas.space import SearchSpace
+from edgenas.errors import InfeasibleError
+from edgenas.search.additive import Objective
+from edgenas.search.layout import Space, layout_of
+from edgenas.search.pareto import pareto_front
 
-Objective = Callable[[np.ndarray], np.ndarray]
+
+@dataclass(frozen=True)
+class Constraint:
+    """`measure(genomes) <= limit`. name and unit are for messages: "latency on cpu" in "ms"."""
+
+    name: str
+    measure: Objective
+    limit: float
+    unit: str = ""
+
+    def infeasible(self, space: Space, closest: float, others: str = "") -> InfeasibleError:
+        return InfeasibleError(
+            f"No architecture of {space.name} has {self.name} within {self.limit:g} {self.unit}{others}: the lowest is "
+            f"{closest:.6g} {self.unit}. Allow at least {_round_up(closest):g} {self.unit}, or search a smaller space.",
+            closest,
+        )
 
 
 @dataclass(frozen=True)
 class SearchProblem:
-    """Find the most accurate architectures of a space within a latency budget.
+    """Find the architectures of best accuracy at every cost, within constraints.
 
-    accuracy, latency_ms: `(n, d)` genomes -> `(n,)`, of a whole population at once.
-    budget_ms: the constraint `latency_ms <= budget_ms`.
+    objectives: accuracy, to be high, and cost, such as latency, to be low; an exact search needs both to be `Additive`.
+    constraints: any number, on whatever can be computed of a genome. All must hold.
     """
 
-    space: SearchSpace
-    accuracy: Objective
-    latency_ms: Objective
-    budget_ms: float
+    space: Space
+    objectives: tuple[Objective, Objective]
+    constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def accuracy(self) -> Objective:
+        return self.objectives[0]
+
+    @property
+    def cost(self) -> Objective:
+        return self.objectives[1]
+
+    def violation(self, genomes: np.ndarray) -> np.ndarray:
+        """`(n, d)` genomes -> `(n,)` sums of how far each constraint is exceeded, relative to its limit. 0: feasible."""
+        total = np.zeros(len(genomes))
+        for constraint in self.constraints:
+            excess = np.maximum(constraint.measure(genomes) - constraint.limit, 0.0)
+            total += excess / max(abs(constraint.limit), 1e-12)
+        return total
+
+    def with_accuracy(self, accuracy: Objective) -> SearchProblem:
+        return replace(self, objectives=(accuracy, self.cost))
+
+    def evaluate(self, genomes: np.ndarray) -> Population:
+        """Distinct genomes with their objectives."""
+        genomes = self.space.canonical(genomes)
+        genomes = genomes[distinct(genomes)]
+        return Population(genomes, self.accuracy(genomes), self.cost(genomes), self.violation(genomes))
 
 
-def skewed_sample(space: SearchSpace, rng: np.random.Generator, n: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Population:
+    """`(n, d)` distinct genomes with their `(n,)` accuracies, costs and constraint violations.
+
+    optimal: whether this is proved to be the best that there is: no architecture of the space dominates a member.
+    """
+
+    genomes: np.ndarray
+    accuracy: np.ndarray
+    cost: np.ndarray
+    violation: np.ndarray
+    optimal: bool = False
+
+    def __len__(self) -> int:
+        return len(self.genomes)
+
+    def take(self, indices: np.ndarray) -> Population:
+        return Population(
+            self.genomes[indices], self.accuracy[indices], self.cost[indices], self.violation[indices], self.optimal
+        )
+
+    def union(self, other: Population) -> Population:
+        genomes = np.concatenate([self.genomes, other.genomes])
+        first = distinct(genomes)
+        columns = [(self.accuracy, other.accuracy), (self.cost, other.cost), (self.violation, other.violation)]
+        return Population(genomes[first], *(np.concatenate(pair)[first] for pair in columns))
+
+    @property
+    def front(self) -> Population:
+        """The feasible members that no other dominates, by rising cost."""
+        feasible = np.flatnonzero(self.violation <= 0)
+        return self.take(feasible[pareto_front(self.accuracy[feasible], self.cost[feasible])])
+
+
+def distinct(genomes: np.ndarray) -> np.ndarray:
+    """Indices of the first of each `(d,)` genome among `(n, d)`.
+
+    By a random 64-bit linear hash, ten times as fast as sorting rows; two different genomes of a million share one, and the
+    later is lost, with a probability of 1e-7.
+    """
+    weights = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, genomes.shape[1])
+    return np.unique(genomes.astype(np.int64) @ weights, return_index=True)[1]
+
+
+def skewed_sample(space: Space, rng: np.random.Generator, n: int) -> np.ndarray:
     """`(n, d)` canonical genomes whose sizes cover the whole range.
 
     Genes drawn uniformly give networks of middling size almost always. Here each network draws its own tendency first,
@@ -34,3 +119,17 @@ def skewed_sample(space: SearchSpace, rng: np.random.Generator, n: int) -> np.nd
     """
     tendency = rng.beta(0.7, 0.7, size=(n, 1))
     return space.canonical(rng.binomial(space.gene_sizes - 1, np.broadcast_to(tendency, (n, len(space.gene_sizes)))))
+
+
+def extremes(space: Space) -> np.ndarray:
+    """`(2, d)` genomes: every choice the first, and every choice the last."""
+    last = np.array(layout_of(space).gene_sizes) - 1
+    return space.canonical(np.stack([np.zeros_like(last), last]))
+
+
+def _round_up(value: float) -> float:
+    """To four significant digits."""
+    if value == 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(abs(value))) - 3)
+    return float(f"{np.ceil(value / step - 1e-9) * step:.12g}")

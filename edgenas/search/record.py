@@ -1,8 +1,9 @@
-"""A search's result as a file of its run: search/<device>-<budget>ms.json."""
+"""A search's result as a file of its run: search/<device>[-<limit>]-<budget>ms.json."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from edgenas.latency import LatencyTable
 from edgenas.search.search import Candidate, SearchResult
 from edgenas.space import Architecture
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class SearchRecord:
     """What a search found, for which device and budget, and where its latencies come from.
 
     latency_kind: "measured" (a table built on the device) or "estimated" (the device profile's formula).
+    limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
+    stopped: why the search ended. claimed_accuracy, optimal: see `SearchResult`; None in files of version 1.
     """
 
     device: str
@@ -34,17 +37,25 @@ class SearchRecord:
     front: tuple[Candidate, ...]
     predictor: dict[str, float]
     date: str
+    limits: dict[str, float] = field(default_factory=dict)
+    stopped: str = ""
+    claimed_accuracy: float | None = None
+    optimal: bool | None = None
 
     @classmethod
-    def of(cls, result: SearchResult, table: LatencyTable, budget_ms: float) -> SearchRecord:
+    def of(
+        cls, result: SearchResult, table: LatencyTable, budget_ms: float, limits: Mapping[str, float] | None = None
+    ) -> SearchRecord:
         return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
                    result.best, result.front, asdict(result.predictor),
-                   datetime.now(UTC).isoformat(timespec="seconds"))  # fmt: skip
+                   datetime.now(UTC).isoformat(timespec="seconds"), dict(limits or {}), result.stopped,
+                   result.claimed_accuracy, result.optimal)  # fmt: skip
 
     @property
     def name(self) -> str:
         runtime = "" if self.runtime == "onnxruntime" else f"-{self.runtime}"
-        return f"{self.device}{runtime}-{self.budget_ms:g}ms"
+        limits = "".join(f"-{name}-{limit:.10g}" for name, limit in self.limits.items())
+        return f"{self.device}{runtime}{limits}-{self.budget_ms:g}ms"
 
     def save(self, folder: Path) -> Path:
         data = asdict(self) | {"version": VERSION, "best": _to_json(self.best), "front": [_to_json(c) for c in self.front]}

@@ -1,24 +1,24 @@
-"""`search`: from a supernet's accuracies and a device's latencies to the architectures to ship."""
+"""`search`: from a supernet's accuracies and devices' latencies to the architectures to ship."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgenas import cost
-from edgenas.errors import InfeasibleError
 from edgenas.latency import LatencyTable
 from edgenas.predictor import LinkRidge, PredictorQuality
 from edgenas.progress import Track, quiet
-from edgenas.search.evolution import Evolution
+from edgenas.search.additive import Additive, Bottleneck
+from edgenas.search.exact import Exact
 from edgenas.search.ledger import Ledger
-from edgenas.search.pareto import pareto_front, spread
-from edgenas.search.problem import SearchProblem, skewed_sample
+from edgenas.search.pareto import pareto_front
+from edgenas.search.problem import Constraint, SearchProblem
+from edgenas.search.run import Evaluate, Outcome, run_strategy
+from edgenas.search.strategies import Bayesian, Strategy
 from edgenas.space import Architecture, SearchSpace
-
-Evaluate = Callable[[Architecture], float]
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,42 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """best: the most accurate candidate within the budget. front: by rising latency and accuracy, `best` the last."""
+    """best: the most accurate candidate within the budget. front: by rising latency and accuracy, `best` the last.
+
+    claimed_accuracy: what the predictor expects of the best architecture of the whole space within the budget. optimal:
+    whether it is proved that no architecture is predicted to be better.
+    """
 
     best: Candidate
     front: tuple[Candidate, ...]
     predictor: PredictorQuality
     evaluated: int
+    stopped: str
+    claimed_accuracy: float
+    optimal: bool
+
+
+def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float) -> Constraint:
+    """Latency on a table's device, at the upper end of its 90 % interval, within a budget."""
+    return Constraint(f"latency on {table.device} ({table.kind}, upper end of the 90 % interval)", latency_high(space, table),
+                      budget_ms, "ms")  # fmt: skip
+
+
+def latency_high(space: SearchSpace, table: LatencyTable) -> Additive:
+    return Additive(lambda genomes: table.interval(space, table.predict(space, genomes)).high)
+
+
+def macs_constraint(space: SearchSpace, limit: float) -> Constraint:
+    return Constraint("multiply-accumulates", _sum(space, cost.block_macs), limit)
+
+
+def parameters_constraint(space: SearchSpace, limit: float) -> Constraint:
+    return Constraint("parameters", _sum(space, cost.block_parameters), limit)
+
+
+def memory_constraint(space: SearchSpace, limit_bytes: float) -> Constraint:
+    costs = np.array([cost.block_peak_memory_bytes(spec) for spec in space.distinct_blocks], dtype=float)
+    return Constraint("peak memory", Bottleneck(space, costs), limit_bytes, "bytes")
 
 
 def search(
@@ -57,79 +87,72 @@ def search(
     ledger: Ledger,
     budgets_ms: Sequence[float],
     *,
-    evaluations: int = 64,
-    rounds: int = 2,
-    per_round: int = 8,
-    strategy: Evolution | None = None,
+    constraints: Sequence[Constraint] = (),
+    evaluations: int = 75,
+    seconds: float = np.inf,
+    strategy: Strategy | None = None,
     seed: int = 0,
     track: Track = quiet,
 ) -> list[SearchResult]:
     """For every budget the most accurate architectures whose latency is within it with 95 % confidence.
 
-    Evaluates a sample of architectures that covers the space, fits a predictor, lets evolution propose the front up to
-    the largest budget, truly evaluates members of it, and refits; what is returned was all evaluated. `ledger` keeps
-    every evaluation, so the next search of the same supernet begins where this one ended.
+    `strategy` proposes what is evaluated, `Bayesian` unless told otherwise; what is returned was all evaluated. `ledger`
+    keeps every evaluation, so the next search of the same supernet begins where this one ended.
 
-    evaluations: size of the sample. rounds: of evolution. per_round: members of the front that are evaluated after each,
-    besides the best for every budget.
-    Raises InfeasibleError, naming the fastest architecture, when none is within the smallest budget.
+    constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
+    evaluations, seconds: the most that are spent on new evaluations.
+    Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints.
     """
-    fastest = _feasible(space, table, min(budgets_ms))
-    rng = np.random.default_rng(seed)
-
-    def latency_high_ms(genomes: np.ndarray) -> np.ndarray:
-        return table.interval(space, table.predict(space, genomes)).high
-
-    def evaluate_all(architectures: list[Architecture], description: str) -> None:
-        new = [a for a in dict.fromkeys(architectures) if a not in ledger]
-        for architecture in track(new, description, len(new)):
-            ledger.add(architecture, evaluate(architecture))
+    latency = latency_high(space, table)
+    budget_limits = [replace(latency_constraint(space, table, budget), measure=latency) for budget in sorted(budgets_ms)]
+    fastest = SearchProblem(space, (Additive(lambda g: -latency(g)), latency), (budget_limits[0], *constraints))
+    cheapest = Exact(budgets=2).search(fastest).genomes[0]
+    problem = SearchProblem(space, (lambda g: np.zeros(len(g)), latency), (budget_limits[-1], *constraints))
+    strategy = strategy or Bayesian(targets=tuple(budgets_ms))
 
     known = len(ledger)
-    sample = [space.decode(genome) for genome in skewed_sample(space, rng, max(10, evaluations))]
-    evaluate_all([space.smallest, space.largest, fastest, *sample], "Evaluating a sample of subnets")
+    architecture = space.decode(cheapest)
+    if architecture not in ledger:
+        ledger.evaluate(architecture, evaluate)  # so that every budget has an answer
+    first = len(ledger) - known
+    outcome = run_strategy(
+        problem, strategy, evaluate, ledger, evaluations=evaluations - first, seconds=seconds, seed=seed, track=track
+    )
+    outcome = Outcome(outcome.evaluated + first, outcome.stopped)
     predictor = LinkRidge(space)
-    for _ in range(rounds):
-        predictor.fit(*_evaluated(space, ledger))
-        problem = SearchProblem(space, predictor.predict, latency_high_ms, max(budgets_ms))
-        found = (strategy or Evolution()).search(problem, rng, track)
-        front = found.take(pareto_front(found.accuracy, found.latency_ms))
-        best = np.searchsorted(front.latency_ms, budgets_ms, side="right") - 1
-        chosen = front.genomes[np.union1d(spread(front.latency_ms, per_round), best[best >= 0])]
-        evaluate_all([space.decode(genome) for genome in chosen], "Evaluating the proposed subnets")
-    quality = predictor.fit(*_evaluated(space, ledger))
-    fronts = [_measured_front(space, table, ledger, predictor, budget) for budget in budgets_ms]
-    return [SearchResult(front[-1], front, quality, len(ledger) - known) for front in fronts]
+    quality = predictor.fit(*ledger.arrays())
+    accuracy = Additive(predictor.score, predictor.link)
+    predicted = Exact(budgets=2 + len(budgets_ms)).search(problem.with_accuracy(accuracy))
+    results = []
+    for budget in budgets_ms:
+        front = _measured_front(space, table, ledger, predictor, budget, constraints)
+        claimed = float(predicted.accuracy[max(np.searchsorted(predicted.cost, budget, side="right") - 1, 0)])
+        results.append(SearchResult(front[-1], front, quality, outcome.evaluated, outcome.stopped, claimed, predicted.optimal))
+    return results
 
 
-def _feasible(space: SearchSpace, table: LatencyTable, budget_ms: float) -> Architecture:
-    """The fastest architecture. Raises InfeasibleError when even that is not within the budget."""
-    fastest, latency_ms = table.fastest(space)
-    closest_ms = float(table.interval(space, latency_ms).high)
-    if closest_ms > budget_ms:
-        raise InfeasibleError(
-            f"No architecture of {space.name} runs within {budget_ms:g} ms on {table.device}: the fastest, {fastest}, takes "
-            f"{latency_ms:.3g} ms ({table.kind}; up to {closest_ms:.3g} ms in its 90 % interval). Allow at least "
-            f"{_round_up(closest_ms):g} ms, or train a smaller space.",
-            closest_ms,
-        )
-    return fastest
-
-
-def _evaluated(space: SearchSpace, ledger: Ledger) -> tuple[np.ndarray, np.ndarray]:
-    architectures, accuracies = zip(*ledger.items(), strict=True)
-    return np.stack([space.encode(a) for a in architectures]), np.array(accuracies)
+def _sum(space: SearchSpace, of_block) -> Additive:
+    costs = np.array([of_block(spec) for spec in space.distinct_blocks], dtype=float)
+    return Additive(lambda genomes: space.gather(costs, genomes))
 
 
 def _measured_front(
-    space: SearchSpace, table: LatencyTable, ledger: Ledger, predictor: LinkRidge, budget_ms: float
+    space: SearchSpace,
+    table: LatencyTable,
+    ledger: Ledger,
+    predictor: LinkRidge,
+    budget_ms: float,
+    constraints: Sequence[Constraint],
 ) -> tuple[Candidate, ...]:
-    """The front of everything that was evaluated and is within the budget."""
-    genomes, accuracy = _evaluated(space, ledger)
+    """The front of everything that was evaluated and is within the budget and the constraints."""
+    genomes, accuracy = ledger.arrays()
     latency_ms = table.predict(space, genomes)
     interval = table.interval(space, latency_ms)
     predicted = predictor.predict(genomes)
-    within = np.flatnonzero(interval.high <= budget_ms)
+    within = interval.high <= budget_ms
+    for constraint in constraints:
+        within &= constraint.measure(genomes) <= constraint.limit
+    within = np.flatnonzero(within)
     front = []
     for i in within[pareto_front(accuracy[within], latency_ms[within])]:
         architecture = space.decode(genomes[i])
@@ -138,9 +161,3 @@ def _measured_front(
         times = float(latency_ms[i]), float(interval.low[i]), float(interval.high[i])
         front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes))
     return tuple(front)
-
-
-def _round_up(value: float) -> float:
-    """To two significant digits."""
-    step = 10.0 ** (np.floor(np.log10(value)) - 1)
-    return float(np.ceil(value / step) * step)

@@ -1,0 +1,283 @@
+"""The best architecture within several limits at once: branch and bound with Lagrangian bounds.
+
+Relaxing the limits with multipliers leaves a problem where every slot is chosen by itself, so its optimum, an upper bound,
+is a few array operations (Fisher, 1981). Partial networks are extended slot by slot like labels of a resource-constrained
+shortest path; those whose bound shows that they cannot win, or that cannot be completed within the limits, are dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from edgenas.search.additive import Table
+from edgenas.search.layout import Layout
+from edgenas.search.problem import Constraint
+
+ITERATIONS = 80
+"""Of the subgradient ascent on the multipliers."""
+MOST_LABELS = 20_000
+"""Partial networks alive at once. Beyond it the search goes on with the most promising, and its answer is not proved."""
+BEAM = 300
+COMPARED = 200
+"""Partial networks that all the others are compared with; dropping what they dominate is optional, so a few suffice."""
+
+
+class Separated(NamedTuple):
+    """What branch and bound works on. Arrays as in `Table`; allowed: `(r, s, u, c)`; open: `(r,)`."""
+
+    layout: Layout
+    score: Table
+    limits: list[Constraint]
+    tables: list[Table]
+    allowed: np.ndarray
+    open: np.ndarray
+
+
+class Solution(NamedTuple):
+    """genome: `(d,)`, or None where nothing is within the limits. proved: that nothing is better."""
+
+    genome: np.ndarray | None
+    proved: bool
+
+
+def best_within(problem: Separated) -> Solution:
+    """The genome of highest score within the limits."""
+    incumbent = _Incumbent(problem)
+    bounds, multipliers = _multipliers(problem, incumbent)
+    proved = True
+    for branch in np.argsort(-bounds, kind="stable"):
+        if not problem.open[branch] or bounds[branch] <= incumbent.to_beat:
+            continue
+        # A narrow beam first: the better the incumbent, the more the search that proves can drop.
+        if not _labels(problem, int(branch), multipliers[branch], incumbent, BEAM):
+            proved &= _labels(problem, int(branch), multipliers[branch], incumbent, MOST_LABELS)
+    return Solution(incumbent.genome, proved)
+
+
+class _Incumbent:
+    """The best feasible genome so far."""
+
+    def __init__(self, problem: Separated):
+        self.problem = problem
+        self.genome: np.ndarray | None = None
+        self.score = -np.inf
+        self._rounding = 1e-12 * problem.score.range
+
+    @property
+    def to_beat(self) -> float:
+        """A score that differs from the best by rounding alone is no better."""
+        return self.score + self._rounding
+
+    def offer(self, genomes: np.ndarray) -> None:
+        feasible = np.ones(len(genomes), dtype=bool)
+        for constraint in self.problem.limits:
+            feasible &= constraint.measure(genomes) <= constraint.limit
+        if feasible.any():
+            genomes = genomes[feasible]
+            scores = self.problem.score(genomes, self.problem.layout)
+            if scores.max() > self.score:
+                self.genome, self.score = genomes[scores.argmax()], float(scores.max())
+
+
+# ---- bounds ----
+
+
+@dataclass(frozen=True)
+class _Relaxed:
+    """The optimum without limits. choice: `(r, s, u)`, depth: `(r, s)` indices; value: `(r,)`."""
+
+    choice: np.ndarray
+    depth: np.ndarray
+    value: np.ndarray
+
+
+def _multipliers(problem: Separated, incumbent: _Incumbent) -> tuple[np.ndarray, np.ndarray]:
+    """`(r,)` least upper bounds of every branch found, `(r, k)` multipliers they come from."""
+    layout, k = problem.layout, len(problem.limits)
+    branches = np.arange(layout.branches)
+    limit = np.array([constraint.limit for constraint in problem.limits])
+    scale = np.array([table.range for table in problem.tables])
+    current = np.zeros((layout.branches, k))
+    bounds, best = np.full(layout.branches, np.inf), current.copy()
+    spread = problem.score.range
+    for iteration in range(ITERATIONS):
+        relaxed = _relax(problem, current)
+        value = np.where(problem.open, relaxed.value + current @ limit, -np.inf)
+        better = value < bounds
+        bounds[better], best[better] = value[better], current[better]
+        alive = np.isfinite(value) & (bounds > incumbent.to_beat)
+        if not alive.any():
+            break
+        incumbent.offer(_genomes(layout, relaxed, branches[alive]))
+        slope = (
+            (np.stack([_value(layout, table, relaxed) for table in problem.tables], axis=1) - limit) / scale if k else current
+        )
+        length = (slope**2).sum(axis=1).clip(1e-12)
+        gap = value - incumbent.score if incumbent.genome is not None else spread / (1 + iteration)
+        step = np.where(alive, gap, 0.0) / length / (1 + iteration / 20)
+        current = np.maximum(current + step[:, None] * slope / scale, 0.0)
+    return bounds, best
+
+
+def _combined(problem: Separated, multipliers: np.ndarray) -> Table:
+    """The score minus what the limits' sums cost, at `(r, k)` multipliers."""
+    base, depth, choice = (getattr(problem.score, name).copy() for name in ("base", "depth", "choice"))
+    for i, table in enumerate(problem.tables):
+        price = multipliers[:, i]
+        base -= price * table.base
+        depth -= price[:, None, None] * table.depth
+        choice -= price[:, None, None, None] * table.choice
+    return Table(base, depth, choice)
+
+
+def _relax(problem: Separated, multipliers: np.ndarray) -> _Relaxed:
+    combined = _combined(problem, multipliers)
+    options = np.where(problem.allowed, combined.choice, -np.inf)
+    choice = options.argmax(axis=-1)
+    by_depth = _by_depth(problem.layout, options.max(axis=-1), combined.depth, -np.inf)
+    return _Relaxed(choice, by_depth.argmax(axis=-1), combined.base + by_depth.max(axis=-1).sum(axis=-1))
+
+
+def _by_depth(layout: Layout, slots: np.ndarray, depth: np.ndarray, padding: float) -> np.ndarray:
+    """`(r, s, u)` values of slots, `(r, s, j)` terms of depths -> `(r, s, j)` sums of segments."""
+    sums = np.concatenate([np.zeros((*slots.shape[:2], 1)), np.cumsum(slots, axis=-1)], axis=-1)
+    total = np.full(depth.shape, padding)
+    for s, segment in enumerate(layout.segments):
+        depths = list(segment.depths)
+        total[:, s, : len(depths)] = sums[:, s, depths] + depth[:, s, : len(depths)]
+    return total
+
+
+def _value(layout: Layout, table: Table, relaxed: _Relaxed) -> np.ndarray:
+    """`(r,)` sums of the relaxed optimum of every branch."""
+    slots = np.take_along_axis(table.choice, relaxed.choice[..., None], axis=-1)[..., 0]
+    by_depth = _by_depth(layout, slots, table.depth, 0.0)
+    return table.base + np.take_along_axis(by_depth, relaxed.depth[..., None], axis=-1)[..., 0].sum(axis=-1)
+
+
+def _genomes(layout: Layout, relaxed: _Relaxed, branches: np.ndarray) -> np.ndarray:
+    genomes = layout.empty(len(branches))
+    if layout.branch_column is not None:
+        genomes[:, layout.branch_column] = branches
+    for s, segment in enumerate(layout.segments):
+        depth = relaxed.depth[branches, s]
+        if segment.depth_column is not None:
+            genomes[:, segment.depth_column] = depth
+        for u, slot in enumerate(segment.slots):
+            counts = (u < np.array(segment.depths)[depth])[:, None]
+            genomes[:, list(slot)] = np.where(counts, layout.choices(slot)[relaxed.choice[branches, s, u]], 0)
+    return genomes
+
+
+# ---- labels ----
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Partial networks: `(n,)` scores, `(n, k)` sums of the limits, `(n, d)` genes."""
+
+    score: np.ndarray
+    sums: np.ndarray
+    genes: np.ndarray
+
+    def take(self, indices: np.ndarray) -> _Labels:
+        return _Labels(self.score[indices], self.sums[indices], self.genes[indices])
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """The best that may still come: after segment `s` and `u` of its slots. bound: `(s, u)`; least: `(k, s, u)`."""
+
+    bound: np.ndarray
+    least: np.ndarray
+
+
+def _labels(problem: Separated, branch: int, multipliers: np.ndarray, incumbent: _Incumbent, most: int) -> bool:
+    """Search one branch, improving the incumbent. Returns whether nothing was left out."""
+    layout, tables = problem.layout, problem.tables
+    ahead, complete = _look_ahead(problem, branch, multipliers), True
+    base = np.array([[table.base[branch] for table in tables]])
+    whole = _Labels(problem.score.base[branch, None], base, layout.empty(1, branch).astype(np.int16))
+
+    def promising(labels: _Labels, s: int, u: int) -> _Labels:
+        nonlocal complete
+        kept, all_kept = _promising(
+            problem, labels, multipliers, ahead.bound[s, u], ahead.least[:, s, u], incumbent.to_beat, most
+        )
+        complete &= all_kept
+        return kept
+
+    for s, segment in enumerate(layout.segments):
+        prefix, ended = whole, []
+        for used in range(max(segment.depths) + 1):
+            if used:
+                prefix = promising(_extend(problem, prefix, branch, s, used - 1), s, used)
+            for j in np.flatnonzero(np.array(segment.depths) == used):
+                genes = prefix.genes.copy()
+                if segment.depth_column is not None:
+                    genes[:, segment.depth_column] = j
+                added = np.array([table.depth[branch, s, j] for table in tables])
+                ended.append(_Labels(prefix.score + problem.score.depth[branch, s, j], prefix.sums + added, genes))
+        joined = _Labels(*(np.concatenate([getattr(e, name) for e in ended]) for name in ("score", "sums", "genes")))
+        whole = promising(joined, s + 1, 0)
+    if len(whole.score):
+        incumbent.offer(whole.genes.astype(int))
+    return complete
+
+
+def _extend(problem: Separated, labels: _Labels, branch: int, s: int, u: int) -> _Labels:
+    slot = problem.layout.segments[s].slots[u]
+    options = np.flatnonzero(problem.allowed[branch, s, u])
+    score = (labels.score[:, None] + problem.score.choice[branch, s, u, options]).ravel()
+    added = np.empty((len(options), len(problem.tables)))
+    for k, table in enumerate(problem.tables):
+        added[:, k] = table.choice[branch, s, u, options]
+    sums = (labels.sums[:, None] + added[None]).reshape(len(score), len(problem.tables))
+    genes = np.repeat(labels.genes, len(options), axis=0)
+    genes[:, list(slot)] = np.tile(problem.layout.choices(slot)[options], (len(labels.score), 1))
+    return _Labels(score, sums, genes)
+
+
+def _promising(
+    problem: Separated, labels: _Labels, multipliers: np.ndarray, bound: float, least: np.ndarray, to_beat: float, most: int
+) -> tuple[_Labels, bool]:
+    limit = np.array([constraint.limit for constraint in problem.limits])
+    tolerance = 1e-9 * np.maximum(1e-12, np.abs(limit))
+    highest = labels.score + (limit - labels.sums) @ multipliers + bound
+    can = (highest > to_beat) & (labels.sums + least <= limit + tolerance).all(axis=1)
+    order = np.flatnonzero(can)[np.argsort(-highest[can], kind="stable")]
+    undominated = _undominated(labels.take(order))
+    return undominated.take(np.arange(min(most, len(undominated.score)))), len(undominated.score) <= most
+
+
+def _undominated(labels: _Labels) -> _Labels:
+    """Without those that one of the first few dominates, equal ones among them."""
+    place = 0
+    while place < min(COMPARED, len(labels.score)):
+        worse = (labels.score <= labels.score[place]) & (labels.sums >= labels.sums[place]).all(axis=1)
+        worse[place] = False
+        labels = labels.take(np.flatnonzero(~worse))
+        place = place + 1 - int(worse[:place].sum())
+    return labels
+
+
+def _look_ahead(problem: Separated, branch: int, multipliers: np.ndarray) -> _Ahead:
+    allowed = problem.allowed[branch]
+    combined = _combined(problem, np.broadcast_to(multipliers, (problem.layout.branches, len(multipliers))))
+    bound = -_least_ahead(problem.layout, allowed, -combined.choice[branch], -combined.depth[branch])
+    least = [_least_ahead(problem.layout, allowed, t.choice[branch], t.depth[branch]) for t in problem.tables]
+    return _Ahead(bound, np.array(least).reshape(-1, *bound.shape))
+
+
+def _least_ahead(layout: Layout, allowed: np.ndarray, choice: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """`(s + 1, u + 1)`: the least that the rest can add once `u` slots of segment `s` are chosen."""
+    slots = np.where(allowed, choice, np.inf).min(axis=-1)
+    ahead = np.zeros((len(layout.segments) + 1, slots.shape[1] + 1))
+    for s, segment in reversed(list(enumerate(layout.segments))):
+        for u in range(max(segment.depths) + 1):
+            ends = [slots[s, u:d].sum() + depth[s, j] for j, d in enumerate(segment.depths) if d >= u]
+            ahead[s, u] = min(ends) + ahead[s + 1, 0]
+    return ahead

@@ -1,0 +1,53 @@
+"""Strategies for expensive evaluations: which architecture to measure next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgenas.errors import UsageError
+from edgenas.search.strategies.base import History, Strategy
+from edgenas.search.strategies.bayesian import Bayesian
+from edgenas.search.strategies.gradient import Gradient
+from edgenas.search.strategies.nsga2 import NSGA2
+from edgenas.search.strategies.optuna_sampler import OptunaSampler
+from edgenas.search.strategies.reinforce import Reinforce
+from edgenas.search.strategies.sampling import CoarseToFine, Grid, Random
+from edgenas.space import unknown
+
+STRATEGIES: dict[str, Callable[[], Strategy]] = {
+    "bayesian": Bayesian,
+    "bayesian-thompson": lambda: Bayesian(thompson=True),
+    "random": Random,
+    "grid": Grid,
+    "coarse-to-fine": CoarseToFine,
+    "nsga2": NSGA2,
+    "reinforce": Reinforce,
+    "reinforce-soft": lambda: Reinforce(soft=True),
+    "gradient": Gradient,
+    "optuna:tpe": lambda: OptunaSampler("tpe"),
+    "optuna:nsga2": lambda: OptunaSampler("nsga2"),
+    "optuna:random": lambda: OptunaSampler("random"),
+}
+
+
+def get_strategy(name: str) -> Strategy:
+    """A strategy by its name. Raises UsageError for an unknown one, naming the nearest."""
+    if name not in STRATEGIES:
+        raise UsageError(unknown("strategy", name, STRATEGIES))
+    return STRATEGIES[name]()
+
+
+__all__ = [
+    "NSGA2",
+    "STRATEGIES",
+    "Bayesian",
+    "CoarseToFine",
+    "Gradient",
+    "Grid",
+    "History",
+    "OptunaSampler",
+    "Random",
+    "Reinforce",
+    "Strategy",
+    "get_strategy",
+]

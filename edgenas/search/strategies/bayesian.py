@@ -1,0 +1,86 @@
+"""`Bayesian`: a predictor proposes its own front, the truth is measured there, and the predictor learns from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgenas.predictor import LinkRidge
+from edgenas.search.additive import Additive
+from edgenas.search.evolution import Evolution
+from edgenas.search.exact import Exact, separable
+from edgenas.search.pareto import hypervolume, spread
+from edgenas.search.problem import SearchProblem, extremes, skewed_sample
+from edgenas.search.strategies.base import History, distinct_unknown
+
+
+@dataclass
+class Bayesian:
+    """Model-based search. `edgenas search`'s default.
+
+    A skewed start covers the range of costs; then, batch after batch, a link-ridge predictor is fitted to all that was
+    measured and members of the exact front of its predictions (evolution's, where the problem is not separable) are
+    measured, spread evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring
+    there and fitting again mends just that.
+
+    start: evaluations before the first prediction. batch: the most between two. thompson: propose from a draw of the
+    predictor's posterior in place of its mean. targets: costs at which the best is always measured, such as budgets.
+    tolerance: the search ends when two batches in turn raise the measured front's hypervolume by less than this share.
+    """
+
+    start_size: int = 25
+    batch: int = 25
+    thompson: bool = False
+    targets: tuple[float, ...] = ()
+    tolerance: float = 1e-3
+    evolution: Evolution = field(default_factory=Evolution)
+
+    def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
+        self._problem, self._rng, self._history = problem, rng, History(problem)
+        self._volumes: list[float] = []
+
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+        self._history.add(genomes, accuracies)
+
+    def ask(self, count: int) -> np.ndarray:
+        if len(self._history) < self.start_size:
+            return self._first(min(count, self.start_size - len(self._history)))
+        if self._settled():
+            return self._history.genomes[:0]
+        predictor = LinkRidge(self._problem.space)
+        predictor.fit(self._history.genomes, self._history.accuracy)
+        score = predictor.sampled_score(self._rng) if self.thompson else predictor.score
+        problem = self._problem.with_accuracy(Additive(score, predictor.link))
+        front = self._propose(problem)
+        if not len(front):
+            return self._first(count)
+        unknown = front.take(np.flatnonzero(~self._history.is_known(front.genomes)))
+        if not len(unknown):
+            return unknown.genomes
+        size = min(count, self.batch, max(4, -(-count // 4)))
+        best = np.searchsorted(unknown.cost, self.targets, side="right") - 1
+        wanted = [*dict.fromkeys(int(i) for i in best if i >= 0), *_evenly(unknown.cost, size)]
+        return distinct_unknown(self._history, unknown.genomes[wanted], size)
+
+    def _first(self, count: int) -> np.ndarray:
+        genomes = [extremes(self._problem.space), skewed_sample(self._problem.space, self._rng, 4 * count)]
+        return distinct_unknown(self._history, np.concatenate(genomes), count)
+
+    def _propose(self, problem: SearchProblem):
+        if separable(problem):
+            return Exact(budgets=10).search(problem).front
+        return self.evolution.search(problem, self._rng, seeds=self._history.genomes).front
+
+    def _settled(self) -> bool:
+        front = self._history.population.front
+        if not len(front):
+            return False
+        measured = self._history.population
+        self._volumes.append(hypervolume(front.accuracy, front.cost, measured.accuracy.min(), measured.cost.max()))
+        before = self._volumes[-3] if len(self._volumes) >= 3 else 0.0
+        return self._volumes[-1] < before * (1 + self.tolerance)
+
+
+def _evenly(cost: np.ndarray, count: int) -> list[int]:
+    return spread(cost, count).tolist() if count > 1 else [len(cost) - 1]

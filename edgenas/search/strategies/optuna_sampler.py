@@ -1,0 +1,56 @@
+"""`OptunaSampler`: any of Optuna's samplers as a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+
+from edgenas.search.layout import gene_names
+from edgenas.search.problem import SearchProblem
+from edgenas.search.strategies.base import History
+
+SAMPLERS: dict[str, Callable[..., BaseSampler]] = {"tpe": TPESampler, "nsga2": NSGAIISampler, "random": RandomSampler}
+
+
+class OptunaSampler:
+    """Asks a sampler for one architecture after another; accuracy and cost are its two objectives.
+
+    Constraints reach it as infinite cost's finite neighbour: what violates them has its cost raised by how far, so that it is
+    dominated by what does not.
+    """
+
+    def __init__(self, sampler: str):
+        self.sampler = sampler
+
+    def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._problem, self._history = problem, History(problem)
+        self._study = optuna.create_study(
+            directions=["maximize", "minimize"], sampler=SAMPLERS[self.sampler](seed=int(rng.integers(2**31)))
+        )
+        names, sizes = gene_names(problem.space), problem.space.gene_sizes.tolist()
+        self._distributions = {n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)}
+        self._open: dict[bytes, optuna.Trial] = {}
+
+    def ask(self, count: int) -> np.ndarray:
+        trial = self._study.ask(self._distributions)
+        genome = np.array([trial.params[name] for name in self._distributions])
+        genome = self._problem.space.canonical(genome[None])
+        self._open[genome.astype(np.int64).tobytes()] = trial
+        return genome
+
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+        self._history.add(genomes, accuracies)
+        cost = self._problem.cost(genomes) * (1 + 10 * self._problem.violation(genomes))
+        for genome, accuracy, spent in zip(genomes.astype(np.int64), accuracies, cost, strict=True):
+            values = [float(accuracy), float(spent)]
+            trial = self._open.pop(genome.tobytes(), None)
+            if trial is not None:
+                self._study.tell(trial, values)
+            else:
+                params = dict(zip(self._distributions, genome.tolist(), strict=True))
+                self._study.add_trial(optuna.create_trial(params=params, distributions=self._distributions, values=values))

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgenas.latency import Calibration, Entry, LatencyTable
+from edgenas.search import Categorical
+from edgenas.search.layout import layout_of
+
+
+def every_genome(space) -> np.ndarray:
+    """All canonical genomes of a small space."""
+    sizes = space.gene_sizes
+    return np.unique(space.canonical(np.stack(np.unravel_index(np.arange(sizes.prod()), sizes), axis=1)), axis=0)
+
+
+def random_sum(space, rng: np.random.Generator, whole: bool = False):
+    """A random additive function of a space's genomes. whole: of small integers, so that ties occur and sums are exact."""
+    layout = layout_of(space)
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.integers(-2, 6, shape).astype(float) if whole else rng.normal(size=shape)
+
+    base = draw(layout.branches)
+    depth = [draw(layout.branches, len(s.depths)) for s in layout.segments]
+    choice = [[draw(layout.branches, len(layout.choices(slot))) for slot in s.slots] for s in layout.segments]
+
+    def function(genomes: np.ndarray) -> np.ndarray:
+        totals = np.zeros(len(genomes))
+        for row, genome in enumerate(genomes):
+            branch = 0 if layout.branch_column is None else genome[layout.branch_column]
+            totals[row] = base[branch]
+            for s, segment in enumerate(layout.segments):
+                j = 0 if segment.depth_column is None else genome[segment.depth_column]
+                totals[row] += depth[s][branch, j]
+                for u, slot in enumerate(segment.slots[: segment.depths[j]]):
+                    genes = np.array([genome[column] for column in slot])
+                    totals[row] += choice[s][u][branch, (layout.choices(slot) == genes).all(1).argmax()]
+        return totals
+
+    return function
+
+
+@pytest.fixture
+def table(micro_space) -> LatencyTable:
+    blocks = micro_space.distinct_blocks
+    latencies = np.random.default_rng(0).uniform(0.01, 0.1, len(blocks))
+    return LatencyTable(
+        "box",
+        "onnxruntime",
+        threads=1,
+        reference_ms=0.1,
+        entries={spec.key: Entry(float(ms), 0.01, 3) for spec, ms in zip(blocks, latencies, strict=True)},
+        calibrations={micro_space.fingerprint: Calibration(0.3, 1.2, 0.5, relative_interval=0.1, fitted_on=5)},
+    )
+
+
+@pytest.fixture
+def plain_space() -> Categorical:
+    return Categorical([3] * 8)

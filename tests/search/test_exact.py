@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgenas import cost
+from edgenas.errors import InfeasibleError, UsageError
+from edgenas.search import Additive, Bottleneck, Categorical, Constraint, Exact, SearchProblem, pareto_front
+from edgenas.search.additive import Table
+from edgenas.search.layout import layout_of
+from tests.conftest import make_micro_space
+from tests.search.conftest import every_genome, random_sum
+
+MICRO = make_micro_space()
+ALL = {"micro": every_genome(MICRO)}
+
+
+def spaces():
+    plain = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(Categorical)
+    return st.one_of(plain, st.just(MICRO))
+
+
+def genomes_of(space):
+    return ALL["micro"] if space is MICRO else every_genome(space)
+
+
+@settings(max_examples=60, deadline=None)
+@given(spaces(), st.integers(0, 10**6), st.booleans(), st.floats(-0.1, 1.0))
+def test_the_front_is_that_of_brute_force(space, seed, whole, tightness):
+    rng = np.random.default_rng(seed)
+    score, latency = (Additive(random_sum(space, rng, whole)) for _ in range(2))
+    genomes = genomes_of(space)
+    scores, costs = score(genomes), latency(genomes)
+    limit = float(costs.min() + tightness * (np.ptp(costs) + 1))
+    problem = SearchProblem(space, (score, latency), (Constraint("latency", latency, limit, "ms"),))
+    within = costs <= limit
+    if not within.any():
+        with pytest.raises(InfeasibleError) as error:
+            Exact().search(problem)
+        assert error.value.closest == pytest.approx(costs.min())
+        return
+    found = Exact().search(problem)
+    front = pareto_front(scores[within], costs[within])
+    assert found.optimal
+    np.testing.assert_allclose(found.cost, costs[within][front], atol=1e-9)
+    np.testing.assert_allclose(found.accuracy, scores[within][front], atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(spaces(), st.integers(0, 10**6), st.booleans(), st.lists(st.floats(0.0, 1.0), min_size=2, max_size=4))
+def test_several_limits_at_once(space, seed, whole, tightness):
+    rng = np.random.default_rng(seed)
+    score, latency = (Additive(random_sum(space, rng, whole)) for _ in range(2))
+    measures = [latency, *(Additive(random_sum(space, rng, whole)) for _ in tightness[1:])]
+    genomes = genomes_of(space)
+    values = [measure(genomes) for measure in measures]
+    limits = [float(np.quantile(v, t)) for v, t in zip(values, tightness, strict=True)]
+    constraints = tuple(Constraint(f"sum {i}", m, li) for i, (m, li) in enumerate(zip(measures, limits, strict=True)))
+    problem = SearchProblem(space, (score, latency), constraints)
+    within = np.all([v <= limit for v, limit in zip(values, limits, strict=True)], axis=0)
+    if not within.any():
+        with pytest.raises(InfeasibleError) as error:
+            Exact(budgets=4).search(problem)
+        assert closest_by_brute_force(values, limits) == pytest.approx(error.value.closest)
+        return
+    found = Exact(budgets=4).search(problem)
+    scores = score(genomes)
+    assert found.optimal
+    assert (found.violation == 0).all()
+    assert found.accuracy[-1] == pytest.approx(scores[within].max())
+    assert found.cost[0] == pytest.approx(values[0][within].min())
+    for accuracy, spent in zip(found.accuracy, found.cost, strict=True):
+        assert accuracy == pytest.approx(scores[within & (values[0] <= spent + 1e-9)].max())
+
+
+def closest_by_brute_force(values, limits):
+    within = np.ones(len(values[0]), dtype=bool)
+    for value, limit in zip(values, limits, strict=True):
+        if value[within].min() > limit:
+            return value[within].min()
+        within &= value <= limit
+    raise AssertionError("feasible")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 1.0])
+def test_peak_memory_is_kept_and_still_optimal(share):
+    rng = np.random.default_rng(0)
+    score, latency = (Additive(random_sum(MICRO, rng)) for _ in range(2))
+    memory = Bottleneck(MICRO, np.array([cost.block_peak_memory_bytes(b) for b in MICRO.distinct_blocks], dtype=float))
+    genomes = ALL["micro"]
+    peaks = memory(genomes)
+    assert peaks[5] == cost.peak_memory_bytes(MICRO.blocks(MICRO.decode(genomes[5])))
+    limit = float(np.quantile(peaks, share))
+    found = Exact().search(SearchProblem(MICRO, (score, latency), (Constraint("memory", memory, limit, "bytes"),)))
+    within = peaks <= limit
+    front = pareto_front(score(genomes)[within], latency(genomes)[within])
+    np.testing.assert_allclose(found.accuracy, score(genomes)[within][front])
+
+
+def test_too_little_memory_is_explained():
+    rng = np.random.default_rng(0)
+    score, latency = (Additive(random_sum(MICRO, rng)) for _ in range(2))
+    memory = Bottleneck(MICRO, np.array([cost.block_peak_memory_bytes(b) for b in MICRO.distinct_blocks], dtype=float))
+    problem = SearchProblem(MICRO, (score, latency), (Constraint("peak memory", memory, 10.0, "bytes"),))
+    with pytest.raises(InfeasibleError, match="peak memory within 10 bytes") as error:
+        Exact().search(problem)
+    assert error.value.closest == memory(ALL["micro"]).min()
+
+
+def test_tables_hold_the_whole_function():
+    function = random_sum(MICRO, np.random.default_rng(1))
+    layout = layout_of(MICRO)
+    table = Table.of(Additive(function), layout)
+    np.testing.assert_allclose(table(ALL["micro"], layout), function(ALL["micro"]))
+
+
+def test_what_is_no_sum_is_refused(plain_space):
+    latency = Additive(lambda g: g.sum(1).astype(float))
+    with pytest.raises(ValueError, match="no sum over segments"):
+        Exact().search(SearchProblem(plain_space, (Additive(lambda g: (g[:, 0] * g[:, 1]).astype(float)), latency)))
+    with pytest.raises(UsageError, match="use Evolution"):
+        Exact().search(SearchProblem(plain_space, (lambda g: g.sum(1), latency)))
+
+
+def test_a_link_changes_no_choice(plain_space):
+    rng = np.random.default_rng(3)
+    function, latency = random_sum(plain_space, rng), Additive(random_sum(plain_space, rng))
+    plain = Exact().search(SearchProblem(plain_space, (Additive(function), latency)))
+    linked = Exact().search(SearchProblem(plain_space, (Additive(function, lambda z: 1 - np.exp(-z)), latency)))
+    assert (plain.genomes == linked.genomes).all()
+    np.testing.assert_allclose(linked.accuracy, 1 - np.exp(-plain.accuracy))

@@ -1,0 +1,86 @@
+import multiprocessing
+import time
+
+import numpy as np
+import optuna
+import pytest
+
+from edgenas.errors import EdgeNASError
+from edgenas.search import Additive, Categorical, Ledger, SearchProblem, run_strategy
+from edgenas.search.strategies import Random
+
+
+def test_what_was_evaluated_is_kept_and_not_evaluated_again(tmp_path, plain_space):
+    ledger = Ledger(tmp_path / "l.log", "weights", plain_space)
+    architecture = (0, 1, 2, 0, 1, 2, 0, 1)
+    assert ledger.evaluate(architecture, lambda a: 0.5) == 0.5
+    assert ledger.evaluate(architecture, pytest.fail) == 0.5
+    again = Ledger(tmp_path / "l.log", "weights", plain_space)
+    assert again.items() == [(architecture, 0.5)]
+    assert again.evaluate(architecture, pytest.fail) == 0.5
+    assert len(Ledger(tmp_path / "l.log", "other weights", plain_space)) == 0
+
+
+def test_an_interrupted_evaluation_may_be_made_again(tmp_path, plain_space):
+    ledger = Ledger(tmp_path / "l.log", "weights", plain_space)
+
+    def interrupted(architecture):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.evaluate((0,) * 8, interrupted)
+    assert Ledger(tmp_path / "l.log", "weights", plain_space).evaluate((0,) * 8, lambda a: 0.25) == 0.25
+
+
+def test_what_another_worker_has_in_hand_is_left_to_it(tmp_path, plain_space):
+    first, second = (Ledger(tmp_path / "l.log", "weights", plain_space) for _ in range(2))
+
+    def evaluate(architecture):
+        assert second.evaluate(architecture, pytest.fail) is None
+        return 0.5
+
+    assert first.evaluate((1,) * 8, evaluate) == 0.5
+    assert second.evaluate((1,) * 8, pytest.fail) == 0.5
+
+
+def test_optuna_opens_it(tmp_path, micro_space):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'l.db'}", "weights", micro_space)
+    ledger.evaluate(micro_space.largest, lambda a: 0.75)
+    study = optuna.load_study(study_name="weights", storage=f"sqlite:///{tmp_path / 'l.db'}")
+    assert study.best_value == 0.75
+    assert study.best_params["stage2.block1.kernel"] == 2
+    assert study.best_trial.user_attrs["architecture"] == str(micro_space.largest)
+
+
+def test_a_storage_that_cannot_be_opened_is_one_clear_error(plain_space):
+    with pytest.raises(EdgeNASError, match="Check --storage"):
+        Ledger("nonsense://nowhere", "weights", plain_space)
+
+
+def work(path, seed, counter):
+    space = Categorical([2] * 9)
+
+    def evaluate(architecture):
+        with counter.get_lock():
+            counter[int("".join(map(str, architecture)), 2)] += 1
+        time.sleep(0.002)
+        return float(np.mean(architecture))
+
+    problem = SearchProblem(space, (evaluate, Additive(lambda g: g.sum(1).astype(float))))
+    run_strategy(problem, Random(), evaluate, Ledger(path, "weights", space), evaluations=100, seed=seed)
+
+
+def test_two_workers_on_one_storage_lose_nothing_and_repeat_nothing(tmp_path):
+    context = multiprocessing.get_context("fork")
+    counter = context.Array("i", 512)
+    # The same seed: both propose the same architectures, in the same order.
+    workers = [context.Process(target=work, args=(tmp_path / "l.log", 0, counter)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert max(counter) == 1
+    ledger = Ledger(tmp_path / "l.log", "weights", Categorical([2] * 9))
+    assert len(ledger) == sum(counter) == 200
+    assert all(accuracy == np.mean(architecture) for architecture, accuracy in ledger.items())

@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgenas import cost
+from edgenas.errors import EdgeNASError, InfeasibleError
+from edgenas.search import Ledger, SearchRecord, load_records, search
+from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
+
+
+def accuracy_of(space):
+    def evaluate(architecture):
+        macs = cost.macs(space.blocks(architecture))
+        return 0.9 - 0.5 * np.exp(-macs / 2e5) + 0.01 * (len(architecture.stages[0]) == 2)
+
+    return evaluate
+
+
+def test_every_budget_gets_its_best_within_it(micro_space, all_micro_genomes, table, tmp_path):
+    evaluate = accuracy_of(micro_space)
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    high = table.interval(micro_space, table.predict(micro_space, all_micro_genomes)).high
+    budgets = tuple(np.quantile(high, [0.1, 0.5, 0.9]))
+    results = search(micro_space, table, evaluate, ledger, budgets, evaluations=60)
+    truth = np.array([evaluate(micro_space.decode(g)) for g in all_micro_genomes])
+    for budget, result in zip(budgets, results, strict=True):
+        assert result.best.latency_high_ms <= budget
+        assert result.best.validation_accuracy > truth[high <= budget].max() - 0.01
+        assert result.best == result.front[-1]
+        assert result.optimal
+        assert result.claimed_accuracy == pytest.approx(result.best.validation_accuracy, abs=0.05)
+        assert result.evaluated == len(ledger) <= 60
+
+
+def test_a_second_search_reuses_the_first(micro_space, table, tmp_path):
+    evaluate = accuracy_of(micro_space)
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    search(micro_space, table, evaluate, ledger, (1.3, 1.5), evaluations=60)
+    known = len(ledger)
+    again = search(micro_space, table, evaluate, ledger, (1.4,), evaluations=60)[0]
+    assert again.evaluated == len(ledger) - known < 15
+
+
+def test_all_limits_hold_together(micro_space, table, tmp_path):
+    entries = dict(zip(table.entries, reversed(table.entries.values()), strict=True))
+    other = replace(table, device="other", entries=entries)
+    largest = micro_space.blocks(micro_space.largest)
+    limits = (
+        latency_constraint(micro_space, other, 1.3),
+        macs_constraint(micro_space, 0.6 * cost.macs(largest)),
+        parameters_constraint(micro_space, 0.8 * cost.parameters(largest)),
+        memory_constraint(micro_space, 0.7 * cost.peak_memory_bytes(largest)),
+    )
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    for found in search(micro_space, table, accuracy_of(micro_space), ledger, (1.4,), constraints=limits, evaluations=40)[
+        0
+    ].front:
+        assert found.latency_high_ms <= 1.4
+        assert other.interval(micro_space, other.predict_one(micro_space, found.architecture)).high <= 1.3
+        assert found.macs <= limits[1].limit
+        assert found.parameters <= limits[2].limit
+        assert found.peak_memory_bytes <= limits[3].limit
+
+
+def test_an_impossible_budget_names_the_closest(micro_space, all_micro_genomes, table, tmp_path):
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    with pytest.raises(InfeasibleError, match="latency on box") as error:
+        search(micro_space, table, pytest.fail, ledger, (0.01,))
+    closest = table.interval(micro_space, table.predict(micro_space, all_micro_genomes)).high.min()
+    assert error.value.closest == pytest.approx(closest)
+
+
+def test_a_record_is_read_back(micro_space, table, tmp_path):
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    result = search(micro_space, table, accuracy_of(micro_space), ledger, (1.4,), evaluations=30)[0]
+    plain, limited = SearchRecord.of(result, table, 1.4), SearchRecord.of(result, table, 1.4, {"memory": 1e6})
+    assert (plain.name, limited.name) == ("box-1.4ms", "box-memory-1000000-1.4ms")
+    plain.save(tmp_path / "search")
+    limited.save(tmp_path / "search")
+    assert set(map(repr, load_records(tmp_path / "search"))) == {repr(plain), repr(limited)}
+    (tmp_path / "search" / "box-1.4ms.json").write_text("{")
+    with pytest.raises(EdgeNASError, match="damaged"):
+        load_records(tmp_path / "search")
