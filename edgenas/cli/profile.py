@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from edgenas.cli.display import say, track
 from edgenas.cli.options import SECONDS
-from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import DeviceProfile, LatencyTable, load_device, profile, python_target, table_path
+from edgenas.errors import UsageError
+from edgenas.latency import (
+    DeviceProfile,
+    LatencyTable,
+    LatencyTarget,
+    load_device,
+    profile,
+    python_target,
+    ssh_target,
+    table_path,
+)
+from edgenas.latency.ssh import CACHE
 from edgenas.space import SearchSpace, get_space
 from edgenas.training import Run
 
 
 @click.command("profile")
-@click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, or your own in devices/.")
+@click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, or your own in devices/.")
+@click.option(
+    "--on", metavar="local|ssh://USER@HOST[:PORT]", help="Where the device is.  [default: local, if it is this machine]"
+)
+@click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
 @click.option(
     "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
 )
@@ -26,15 +42,17 @@ from edgenas.training import Run
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the device's]")
 @click.option("--time", "seconds", type=SECONDS, help="Spend about this long, such as 5m, instead of a fixed number of rounds.")
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
+@click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: a trial, no measurement.")
 def command(
-    device: str, run: Path | None, family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None,
-    seconds: float | None, fresh: bool,
+    device: str, on: str | None, provision: bool, run: Path | None, family: str | None, preset: str, classes: int,
+    runtime: str | None, threads: int | None, seconds: float | None, fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip
     """Measure a device: the latency of every block that a space can reach, and how well their sums predict networks.
 
     \b
     edgenas profile --device cpu
     edgenas profile --device cpu --runtime litert --space mobilenetv3 --preset tiny
+    edgenas profile --device pi4 --on ssh://pi@raspberrypi.local --provision
 
     The table is kept in devices/ in the working folder. Interrupted, it goes on where it stopped.
     """
@@ -42,40 +60,50 @@ def command(
     if run is not None and family is not None:
         raise UsageError("--run and --space exclude each other.")
     space = get_space(family, preset, classes) if family else _run_space(run)
-    measured = measure(chosen, space, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh)
+    measured = measure(
+        chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh,
+        allow_emulated=allow_emulated,
+    )  # fmt: skip
     show(measured, space)
     say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads)}")
 
 
 def measure(
-    device: DeviceProfile, space: SearchSpace, *, runtime: str | None = None, threads: int | None = None,
-    seconds: float | None = None, fresh: bool = False,
+    device: DeviceProfile, space: SearchSpace, *, on: str | None = None, provision: bool = False, runtime: str | None = None,
+    threads: int | None = None, seconds: float | None = None, fresh: bool = False, allow_emulated: bool = False,
 ) -> LatencyTable:  # fmt: skip
-    """Measure this machine. Raises EdgeNASError for a device that it is not."""
-    if device.name != "cpu" and device.arch != _this_arch():
-        raise EdgeNASError(f"{device.name} is {device.arch}, and this machine is {_this_arch()}: run edgenas profile --device "
-                           f"{device.name} on the device itself, and copy its devices/{device.name}/ folder here.")  # fmt: skip
+    """Measure a device where it is. Raises EdgeNASError, saying how, when it cannot be measured there."""
     runtime, threads = runtime or device.runtime, threads or device.threads
     path = table_path(device.name, runtime, threads)
-    return profile(
-        space, device.name, python_target(), path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh, track=track
-    )
+    device.require_reach(remotely=on is not None)
+    with _target(on or "local", runtime, provision) as target:
+        return profile(
+            space, device, target, path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh,
+            allow_emulated=allow_emulated, track=track,
+        )  # fmt: skip
+
+
+@contextmanager
+def _target(on: str, runtime: str, provision: bool) -> Iterator[LatencyTarget]:
+    if on != "local":
+        with ssh_target(on, runtime, provision=provision) as target:
+            yield target
+        say(f"Nothing is left on {on} but {CACHE}, if you used --provision.")
+        return
+    if provision:
+        raise UsageError("--provision is for a device at ssh://: install the runtime here with pip.")
+    yield python_target()
 
 
 def show(measured: LatencyTable, space: SearchSpace) -> None:
     check = measured.calibration(space).check
     about = measured.provenance
-    say(f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, {measured.threads} "
-        f"thread(s): {len(space.distinct_blocks)} blocks measured.")  # fmt: skip
-    say(f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, worst "
-        f"{100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; 90 % within {100 * check.error_quantile:.1f} %.")  # fmt: skip
+    say(f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
+        f"{measured.threads} thread(s): {len(space.distinct_blocks)} blocks {measured.kind}.")  # fmt: skip
+    say(f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, "
+        f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "
+        f"90 % within {100 * check.error_quantile:.1f} %.")  # fmt: skip
 
 
 def _run_space(path: Path | None) -> SearchSpace:
     return (Run.open(path) if path else Run.latest()).space
-
-
-def _this_arch() -> str:
-    import platform
-
-    return platform.machine()

@@ -7,6 +7,7 @@ from edgenas.latency.bench import Bench
 from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
 from edgenas.latency.profile import profile
 from edgenas.latency.runtimes import tflite_runtime_python
+from edgenas.latency.ssh import ssh_target
 from edgenas.latency.table import Calibration, Check, Entry, Interval, LatencyTable, spearman
 from edgenas.latency.targets import JobTarget, LatencyTarget, LocalTarget, python_target
 
@@ -28,6 +29,7 @@ __all__ = [
     "profile",
     "python_target",
     "spearman",
+    "ssh_target",
     "table_path",
     "tflite_runtime_python",
 ]

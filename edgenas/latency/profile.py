@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgenas.errors import EdgeNASError
 from edgenas.latency.bench import ROUNDS, STATISTIC, Bench
-from edgenas.latency.table import Calibration, Check, LatencyTable, block_features, spearman
+from edgenas.latency.device import DeviceProfile
+from edgenas.latency.table import EMULATED, MEASURED, Calibration, Check, LatencyTable, block_features, spearman
 from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
@@ -21,7 +23,7 @@ CALIBRATION_SEED, CHECK_SEED = 101, 202
 
 def profile(
     space: SearchSpace,
-    device: str,
+    device: DeviceProfile,
     target: LatencyTarget,
     path: Path,
     *,
@@ -30,17 +32,23 @@ def profile(
     rounds: int = ROUNDS,
     seconds: float | None = None,
     fresh: bool = False,
+    allow_emulated: bool = False,
     track: Track = quiet,
 ) -> LatencyTable:
     """Measure what the table at `path` does not hold yet, calibrate it for the space, check it, and return it.
 
     rounds: interleaved rounds per group of models. seconds: about how long timing may take, in place of `rounds`.
-    fresh: forget what the table holds.
+    fresh: forget what the table holds. allow_emulated: write down what an emulator takes, as such.
 
     The table is saved after every group, so an interrupted run goes on where it stopped. Raises EdgeNASError when the
-    table comes from another machine or runtime version.
+    table comes from another machine or runtime version, and when the target is no such device or an emulated one.
     """
-    table = _open_table(device, target, Path(path), runtime, threads, fresh)
+    provenance = target.environment(runtime) | {"threads": threads, "statistic": STATISTIC}
+    device.require_arch(provenance["machine"])
+    if provenance["emulated"] and not allow_emulated:
+        raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
+                           "For a trial, which is marked as such, add --allow-emulated.")  # fmt: skip
+    table = _open_table(device.name, Path(path), runtime, threads, provenance, fresh)
     missing = table.missing(space)
     if table.covers(space):
         return table
@@ -51,7 +59,7 @@ def profile(
     # An entry that is new may change what the sum of the others was fitted to.
     table.calibrations.pop(space.fingerprint, None)
     blocks = {spec.key: (spec,) for spec in missing}
-    for group in bench.measure_blocks(track(blocks.items(), f"timing blocks on {device}", len(blocks))):
+    for group in bench.measure_blocks(track(blocks.items(), f"timing blocks on {device.name}", len(blocks))):
         table.reference_ms = bench.reference_ms
         # Alone, every block carries the time of a session that does nothing.
         alone = {key: replace(e, latency_ms=max(0.0, e.latency_ms - bench.empty_ms)) for key, e in group.items()}
@@ -59,7 +67,7 @@ def profile(
         table.save(path)
 
     architectures = [space.decode(genome) for genome in np.concatenate(networks)]
-    measured_ms = bench.network_ms(space, architectures, track, f"timing whole networks on {device}")
+    measured_ms = bench.network_ms(space, architectures, track, f"timing whole networks on {device.name}")
     fitted = len(networks[0])
     table.calibrations[space.fingerprint] = calibrate(table, space, networks[0], measured_ms[:fitted])
     checked = check(table.predict(space, networks[1]), measured_ms[fitted:])
@@ -115,13 +123,15 @@ def _spread(values: tuple[int, ...], n: int) -> list[int]:
     return [values[i] for i in sorted({int(i) for i in np.linspace(0, len(values) - 1, n)})]
 
 
-def _open_table(device: str, target: LatencyTarget, path: Path, runtime: str, threads: int, fresh: bool) -> LatencyTable:
+def _open_table(
+    device: str, path: Path, runtime: str, threads: int, provenance: dict[str, Any], fresh: bool
+) -> LatencyTable:  # fmt: skip
     """The table at `path`, or a new one. Raises EdgeNASError when what is measured now would not fit in it."""
-    provenance = target.environment(runtime) | {"threads": threads, "statistic": STATISTIC}
+    kind = EMULATED if provenance["emulated"] else MEASURED
     if fresh or not path.exists():
-        return LatencyTable(device, runtime, threads, provenance=provenance)
+        return LatencyTable(device, runtime, threads, kind=kind, provenance=provenance)
     table = LatencyTable.load(path)
-    if (table.runtime, table.threads, table.precision, table.measured) != (runtime, threads, "fp32", True):
+    if (table.runtime, table.threads, table.precision, table.kind) != (runtime, threads, "fp32", kind):
         raise EdgeNASError(f"{path} holds {table.kind} {table.precision} latencies of {table.runtime} with {table.threads} "
                            "thread(s): choose another file, or measure everything again with --fresh.")  # fmt: skip
     for name, words in (("fingerprint", "another machine"), ("runtime_version", f"another version of {runtime}")):

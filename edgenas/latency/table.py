@@ -15,7 +15,7 @@ from edgenas.files import read_json, write_json
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 
 VERSION = 1
-MEASURED, ESTIMATED = "measured", "estimated"
+MEASURED, ESTIMATED, EMULATED = "measured", "estimated", "emulated"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Interval(NamedTuple):
 class LatencyTable:
     """Block latencies of one device, runtime, precision and number of threads; plain JSON on disk.
 
-    kind: "measured", or "estimated" from a formula; an estimate is never to be shown as a measurement.
+    kind: "measured", or "estimated" from a formula, or "emulated": timed under qemu, which proves that a path works and says
+        nothing about a device. Neither of the last two is ever to be shown as a measurement.
     provenance: where and how the numbers came about; see `device_timer.environment`.
     reference_ms: latency of `microbenchmark.REFERENCE` when the table was begun: the speed of the machine that all entries,
         later ones too, are stated for; see `Bench`.
@@ -162,7 +163,7 @@ class LatencyTable:
             data["entries"] = {BlockSpec.from_key(key).key: Entry(**_numbers(e)) for key, e in data["entries"].items()}
             data["calibrations"] = {space: _calibration(c) for space, c in data["calibrations"].items()}
             table = cls(**data)
-            if version != VERSION or table.kind not in (MEASURED, ESTIMATED):
+            if version != VERSION or table.kind not in (MEASURED, ESTIMATED, EMULATED):
                 raise ValueError("unknown version or kind")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EdgeNASError(

@@ -8,24 +8,31 @@ import numpy as np
 import pytest
 
 from edgenas.errors import EdgeNASError
-from edgenas.latency import Bench, Entry, LatencyTable, LocalTarget, profile
+from edgenas.latency import Bench, DeviceProfile, Entry, LatencyTable, LocalTarget, profile
 from edgenas.latency.bench import GROUP_MODELS
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.profile import CHECK_NETWORKS, calibrate, check
 from edgenas.space import SearchSpace, get_space
+
+BOX = DeviceProfile("box", "A box.", "native", "onnxruntime", 1)
 
 
 class FakeTarget:
     """A device whose times follow a law: bytes of the model times `ms_per_byte`, plus `empty_ms`; the machine slows down by
     `drift` with every group. Interrupts the group of number `interrupt_at`."""
 
-    def __init__(self, interrupt_at: int | None = None, drift: float = 1.0, **environment: str):
+    def __init__(self, interrupt_at: int | None = None, drift: float = 1.0, **environment: object):
         self.interrupt_at, self.drift = interrupt_at, drift
         self.measured: list[set[str]] = []
         self.rounds: list[int] = []
-        self._environment = {"fingerprint": "f00d", "runtime_version": "1.0"} | environment
+        self._environment = {
+            "fingerprint": "f00d",
+            "runtime_version": "1.0",
+            "machine": "x86_64",
+            "emulated": False,
+        } | environment
 
-    def environment(self, runtime: str) -> dict[str, str]:
+    def environment(self, runtime: str) -> dict[str, object]:
         return self._environment
 
     def time(self, models: Mapping[str, bytes], *, runtime, threads=1, rounds=8, track=None) -> dict[str, list[float]]:
@@ -51,7 +58,7 @@ def wide_space() -> SearchSpace:
 
 def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "micro.json"
-    table = profile(micro_space, "cpu", LocalTarget(), path, runtime="onnxruntime", rounds=4)
+    table = profile(micro_space, BOX, LocalTarget(), path, runtime="onnxruntime", rounds=4)
     assert table.measured and table.covers(micro_space)
     assert all(entry.latency_ms > 0 and entry.repeats == 4 for entry in table.entries.values())
     assert table.provenance["threads"] == 1
@@ -71,28 +78,28 @@ def test_an_interrupted_run_goes_on_where_it_stopped(wide_space: SearchSpace, tm
     path = tmp_path / "t.json"
     first = FakeTarget(interrupt_at=1)
     with pytest.raises(KeyboardInterrupt):
-        profile(wide_space, "box", first, path, runtime="onnxruntime")
+        profile(wide_space, BOX, first, path, runtime="onnxruntime")
     assert len(first.blocks) == GROUP_MODELS
     assert set(LatencyTable.load(path).entries) == set(first.blocks)
 
     second = FakeTarget()
-    table = profile(wide_space, "box", second, path, runtime="onnxruntime")
+    table = profile(wide_space, BOX, second, path, runtime="onnxruntime")
     assert not set(first.blocks) & set(second.blocks)
     assert sorted(first.blocks + second.blocks) == sorted(spec.key for spec in wide_space.distinct_blocks)
-    assert table == profile(wide_space, "box", FakeTarget(interrupt_at=0), path, runtime="onnxruntime"), "nothing is left to do"
+    assert table == profile(wide_space, BOX, FakeTarget(interrupt_at=0), path, runtime="onnxruntime"), "nothing is left to do"
 
 
 def test_an_interrupt_during_the_networks_keeps_every_block(micro_space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        profile(micro_space, "box", FakeTarget(interrupt_at=1), tmp_path / "t.json", runtime="onnxruntime")
+        profile(micro_space, BOX, FakeTarget(interrupt_at=1), tmp_path / "t.json", runtime="onnxruntime")
     again = FakeTarget()
-    assert profile(micro_space, "box", again, tmp_path / "t.json", runtime="onnxruntime").covers(micro_space)
+    assert profile(micro_space, BOX, again, tmp_path / "t.json", runtime="onnxruntime").covers(micro_space)
     assert again.blocks == []
 
 
 def test_a_machine_that_slows_down_does_not_bend_the_table(wide_space: SearchSpace, tmp_path: Path) -> None:
-    steady = profile(wide_space, "box", FakeTarget(), tmp_path / "a.json", runtime="onnxruntime")
-    drifting = profile(wide_space, "box", FakeTarget(drift=1.3), tmp_path / "b.json", runtime="onnxruntime")
+    steady = profile(wide_space, BOX, FakeTarget(), tmp_path / "a.json", runtime="onnxruntime")
+    drifting = profile(wide_space, BOX, FakeTarget(drift=1.3), tmp_path / "b.json", runtime="onnxruntime")
     genomes = wide_space.sample(np.random.default_rng(5), 10)
     np.testing.assert_allclose(drifting.predict(wide_space, genomes), steady.predict(wide_space, genomes), rtol=1e-9)
     assert drifting.reference_ms == pytest.approx(0.003 + len(model_bytes(REFERENCE, "onnxruntime")) * 1e-5)
@@ -127,7 +134,7 @@ def test_a_later_bench_says_how_much_slower_it_is_now() -> None:
 
 
 def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, "box", FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
     spec = micro_space.distinct_blocks[0]
     extra_bytes = len(model_bytes([spec], "onnxruntime")) - len(empty_model_bytes("onnxruntime"))
     assert table.entries[spec.key].latency_ms == pytest.approx(extra_bytes * 1e-5)
@@ -135,10 +142,10 @@ def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_pat
 
 def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
     larger = replace(micro_space, resolutions=(12, 16, 20))
     target = FakeTarget()
-    table = profile(larger, "box", target, path, runtime="onnxruntime")
+    table = profile(larger, BOX, target, path, runtime="onnxruntime")
     assert set(target.blocks) == {s.key for s in larger.distinct_blocks} - {s.key for s in micro_space.distinct_blocks}
     assert table.covers(larger) and table.covers(micro_space)
 
@@ -149,26 +156,43 @@ def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace
 )
 def test_another_machine_is_refused_unless_fresh(micro_space, tmp_path: Path, environment, words) -> None:
     path = tmp_path / "t.json"
-    before = profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    before = profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
     with pytest.raises(EdgeNASError, match=rf"{words} .*--fresh"):
-        profile(micro_space, "box", FakeTarget(**environment), path, runtime="onnxruntime")
+        profile(micro_space, BOX, FakeTarget(**environment), path, runtime="onnxruntime")
     assert LatencyTable.load(path) == before
     fresh = FakeTarget(**environment)
-    profile(micro_space, "box", fresh, path, runtime="onnxruntime", fresh=True)
+    profile(micro_space, BOX, fresh, path, runtime="onnxruntime", fresh=True)
     assert len(fresh.blocks) == len(micro_space.distinct_blocks)
+
+
+def test_another_kind_of_machine_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
+    with pytest.raises(EdgeNASError, match="box is aarch64, but what answers is x86_64"):
+        profile(micro_space, replace(BOX, arch="aarch64"), FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+
+
+def test_an_emulator_is_refused_and_never_a_measurement(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path, emulated = tmp_path / "t.json", FakeTarget(emulated=True)
+    with pytest.raises(EdgeNASError, match="--allow-emulated"):
+        profile(micro_space, BOX, emulated, path, runtime="onnxruntime")
+    assert emulated.measured == [] and not path.exists()
+    profile(micro_space, BOX, emulated, path, runtime="onnxruntime", allow_emulated=True)
+    table = LatencyTable.load(path)
+    assert (table.kind, table.measured, table.provenance["emulated"]) == ("emulated", False, True)
+    with pytest.raises(EdgeNASError, match="holds emulated fp32 latencies"):
+        profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
 
 
 def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
     with pytest.raises(EdgeNASError, match="holds measured fp32 latencies of onnxruntime with 1 thread"):
-        profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime", threads=4)
+        profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime", threads=4)
 
 
 def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None:
     short, long = FakeTarget(), FakeTarget()
-    profile(wide_space, "box", short, tmp_path / "a.json", runtime="onnxruntime", seconds=1)
-    profile(wide_space, "box", long, tmp_path / "b.json", runtime="onnxruntime", seconds=60)
+    profile(wide_space, BOX, short, tmp_path / "a.json", runtime="onnxruntime", seconds=1)
+    profile(wide_space, BOX, long, tmp_path / "b.json", runtime="onnxruntime", seconds=60)
     assert short.rounds[0] == 2
     assert long.rounds[0] > 20
 
@@ -198,6 +222,6 @@ def test_nine_of_ten_errors_lie_within_the_quantile() -> None:
 
 
 def test_entries_are_plain_numbers(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, "box", FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
     assert all(type(value) in (int, float) for e in table.entries.values() for value in (e.latency_ms, e.spread_ms, e.repeats))
     assert isinstance(next(iter(table.entries.values())), Entry)
