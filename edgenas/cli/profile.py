@@ -12,6 +12,7 @@ from edgenas.cli.display import say, track
 from edgenas.cli.options import SECONDS
 from edgenas.errors import UsageError
 from edgenas.latency import (
+    BundleTarget,
     DeviceProfile,
     LatencyTable,
     LatencyTarget,
@@ -20,6 +21,7 @@ from edgenas.latency import (
     python_target,
     ssh_target,
     table_path,
+    write_bundle,
 )
 from edgenas.latency.ssh import CACHE
 from edgenas.space import SearchSpace, get_space
@@ -33,6 +35,10 @@ from edgenas.training import Run
 )
 @click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
 @click.option(
+    "--bundle", type=click.Path(path_type=Path), metavar="ZIP", help="Write what measures a device without a network."
+)
+@click.option("--from", "result", type=click.Path(path_type=Path), metavar="JSON", help="Read what a bundle measured.")
+@click.option(
     "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
 )
 @click.option("--space", "family", help="Measure a space before there is a run: its family, such as mobilenetv3.")
@@ -44,8 +50,9 @@ from edgenas.training import Run
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
 @click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: a trial, no measurement.")
 def command(
-    device: str, on: str | None, provision: bool, run: Path | None, family: str | None, preset: str, classes: int,
-    runtime: str | None, threads: int | None, seconds: float | None, fresh: bool, allow_emulated: bool,
+    device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, run: Path | None,
+    family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None, seconds: float | None,
+    fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip
     """Measure a device: the latency of every block that a space can reach, and how well their sums predict networks.
 
@@ -53,6 +60,8 @@ def command(
     edgenas profile --device cpu
     edgenas profile --device cpu --runtime litert --space mobilenetv3 --preset tiny
     edgenas profile --device pi4 --on ssh://pi@raspberrypi.local --provision
+    edgenas profile --device pi4 --bundle pi4.zip     # unpack it there, run python3 measure.py, take result.json back
+    edgenas profile --device pi4 --from result.json
 
     The table is kept in devices/ in the working folder. Interrupted, it goes on where it stopped.
     """
@@ -60,7 +69,19 @@ def command(
     if run is not None and family is not None:
         raise UsageError("--run and --space exclude each other.")
     space = get_space(family, preset, classes) if family else _run_space(run)
-    measured = measure(
+    if sum(way is not None for way in (on, bundle, result)) > 1:
+        raise UsageError("--on, --bundle and --from exclude each other.")
+    if bundle is not None:
+        chosen.require_reach(remotely=True)
+        runtime, threads = runtime or chosen.runtime, threads or chosen.threads
+        write_bundle(bundle, space, chosen.name, runtime=runtime, threads=threads, track=track)
+        say(f"Saved: {bundle}. Unpack it on the device, run python3 measure.py there, bring result.json back, and run: "
+            f"edgenas profile --device {chosen.name} --from result.json")  # fmt: skip
+        return
+    if result is not None:
+        measured = read_bundle(chosen, space, result, allow_emulated=allow_emulated)
+    else:
+        measured = measure(
         chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh,
         allow_emulated=allow_emulated,
     )  # fmt: skip
@@ -81,6 +102,17 @@ def measure(
             space, device, target, path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh,
             allow_emulated=allow_emulated, track=track,
         )  # fmt: skip
+
+
+def read_bundle(device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False) -> LatencyTable:
+    """The table of what a bundle measured, in place of the one that is there."""
+    target = BundleTarget.load(result, space, device.name)
+    runtime, threads = target.header.runtime, target.header.threads
+    path = table_path(device.name, runtime, threads)
+    return profile(
+        space, device, target, path, runtime=runtime, threads=threads, rounds=target.header.rounds, fresh=True,
+        allow_emulated=allow_emulated, track=track,
+    )  # fmt: skip
 
 
 @contextmanager

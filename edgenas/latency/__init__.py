@@ -1,9 +1,10 @@
 """Latency: what a block costs on a device, measured there, and what a network will cost.
 
-Only `device_timer` imports a runtime.
+Only `device_timer` imports a runtime; it and `device_measure` also run on devices, alone.
 """
 
 from edgenas.latency.bench import Bench
+from edgenas.latency.bundle import BundleTarget, write_bundle
 from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
 from edgenas.latency.profile import profile
 from edgenas.latency.runtimes import tflite_runtime_python
@@ -13,6 +14,7 @@ from edgenas.latency.targets import JobTarget, LatencyTarget, LocalTarget, pytho
 
 __all__ = [
     "Bench",
+    "BundleTarget",
     "Calibration",
     "Check",
     "DeviceProfile",
@@ -32,4 +34,5 @@ __all__ = [
     "ssh_target",
     "table_path",
     "tflite_runtime_python",
+    "write_bundle",
 ]

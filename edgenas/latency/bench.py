@@ -12,7 +12,7 @@ from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_b
 from edgenas.latency.table import Entry
 from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
-from edgenas.space import Architecture, BlockSpec, SearchSpace
+from edgenas.space import BlockSpec, SearchSpace
 
 ROUNDS = 10
 LEAST_ROUNDS, MOST_ROUNDS = 2, 50
@@ -25,6 +25,17 @@ GROUP_BYTES = 64 * 2**20
 STATISTIC = "median over rounds of the round's minimum, relative to a reference network in the same round"
 
 _EMPTY, _REFERENCE = " empty", " reference"
+
+
+def block_chains(blocks: Iterable[BlockSpec]) -> list[tuple[str, tuple[BlockSpec, ...]]]:
+    """Single blocks, named by their keys."""
+    return [(spec.key, (spec,)) for spec in blocks]
+
+
+def network_chains(space: SearchSpace, genomes: np.ndarray) -> list[tuple[str, tuple[BlockSpec, ...]]]:
+    """The blocks of whole networks, `(n, d)` genomes; the names tell them apart, and one space's from another's."""
+    architectures = [space.decode(genome) for genome in genomes]
+    return [(f"{i}:{architecture.id}", space.blocks(architecture)) for i, architecture in enumerate(architectures)]
 
 
 @dataclass
@@ -53,9 +64,8 @@ class Bench:
 
     def measure(self, models: Mapping[str, bytes]) -> dict[str, Entry]:
         """One group of model files, all open at once: milliseconds of one inference, whole."""
-        anchors = {_EMPTY: empty_model_bytes(self.runtime), _REFERENCE: model_bytes(REFERENCE, self.runtime)}
         rounds, start = self._affordable_rounds(), time.monotonic()
-        timed = self.target.time({**models, **anchors}, runtime=self.runtime, threads=self.threads, rounds=rounds)
+        timed = self.target.time(self._anchored(models), runtime=self.runtime, threads=self.threads, rounds=rounds)
         self._count(len(models), rounds, time.monotonic() - start)
 
         times = {name: np.array(values) for name, values in timed.items()}
@@ -69,27 +79,38 @@ class Bench:
 
     def measure_blocks(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, Entry]]:
         """Named chains of blocks, group by group."""
-        group: dict[str, bytes] = {}
-        for name, blocks in named:
-            model = model_bytes(blocks, self.runtime)
-            if group and (len(group) == GROUP_MODELS or sum(map(len, group.values())) + len(model) > GROUP_BYTES):
-                yield self.measure(group)
-                group = {}
-            group[name] = model
-        if group:
+        for group in self._groups(named):
             yield self.measure(group)
+
+    def groups(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, bytes]]:
+        """What `measure_blocks` hands to the target, group by group."""
+        return map(self._anchored, self._groups(named))
 
     def network_ms(
         self,
         space: SearchSpace,
-        architectures: Iterable[Architecture],
+        genomes: np.ndarray,
         track: Track = quiet,
         description: str = "timing whole networks",
     ) -> np.ndarray:
-        """`(n,)` milliseconds of whole networks."""
-        named = [(str(i), space.blocks(architecture)) for i, architecture in enumerate(architectures)]
+        """`(n, d)` genomes -> `(n,)` milliseconds of whole networks."""
+        named = network_chains(space, genomes)
         groups = self.measure_blocks(track(named, description, len(named)))
         return np.array([entry.latency_ms for group in groups for entry in group.values()])
+
+    def _groups(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, bytes]]:
+        group: dict[str, bytes] = {}
+        for name, blocks in named:
+            model = model_bytes(blocks, self.runtime)
+            if group and (len(group) == GROUP_MODELS or sum(map(len, group.values())) + len(model) > GROUP_BYTES):
+                yield group
+                group = {}
+            group[name] = model
+        if group:
+            yield group
+
+    def _anchored(self, models: Mapping[str, bytes]) -> dict[str, bytes]:
+        return {**models, _EMPTY: empty_model_bytes(self.runtime), _REFERENCE: model_bytes(REFERENCE, self.runtime)}
 
     def _affordable_rounds(self) -> int:
         """`rounds`, or as many as the seconds left allow for the models left, judged by the last group."""

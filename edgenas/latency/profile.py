@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import EdgeNASError
-from edgenas.latency.bench import ROUNDS, STATISTIC, Bench
+from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
 from edgenas.latency.device import DeviceProfile
 from edgenas.latency.table import EMULATED, MEASURED, Calibration, Check, LatencyTable, block_features, spearman
 from edgenas.latency.targets import LatencyTarget
@@ -52,22 +52,21 @@ def profile(
     missing = table.missing(space)
     if table.covers(space):
         return table
-    networks = _calibration_genomes(space), space.sample(np.random.default_rng(CHECK_SEED), CHECK_NETWORKS)
+    networks = planned_networks(space)
     models = len(missing) + sum(map(len, networks))
     bench = Bench(target, runtime, threads, rounds, seconds, models, table.reference_ms)
 
     # An entry that is new may change what the sum of the others was fitted to.
     table.calibrations.pop(space.fingerprint, None)
-    blocks = {spec.key: (spec,) for spec in missing}
-    for group in bench.measure_blocks(track(blocks.items(), f"timing blocks on {device.name}", len(blocks))):
+    blocks = block_chains(missing)
+    for group in bench.measure_blocks(track(blocks, f"timing blocks on {device.name}", len(blocks))):
         table.reference_ms = bench.reference_ms
         # Alone, every block carries the time of a session that does nothing.
         alone = {key: replace(e, latency_ms=max(0.0, e.latency_ms - bench.empty_ms)) for key, e in group.items()}
         table.entries |= alone
         table.save(path)
 
-    architectures = [space.decode(genome) for genome in np.concatenate(networks)]
-    measured_ms = bench.network_ms(space, architectures, track, f"timing whole networks on {device.name}")
+    measured_ms = bench.network_ms(space, np.concatenate(networks), track, f"timing whole networks on {device.name}")
     fitted = len(networks[0])
     table.calibrations[space.fingerprint] = calibrate(table, space, networks[0], measured_ms[:fitted])
     checked = check(table.predict(space, networks[1]), measured_ms[fitted:])
@@ -76,6 +75,11 @@ def profile(
     )
     table.save(path)
     return table
+
+
+def planned_networks(space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of genomes: the networks that the calibration is fitted to, and those that check it. Always the same."""
+    return _calibration_genomes(space), space.sample(np.random.default_rng(CHECK_SEED), CHECK_NETWORKS)
 
 
 def calibrate(table: LatencyTable, space: SearchSpace, genomes: np.ndarray, measured_ms: np.ndarray) -> Calibration:

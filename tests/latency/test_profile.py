@@ -69,7 +69,9 @@ def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Pat
     assert LatencyTable.load(path) == table
 
     later = Bench(LocalTarget(), "onnxruntime", 1, reference_ms=table.reference_ms)
-    measured = later.network_ms(micro_space, [micro_space.smallest, micro_space.largest])
+    measured = later.network_ms(
+        micro_space, np.stack([micro_space.encode(a) for a in (micro_space.smallest, micro_space.largest)])
+    )
     predicted = [table.predict_one(micro_space, a) for a in (micro_space.smallest, micro_space.largest)]
     np.testing.assert_allclose(predicted, measured, rtol=0.25)
 
