@@ -23,6 +23,7 @@ from edgenas.latency import (
     table_path,
     write_bundle,
 )
+from edgenas.latency.microbenchmark import PRECISIONS
 from edgenas.latency.ssh import CACHE
 from edgenas.space import SearchSpace, get_space
 from edgenas.training import Run
@@ -46,13 +47,14 @@ from edgenas.training import Run
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
 @click.option("--runtime", help="onnxruntime or litert.  [default: the device's]")
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the device's]")
+@click.option("--precision", type=click.Choice(tuple(PRECISIONS)), default="fp32", show_default=True)
 @click.option("--time", "seconds", type=SECONDS, help="Spend about this long, such as 5m, instead of a fixed number of rounds.")
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
 @click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: a trial, no measurement.")
 def command(
     device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, run: Path | None,
-    family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None, seconds: float | None,
-    fresh: bool, allow_emulated: bool,
+    family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None,
+    precision: str, seconds: float | None, fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip
     """Measure a device: the latency of every block that a space can reach, and how well their sums predict networks.
 
@@ -66,15 +68,15 @@ def command(
     The table is kept in devices/ in the working folder. Interrupted, it goes on where it stopped.
     """
     chosen = load_device(device)
+    if sum(way is not None for way in (on, bundle, result)) > 1:
+        raise UsageError("--on, --bundle and --from exclude each other.")
+    chosen.require_reach(remotely=any(way is not None for way in (on, bundle, result)))
     if run is not None and family is not None:
         raise UsageError("--run and --space exclude each other.")
     space = get_space(family, preset, classes) if family else _run_space(run)
-    if sum(way is not None for way in (on, bundle, result)) > 1:
-        raise UsageError("--on, --bundle and --from exclude each other.")
     if bundle is not None:
-        chosen.require_reach(remotely=True)
         runtime, threads = runtime or chosen.runtime, threads or chosen.threads
-        write_bundle(bundle, space, chosen.name, runtime=runtime, threads=threads, track=track)
+        write_bundle(bundle, space, chosen.name, runtime=runtime, threads=threads, precision=precision, track=track)
         say(f"Saved: {bundle}. Unpack it on the device, run python3 measure.py there, bring result.json back, and run: "
             f"edgenas profile --device {chosen.name} --from result.json")  # fmt: skip
         return
@@ -82,36 +84,37 @@ def command(
         measured = read_bundle(chosen, space, result, allow_emulated=allow_emulated)
     else:
         measured = measure(
-        chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh,
-        allow_emulated=allow_emulated,
-    )  # fmt: skip
+            chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
+            fresh=fresh, allow_emulated=allow_emulated,
+        )  # fmt: skip
     show(measured, space)
-    say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads)}")
+    say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads, measured.precision)}")
 
 
 def measure(
     device: DeviceProfile, space: SearchSpace, *, on: str | None = None, provision: bool = False, runtime: str | None = None,
-    threads: int | None = None, seconds: float | None = None, fresh: bool = False, allow_emulated: bool = False,
+    threads: int | None = None, precision: str = "fp32", seconds: float | None = None, fresh: bool = False,
+    allow_emulated: bool = False,
 ) -> LatencyTable:  # fmt: skip
     """Measure a device where it is. Raises EdgeNASError, saying how, when it cannot be measured there."""
     runtime, threads = runtime or device.runtime, threads or device.threads
-    path = table_path(device.name, runtime, threads)
+    path = table_path(device.name, runtime, threads, precision)
     device.require_reach(remotely=on is not None)
     with _target(on or "local", runtime, provision) as target:
         return profile(
-            space, device, target, path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh,
-            allow_emulated=allow_emulated, track=track,
+            space, device, target, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
+            fresh=fresh, allow_emulated=allow_emulated, track=track,
         )  # fmt: skip
 
 
 def read_bundle(device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False) -> LatencyTable:
     """The table of what a bundle measured, in place of the one that is there."""
     target = BundleTarget.load(result, space, device.name)
-    runtime, threads = target.header.runtime, target.header.threads
-    path = table_path(device.name, runtime, threads)
+    header = target.header
+    path = table_path(device.name, header.runtime, header.threads, header.precision)
     return profile(
-        space, device, target, path, runtime=runtime, threads=threads, rounds=target.header.rounds, fresh=True,
-        allow_emulated=allow_emulated, track=track,
+        space, device, target, path, runtime=header.runtime, threads=header.threads, precision=header.precision,
+        rounds=header.rounds, fresh=True, allow_emulated=allow_emulated, track=track,
     )  # fmt: skip
 
 
@@ -131,7 +134,8 @@ def show(measured: LatencyTable, space: SearchSpace) -> None:
     check = measured.calibration(space).check
     about = measured.provenance
     say(f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
-        f"{measured.threads} thread(s): {len(space.distinct_blocks)} blocks {measured.kind}.")  # fmt: skip
+        f"{measured.precision}, {measured.threads} thread(s): "
+        f"{len(space.distinct_blocks)} blocks {measured.kind}.")  # fmt: skip
     say(f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, "
         f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "
         f"90 % within {100 * check.error_quantile:.1f} %.")  # fmt: skip

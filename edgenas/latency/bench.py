@@ -46,6 +46,7 @@ class Bench:
     for minutes, by half and more; so a model's time is taken relative to the reference's in the same round, and the median
     over rounds discards the moments in which the clock itself jumped, up or down.
 
+    precision: of the blocks and networks; the reference is always fp32.
     rounds: how many; seconds: about how long all may take, in place of `rounds`, given `models_left` beforehand.
     reference_ms: what the reference takes at the speed that latencies are stated for; None: at that of the first group.
     empty_ms, slowdown: of the last group: a session that does nothing, and how much slower than `reference_ms` it was.
@@ -55,6 +56,7 @@ class Bench:
     runtime: str
     threads: int = 1
     rounds: int = ROUNDS
+    precision: str = "fp32"
     seconds: float | None = None
     models_left: int = 0
     reference_ms: float | None = None
@@ -101,7 +103,7 @@ class Bench:
     def _groups(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, bytes]]:
         group: dict[str, bytes] = {}
         for name, blocks in named:
-            model = model_bytes(blocks, self.runtime)
+            model = model_bytes(blocks, self.runtime, self.precision)
             if group and (len(group) == GROUP_MODELS or sum(map(len, group.values())) + len(model) > GROUP_BYTES):
                 yield group
                 group = {}

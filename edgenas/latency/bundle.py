@@ -35,20 +35,29 @@ class BundleHeader:
     fingerprint: str
     runtime: str
     threads: int
+    precision: str
     rounds: int
     version: int = VERSION
 
 
 def write_bundle(
-    path: Path, space: SearchSpace, device: str, *, runtime: str, threads: int, rounds: int = ROUNDS, track: Track = quiet
+    path: Path,
+    space: SearchSpace,
+    device: str,
+    *,
+    runtime: str,
+    threads: int,
+    precision: str = "fp32",
+    rounds: int = ROUNDS,
+    track: Track = quiet,
 ) -> None:
     """A zip file with everything that `profile` would time on a device, and the script that times it there.
 
     `python measure.py` in the unpacked folder writes result.json, which `BundleTarget` reads.
     """
-    header = BundleHeader(device, space.name, space.fingerprint, runtime, threads, rounds)
+    header = BundleHeader(device, space.name, space.fingerprint, runtime, threads, precision, rounds)
     blocks, networks = block_chains(space.distinct_blocks), network_chains(space, np.concatenate(planned_networks(space)))
-    bench = Bench(BundleTarget(header, {}, {}), runtime, threads, rounds)
+    bench = Bench(BundleTarget(header, {}, {}), runtime, threads, rounds, precision)
     named = track(blocks, "writing blocks", len(blocks)), track(networks, "writing whole networks", len(networks))
     keys = []
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as bundle:

@@ -11,6 +11,7 @@ import numpy as np
 from edgenas.errors import EdgeNASError
 from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
 from edgenas.latency.device import DeviceProfile
+from edgenas.latency.microbenchmark import require_precision
 from edgenas.latency.table import EMULATED, MEASURED, Calibration, Check, LatencyTable, block_features, spearman
 from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
@@ -29,6 +30,7 @@ def profile(
     *,
     runtime: str,
     threads: int = 1,
+    precision: str = "fp32",
     rounds: int = ROUNDS,
     seconds: float | None = None,
     fresh: bool = False,
@@ -43,18 +45,19 @@ def profile(
     The table is saved after every group, so an interrupted run goes on where it stopped. Raises EdgeNASError when the
     table comes from another machine or runtime version, and when the target is no such device or an emulated one.
     """
+    require_precision(runtime, precision)
     provenance = target.environment(runtime) | {"threads": threads, "statistic": STATISTIC}
     device.require_arch(provenance["machine"])
     if provenance["emulated"] and not allow_emulated:
         raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
                            "For a trial, which is marked as such, add --allow-emulated.")  # fmt: skip
-    table = _open_table(device.name, Path(path), runtime, threads, provenance, fresh)
+    table = _open_table(device.name, Path(path), (runtime, threads, precision), provenance, fresh)
     missing = table.missing(space)
     if table.covers(space):
         return table
     networks = planned_networks(space)
     models = len(missing) + sum(map(len, networks))
-    bench = Bench(target, runtime, threads, rounds, seconds, models, table.reference_ms)
+    bench = Bench(target, runtime, threads, rounds, precision, seconds, models, table.reference_ms)
 
     # An entry that is new may change what the sum of the others was fitted to.
     table.calibrations.pop(space.fingerprint, None)
@@ -128,14 +131,18 @@ def _spread(values: tuple[int, ...], n: int) -> list[int]:
 
 
 def _open_table(
-    device: str, path: Path, runtime: str, threads: int, provenance: dict[str, Any], fresh: bool
+    device: str, path: Path, key: tuple[str, int, str], provenance: dict[str, Any], fresh: bool
 ) -> LatencyTable:  # fmt: skip
-    """The table at `path`, or a new one. Raises EdgeNASError when what is measured now would not fit in it."""
+    """The table at `path`, or a new one. Raises EdgeNASError when what is measured now would not fit in it.
+
+    key: runtime, threads, precision.
+    """
     kind = EMULATED if provenance["emulated"] else MEASURED
     if fresh or not path.exists():
-        return LatencyTable(device, runtime, threads, kind=kind, provenance=provenance)
+        return LatencyTable(device, *key, kind=kind, provenance=provenance)
     table = LatencyTable.load(path)
-    if (table.runtime, table.threads, table.precision, table.kind) != (runtime, threads, "fp32", kind):
+    runtime = key[0]
+    if (table.runtime, table.threads, table.precision, table.kind) != (*key, kind):
         raise EdgeNASError(f"{path} holds {table.kind} {table.precision} latencies of {table.runtime} with {table.threads} "
                            "thread(s): choose another file, or measure everything again with --fresh.")  # fmt: skip
     for name, words in (("fingerprint", "another machine"), ("runtime_version", f"another version of {runtime}")):

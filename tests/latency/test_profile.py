@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.errors import EdgeNASError
+from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import Bench, DeviceProfile, Entry, LatencyTable, LocalTarget, profile
 from edgenas.latency.bench import GROUP_MODELS
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
@@ -170,6 +170,22 @@ def test_another_machine_is_refused_unless_fresh(micro_space, tmp_path: Path, en
 def test_another_kind_of_machine_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(EdgeNASError, match="box is aarch64, but what answers is x86_64"):
         profile(micro_space, replace(BOX, arch="aarch64"), FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+
+
+def test_int8_has_a_table_of_its_own(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    table = profile(micro_space, BOX, LocalTarget(), path, runtime="onnxruntime", precision="int8", rounds=2)
+    assert table.precision == "int8" and table.covers(micro_space)
+    assert table.calibration(micro_space).check.mean_error < 0.1
+    with pytest.raises(EdgeNASError, match="holds measured int8 latencies"):
+        profile(micro_space, BOX, LocalTarget(), path, runtime="onnxruntime")
+
+
+def test_what_cannot_be_timed_in_int8(micro_space: SearchSpace, tmp_path: Path) -> None:
+    for options, words in (({"runtime": "litert", "precision": "int8"}, "int8 cannot be timed in litert"),
+                           ({"runtime": "onnxruntime", "precision": "int9"}, "Did you mean 'int8'")):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
+            profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", **options)
 
 
 def test_an_emulator_is_refused_and_never_a_measurement(micro_space: SearchSpace, tmp_path: Path) -> None:
