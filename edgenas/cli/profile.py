@@ -10,17 +10,19 @@ import click
 
 from edgenas.cli.display import say, track
 from edgenas.cli.options import SECONDS
-from edgenas.errors import UsageError
+from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import (
     BundleTarget,
     DeviceProfile,
     LatencyTable,
     LatencyTarget,
+    check_drift,
     load_device,
     profile,
     python_target,
     ssh_target,
     table_path,
+    transfer,
     write_bundle,
 )
 from edgenas.latency.microbenchmark import PRECISIONS
@@ -39,6 +41,10 @@ from edgenas.training import Run
     "--bundle", type=click.Path(path_type=Path), metavar="ZIP", help="Write what measures a device without a network."
 )
 @click.option("--from", "result", type=click.Path(path_type=Path), metavar="JSON", help="Read what a bundle measured.")
+@click.option("--check", is_flag=True, help="Time a few entries of the table again and say whether it still holds.")
+@click.option(
+    "--prior", type=click.Path(path_type=Path), metavar="TABLE", help="Estimate from another device's table and ten runs."
+)
 @click.option(
     "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
 )
@@ -52,7 +58,8 @@ from edgenas.training import Run
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
 @click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: a trial, no measurement.")
 def command(
-    device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, run: Path | None,
+    device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, check: bool,
+    prior: Path | None, run: Path | None,
     family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None,
     precision: str, seconds: float | None, fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip
@@ -64,6 +71,8 @@ def command(
     edgenas profile --device pi4 --on ssh://pi@raspberrypi.local --provision
     edgenas profile --device pi4 --bundle pi4.zip     # unpack it there, run python3 measure.py, take result.json back
     edgenas profile --device pi4 --from result.json
+    edgenas profile --device cpu --check
+    edgenas profile --device cpu --threads 2 --prior devices/cpu/onnxruntime-fp32-1t.json
 
     The table is kept in devices/ in the working folder. Interrupted, it goes on where it stopped.
     """
@@ -73,6 +82,9 @@ def command(
     chosen.require_reach(remotely=any(way is not None for way in (on, bundle, result)))
     if run is not None and family is not None:
         raise UsageError("--run and --space exclude each other.")
+    if check:
+        show_drift(chosen, on, runtime or chosen.runtime, threads or chosen.threads, precision)
+        return
     space = get_space(family, preset, classes) if family else _run_space(run)
     if bundle is not None:
         runtime, threads = runtime or chosen.runtime, threads or chosen.threads
@@ -85,7 +97,7 @@ def command(
     else:
         measured = measure(
             chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
-            fresh=fresh, allow_emulated=allow_emulated,
+            fresh=fresh, allow_emulated=allow_emulated, prior=prior,
         )  # fmt: skip
     show(measured, space)
     say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads, measured.precision)}")
@@ -94,13 +106,19 @@ def command(
 def measure(
     device: DeviceProfile, space: SearchSpace, *, on: str | None = None, provision: bool = False, runtime: str | None = None,
     threads: int | None = None, precision: str = "fp32", seconds: float | None = None, fresh: bool = False,
-    allow_emulated: bool = False,
+    allow_emulated: bool = False, prior: Path | None = None,
 ) -> LatencyTable:  # fmt: skip
-    """Measure a device where it is. Raises EdgeNASError, saying how, when it cannot be measured there."""
+    """Measure a device where it is, or estimate its table from a prior. Raises EdgeNASError, saying how, when it cannot be
+    measured there."""
     runtime, threads = runtime or device.runtime, threads or device.threads
     path = table_path(device.name, runtime, threads, precision)
     device.require_reach(remotely=on is not None)
     with _target(on or "local", runtime, provision) as target:
+        if prior is not None:
+            return transfer(
+                LatencyTable.load(prior), space, device, target, path, runtime=runtime, threads=threads, precision=precision,
+                allow_emulated=allow_emulated, track=track,
+            )  # fmt: skip
         return profile(
             space, device, target, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
             fresh=fresh, allow_emulated=allow_emulated, track=track,
@@ -130,9 +148,32 @@ def _target(on: str, runtime: str, provision: bool) -> Iterator[LatencyTarget]:
     yield python_target()
 
 
+def show_drift(device: DeviceProfile, on: str | None, runtime: str, threads: int, precision: str) -> None:
+    """Raises EdgeNASError when the device's table no longer holds, so that scripts notice."""
+    path = table_path(device.name, runtime, threads, precision)
+    table = LatencyTable.load(path)
+    with _target(on or "local", runtime, provision=False) as target:
+        drift = check_drift(table, target, track)
+    say(
+        f"{path}: {drift.entries} entries timed again. The machine takes {drift.speed:.2f} times as long as then; on top of "
+        f"that entries changed by {100 * drift.median_change:+.1f} % (median), {100 * drift.worst_change:+.1f} % (worst)."
+    )
+    for change in drift.changes:
+        say(f"Changed {change}")
+    if not drift.holds:
+        raise EdgeNASError(
+            f"{path} no longer holds: let the machine cool and rest and check again, or measure it with --fresh."
+        )
+    say("The table still holds.")
+
+
 def show(measured: LatencyTable, space: SearchSpace) -> None:
-    check = measured.calibration(space).check
-    about = measured.provenance
+    calibration = measured.calibration(space)
+    check, about = calibration.check, measured.provenance
+    if check is None:
+        say(f"{space.name} on {measured.device}: ESTIMATED {about['method']}. 90 % lie within "
+            f"{100 * calibration.relative_interval:.1f} %.")  # fmt: skip
+        return
     say(f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
         f"{measured.precision}, {measured.threads} thread(s): "
         f"{len(space.distinct_blocks)} blocks {measured.kind}.")  # fmt: skip

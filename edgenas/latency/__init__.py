@@ -6,11 +6,13 @@ Only `device_timer` imports a runtime; it and `device_measure` also run on devic
 from edgenas.latency.bench import Bench
 from edgenas.latency.bundle import BundleTarget, write_bundle
 from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
+from edgenas.latency.drift import Drift, check_drift
 from edgenas.latency.profile import profile
 from edgenas.latency.runtimes import tflite_runtime_python
 from edgenas.latency.ssh import ssh_target
 from edgenas.latency.table import Calibration, Check, Entry, Interval, LatencyTable, spearman
 from edgenas.latency.targets import JobTarget, LatencyTarget, LocalTarget, python_target
+from edgenas.latency.transfer import transfer
 
 __all__ = [
     "Bench",
@@ -18,6 +20,7 @@ __all__ = [
     "Calibration",
     "Check",
     "DeviceProfile",
+    "Drift",
     "Entry",
     "Estimate",
     "Interval",
@@ -25,6 +28,7 @@ __all__ = [
     "LatencyTable",
     "LatencyTarget",
     "LocalTarget",
+    "check_drift",
     "load_device",
     "load_table",
     "measured_tables",
@@ -34,5 +38,6 @@ __all__ = [
     "ssh_target",
     "table_path",
     "tflite_runtime_python",
+    "transfer",
     "write_bundle",
 ]

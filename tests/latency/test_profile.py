@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import Bench, DeviceProfile, Entry, LatencyTable, LocalTarget, profile
 from edgenas.latency.bench import GROUP_MODELS
+from edgenas.latency.calibration import calibrate, check
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
-from edgenas.latency.profile import CHECK_NETWORKS, calibrate, check
+from edgenas.latency.profile import BATCH, CALIBRATION_NETWORKS, CHECK_NETWORKS, MOST_BATCHES
 from edgenas.space import SearchSpace, get_space
 
 BOX = DeviceProfile("box", "A box.", "native", "onnxruntime", 1)
@@ -30,6 +32,7 @@ class FakeTarget:
             "runtime_version": "1.0",
             "machine": "x86_64",
             "emulated": False,
+            "governor": None,
         } | environment
 
     def environment(self, runtime: str) -> dict[str, object]:
@@ -213,6 +216,34 @@ def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None
     profile(wide_space, BOX, long, tmp_path / "b.json", runtime="onnxruntime", seconds=60)
     assert short.rounds[0] == 2
     assert long.rounds[0] > 20
+
+
+class Noisy(FakeTarget):
+    """Whole networks take up to a tenth more or less than their blocks."""
+
+    def time(self, models, **options):
+        times = super().time(models, **options)
+        factor = {name: 1 + 0.1 * np.sin(len(name) + sum(map(ord, name))) for name in models if ":" in name}
+        return {name: [ms * factor.get(name, 1.0) for ms in values] for name, values in times.items()}
+
+
+def test_time_that_is_left_goes_to_more_networks(wide_space: SearchSpace, tmp_path: Path) -> None:
+    hurried, patient = Noisy(), Noisy()
+    profile(wide_space, BOX, hurried, tmp_path / "a.json", runtime="onnxruntime")
+    table = profile(wide_space, BOX, patient, tmp_path / "b.json", runtime="onnxruntime", seconds=300)
+    calibration = table.calibration(wide_space)
+    assert calibration.fitted_on == CALIBRATION_NETWORKS + MOST_BATCHES * BATCH
+    assert calibration.check.networks == CHECK_NETWORKS, "the networks that check are chosen beforehand"
+    assert calibration.relative_interval == calibration.check.error_quantile
+    timed = [name for group in patient.measured for name in group if ":" in name]
+    assert len(timed) == CHECK_NETWORKS + calibration.fitted_on
+    assert len([name for group in hurried.measured for name in group if ":" in name]) == CHECK_NETWORKS + CALIBRATION_NETWORKS
+
+
+def test_a_narrow_interval_ends_it_early(wide_space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["edgenas.latency.profile"], "NARROW", 0.5)
+    table = profile(wide_space, BOX, Noisy(), tmp_path / "b.json", runtime="onnxruntime", seconds=300)
+    assert table.calibration(wide_space).fitted_on == CALIBRATION_NETWORKS
 
 
 def test_calibration_finds_the_law_behind_the_measurements(table: LatencyTable, micro_space: SearchSpace) -> None:
