@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edgenas.latency.deviation import DeviationModel
@@ -31,20 +33,28 @@ def calibrate(table: LatencyTable, space: SearchSpace, genomes: np.ndarray, meas
     model.fit(block_counts(space, genomes), columns @ coefficients, measured_ms)
     named = zip(space.distinct_blocks, model.corrections, strict=True)
     corrections = {spec.key: float(correction) for spec, correction in named if correction}
-    interval = conformal(np.abs(model.left_out()))
+    interval = tolerance(np.abs(model.left_out()))
     return Calibration(overhead, scale, weights, interval, len(genomes), corrections=corrections)
 
 
 def check(predicted_ms: np.ndarray, measured_ms: np.ndarray) -> Check:
     """Compare `(n,)` predictions with `(n,)` measurements, both in ms."""
     error = np.abs(predicted_ms / measured_ms - 1)
-    return Check(len(error), float(error.mean()), float(error.max()), conformal(error), spearman(predicted_ms, measured_ms))
+    return Check(len(error), float(error.mean()), float(error.max()), tolerance(error), spearman(predicted_ms, measured_ms))
 
 
-def conformal(errors: np.ndarray, confidence: float = 0.9) -> float:
-    """The split-conformal quantile (arXiv:2107.07511): the k-th least of n errors, k = ceil((n + 1) * confidence)."""
-    k = int(np.ceil((len(errors) + 1) * confidence))
-    return float(np.sort(errors)[min(k, len(errors)) - 1])
+def tolerance(errors: np.ndarray, share: float = 0.9, confidence: float = 0.9) -> float:
+    """What a share of all networks errs by at most, with some confidence, judged by `(n,)` errors of a random sample.
+
+    The upper end of Wilks's nonparametric tolerance interval (Annals of Mathematical Statistics 12, 1941): the k-th least,
+    with the least k that the binomial distribution allows. For n below 22 no k does, and it is the largest error.
+    """
+    n = len(errors)
+    below, k = 0.0, 0
+    while k < n and below < confidence:
+        below += math.comb(n, k) * share**k * (1 - share) ** (n - k)
+        k += 1
+    return float(np.sort(errors)[k - 1])
 
 
 def deviation_model(space: SearchSpace, costs_ms: np.ndarray) -> DeviationModel:

@@ -18,8 +18,8 @@ from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 
-CALIBRATION_NETWORKS = 24
-CHECK_NETWORKS = 30
+CALIBRATION_NETWORKS = 30
+CHECK_NETWORKS = 40
 CALIBRATION_SEED, CHECK_SEED = 101, 202
 
 NARROW = 0.03

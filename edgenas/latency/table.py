@@ -36,7 +36,7 @@ class Entry:
 class Check:
     """Predictions against measurements of networks that calibration did not see. Errors are relative to the measurement.
 
-    error_quantile: 90 % of such networks err by no more (split conformal prediction, arXiv:2107.07511).
+    error_quantile: 90 % of such networks err by no more, with a confidence of 90 %; see `calibration.tolerance`.
     """
 
     networks: int

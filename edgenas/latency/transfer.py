@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.latency.bench import ROUNDS, Bench
-from edgenas.latency.calibration import block_counts, conformal, deviation_model
+from edgenas.latency.calibration import block_counts, deviation_model, tolerance
 from edgenas.latency.device import DeviceProfile
 from edgenas.latency.profile import open_device
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
@@ -61,7 +61,7 @@ def transfer(
                               f"and {networks} whole networks timed here"} | provenance,
         entries={spec.key: Entry(float(ms), float(spread), 0) for spec, ms, spread in named},
         calibrations={space.fingerprint: Calibration(
-            speed * prior.calibration(space).overhead_ms, 1.0, 0.0, conformal(np.abs(model.left_out())), len(chosen)
+            speed * prior.calibration(space).overhead_ms, 1.0, 0.0, tolerance(np.abs(model.left_out())), len(chosen)
         )},
     )  # fmt: skip
     table.save(path)

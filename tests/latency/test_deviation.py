@@ -12,7 +12,7 @@ import pytest
 
 from edgenas.errors import EdgeNASError
 from edgenas.latency import Entry, LatencyTable, LocalTarget, check_drift, profile, transfer
-from edgenas.latency.calibration import block_counts, conformal
+from edgenas.latency.calibration import block_counts, tolerance
 from edgenas.latency.deviation import DeviationModel
 from edgenas.space import SearchSpace
 from tests.latency.test_profile import BOX, FakeTarget
@@ -144,7 +144,7 @@ def test_transfer_between_published_devices(shared: Path) -> None:
             model = DeviationModel(costs, groups).fit(known, known @ costs, timed)
             error = np.abs(other @ (costs * (1 + model.corrections)) / (other @ truth) - 1)
             errors.append(error.mean())
-            covered.append((error <= conformal(np.abs(model.left_out()))).mean())
+            covered.append((error <= tolerance(np.abs(model.left_out()))).mean())
     assert np.mean(errors) < 0.07 and max(errors) < 0.15
     assert np.mean(covered) > 0.85
 
