@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,13 +11,40 @@ import click
 from edgenas.cli.display import say, track
 from edgenas.cli.options import SECONDS
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import DeviceProfile, LatencyTable, load_device, profile, python_target, table_path
+from edgenas.latency import (
+    BundleTarget,
+    DeviceProfile,
+    LatencyTable,
+    LatencyTarget,
+    check_drift,
+    load_device,
+    profile,
+    python_target,
+    ssh_target,
+    table_path,
+    transfer,
+    write_bundle,
+)
+from edgenas.latency.microbenchmark import PRECISIONS
+from edgenas.latency.ssh import CACHE
 from edgenas.space import SearchSpace, get_space
 from edgenas.training import Run
 
 
 @click.command("profile")
-@click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, or your own in devices/.")
+@click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, or your own in devices/.")
+@click.option(
+    "--on", metavar="local|ssh://USER@HOST[:PORT]", help="Where the device is.  [default: local, if it is this machine]"
+)
+@click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
+@click.option(
+    "--bundle", type=click.Path(path_type=Path), metavar="ZIP", help="Write what measures a device without a network."
+)
+@click.option("--from", "result", type=click.Path(path_type=Path), metavar="JSON", help="Read what a bundle measured.")
+@click.option("--check", is_flag=True, help="Time a few entries of the table again and say whether it still holds.")
+@click.option(
+    "--prior", type=click.Path(path_type=Path), metavar="TABLE", help="Estimate from another device's table and ten runs."
+)
 @click.option(
     "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
 )
@@ -24,57 +53,133 @@ from edgenas.training import Run
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
 @click.option("--runtime", help="onnxruntime or litert.  [default: the device's]")
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the device's]")
+@click.option("--precision", type=click.Choice(tuple(PRECISIONS)), default="fp32", show_default=True)
 @click.option("--time", "seconds", type=SECONDS, help="Spend about this long, such as 5m, instead of a fixed number of rounds.")
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
+@click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: a trial, no measurement.")
 def command(
-    device: str, run: Path | None, family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None,
-    seconds: float | None, fresh: bool,
+    device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, check: bool,
+    prior: Path | None, run: Path | None,
+    family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None,
+    precision: str, seconds: float | None, fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip
     """Measure a device: the latency of every block that a space can reach, and how well their sums predict networks.
 
     \b
     edgenas profile --device cpu
     edgenas profile --device cpu --runtime litert --space mobilenetv3 --preset tiny
+    edgenas profile --device pi4 --on ssh://pi@raspberrypi.local --provision
+    edgenas profile --device pi4 --bundle pi4.zip     # unpack it there, run python3 measure.py, take result.json back
+    edgenas profile --device pi4 --from result.json
+    edgenas profile --device cpu --check
+    edgenas profile --device cpu --threads 2 --prior devices/cpu/onnxruntime-fp32-1t.json
 
     The table is kept in devices/ in the working folder. Interrupted, it goes on where it stopped.
     """
     chosen = load_device(device)
+    if sum(way is not None for way in (on, bundle, result)) > 1:
+        raise UsageError("--on, --bundle and --from exclude each other.")
+    chosen.require_reach(remotely=any(way is not None for way in (on, bundle, result)))
     if run is not None and family is not None:
         raise UsageError("--run and --space exclude each other.")
+    if check:
+        show_drift(chosen, on, runtime or chosen.runtime, threads or chosen.threads, precision)
+        return
     space = get_space(family, preset, classes) if family else _run_space(run)
-    measured = measure(chosen, space, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh)
+    if bundle is not None:
+        runtime, threads = runtime or chosen.runtime, threads or chosen.threads
+        write_bundle(bundle, space, chosen.name, runtime=runtime, threads=threads, precision=precision, track=track)
+        say(f"Saved: {bundle}. Unpack it on the device, run python3 measure.py there, bring result.json back, and run: "
+            f"edgenas profile --device {chosen.name} --from result.json")  # fmt: skip
+        return
+    if result is not None:
+        measured = read_bundle(chosen, space, result, allow_emulated=allow_emulated)
+    else:
+        measured = measure(
+            chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
+            fresh=fresh, allow_emulated=allow_emulated, prior=prior,
+        )  # fmt: skip
     show(measured, space)
-    say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads)}")
+    say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads, measured.precision)}")
 
 
 def measure(
-    device: DeviceProfile, space: SearchSpace, *, runtime: str | None = None, threads: int | None = None,
-    seconds: float | None = None, fresh: bool = False,
+    device: DeviceProfile, space: SearchSpace, *, on: str | None = None, provision: bool = False, runtime: str | None = None,
+    threads: int | None = None, precision: str = "fp32", seconds: float | None = None, fresh: bool = False,
+    allow_emulated: bool = False, prior: Path | None = None,
 ) -> LatencyTable:  # fmt: skip
-    """Measure this machine. Raises EdgeNASError for a device that it is not."""
-    if device.name != "cpu" and device.arch != _this_arch():
-        raise EdgeNASError(
-            f"{device.name} is {device.arch}, and this machine is {_this_arch()}: run edgenas profile --device "
-            f"{device.name} on the device itself, and copy its devices/{device.name}/ folder here."
-        )
+    """Measure a device where it is, or estimate its table from a prior. Raises EdgeNASError, saying how, when it cannot be
+    measured there."""
     runtime, threads = runtime or device.runtime, threads or device.threads
-    path = table_path(device.name, runtime, threads)
+    path = table_path(device.name, runtime, threads, precision)
+    device.require_reach(remotely=on is not None)
+    with _target(on or "local", runtime, provision) as target:
+        if prior is not None:
+            return transfer(
+                LatencyTable.load(prior), space, device, target, path, runtime=runtime, threads=threads, precision=precision,
+                allow_emulated=allow_emulated, track=track,
+            )  # fmt: skip
+        return profile(
+            space, device, target, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
+            fresh=fresh, allow_emulated=allow_emulated, track=track,
+        )  # fmt: skip
+
+
+def read_bundle(device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False) -> LatencyTable:
+    """The table of what a bundle measured, in place of the one that is there."""
+    target = BundleTarget.load(result, space, device.name)
+    header = target.header
+    path = table_path(device.name, header.runtime, header.threads, header.precision)
     return profile(
-        space, device.name, python_target(), path, runtime=runtime, threads=threads, seconds=seconds, fresh=fresh, track=track
+        space, device, target, path, runtime=header.runtime, threads=header.threads, precision=header.precision,
+        rounds=header.rounds, fresh=True, allow_emulated=allow_emulated, track=track,
+    )  # fmt: skip
+
+
+@contextmanager
+def _target(on: str, runtime: str, provision: bool) -> Iterator[LatencyTarget]:
+    if on != "local":
+        with ssh_target(on, runtime, provision=provision) as target:
+            yield target
+        say(f"Nothing is left on {on} but {CACHE}, if you used --provision.")
+        return
+    if provision:
+        raise UsageError("--provision is for a device at ssh://: install the runtime here with pip.")
+    yield python_target()
+
+
+def show_drift(device: DeviceProfile, on: str | None, runtime: str, threads: int, precision: str) -> None:
+    """Raises EdgeNASError when the device's table no longer holds, so that scripts notice."""
+    path = table_path(device.name, runtime, threads, precision)
+    table = LatencyTable.load(path)
+    with _target(on or "local", runtime, provision=False) as target:
+        drift = check_drift(table, target, track)
+    say(
+        f"{path}: {drift.entries} entries timed again. The machine takes {drift.speed:.2f} times as long as then; on top of "
+        f"that entries changed by {100 * drift.median_change:+.1f} % (median), {100 * drift.worst_change:+.1f} % (worst)."
     )
+    for change in drift.changes:
+        say(f"Changed {change}")
+    if not drift.holds:
+        raise EdgeNASError(
+            f"{path} no longer holds: let the machine cool and rest and check again, or measure it with --fresh."
+        )
+    say("The table still holds.")
 
 
 def show(measured: LatencyTable, space: SearchSpace) -> None:
-    check = measured.calibration(space).check
-    about = measured.provenance
-    say(
-        f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
-        f"{measured.threads} thread(s): {len(space.distinct_blocks)} blocks measured."
-    )
-    say(
-        f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, "
-        f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; 90 % within {100 * check.error_quantile:.1f} %."
-    )
+    calibration = measured.calibration(space)
+    check, about = calibration.check, measured.provenance
+    if check is None:
+        say(f"{space.name} on {measured.device}: ESTIMATED {about['method']}. 90 % lie within "
+            f"{100 * calibration.relative_interval:.1f} %.")  # fmt: skip
+        return
+    say(f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
+        f"{measured.precision}, {measured.threads} thread(s): "
+        f"{len(space.distinct_blocks)} blocks {measured.kind}.")  # fmt: skip
+    say(f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, "
+        f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "
+        f"90 % within {100 * check.error_quantile:.1f} %.")  # fmt: skip
 
 
 def _run_space(path: Path | None) -> SearchSpace:
@@ -83,12 +188,4 @@ def _run_space(path: Path | None) -> SearchSpace:
     try:
         return Run.latest().space
     except UsageError:
-        raise UsageError(
-            "There is no trained run in runs/: name one with --run, or a space with --space and --preset."
-        ) from None
-
-
-def _this_arch() -> str:
-    import platform
-
-    return platform.machine()
+        raise UsageError("There is no trained run in runs/: name one with --run, or a space with --space and --preset.") from None

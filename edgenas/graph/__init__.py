@@ -4,6 +4,7 @@ Micro-benchmarks and exported models come from the same functions, so what is ti
 """
 
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
+from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite
 from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
 
@@ -11,6 +12,7 @@ __all__ = [
     "BlockWeights",
     "build_empty_onnx",
     "build_empty_tflite",
+    "build_int8_onnx",
     "build_onnx",
     "build_tflite",
     "random_weights",

@@ -31,28 +31,34 @@ def build_onnx(
     The model maps `image`, float32 `(batch, channels, resolution, resolution)`, to `output`, float32
     `(batch, classes)` for a network that ends in a head, `(batch, channels, resolution, resolution)` otherwise.
     """
-    graph = _Graph()
-    value = INPUT
+    graph = OnnxGraph()
+    add_blocks(graph, blocks, weights, INPUT)
+    graph.nodes[-1].output[0] = OUTPUT
+    return graph.model(*shapes(blocks, batch), metadata or {})
+
+
+def add_blocks(graph: OnnxGraph, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], value: str) -> str:
+    """Append a chain of blocks that starts at a value; return the name of its result."""
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
         value = _BLOCKS[spec.op](graph, f"block{index}", spec, arrays, value)
-    graph.nodes[-1].output[0] = OUTPUT
+    return value
 
+
+def shapes(blocks: Sequence[BlockSpec], batch: int | str) -> tuple[list, list]:
+    """The shapes of a chain's input and output."""
     first, last = blocks[0], blocks[-1]
-    shape_in = [batch, first.in_channels, first.resolution, first.resolution]
-    shape_out = [batch, last.out_channels]
-    if last.op != "head":
-        shape_out += [last.out_resolution, last.out_resolution]
-    return graph.model(shape_in, shape_out, metadata or {})
+    spatial = [] if last.op == "head" else [last.out_resolution, last.out_resolution]
+    return [batch, first.in_channels, first.resolution, first.resolution], [batch, last.out_channels, *spatial]
 
 
 def build_empty_onnx() -> onnx.ModelProto:
     """The least that a session can do; its time is the overhead that every measured block carries."""
-    graph = _Graph()
+    graph = OnnxGraph()
     graph.add("Identity", [INPUT], OUTPUT)
     return graph.model([1, 1, 1, 1], [1, 1, 1, 1], {})
 
 
-class _Graph:
+class OnnxGraph:
     """Nodes and initializers in order of computation."""
 
     def __init__(self) -> None:
@@ -85,12 +91,19 @@ class _Graph:
             return self.add("Clip", [value, *limits], f"{value}.relu6")
         return self.add({"relu": "Relu", "hswish": "HardSwish"}[kind], [value], f"{value}.{kind}")
 
-    def model(self, shape_in: list, shape_out: list, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    def model(
+        self,
+        shape_in: list,
+        shape_out: list,
+        metadata: Mapping[str, str],
+        types: tuple[int, int] = (TensorProto.FLOAT, TensorProto.FLOAT),
+    ) -> onnx.ModelProto:
+        """The finished model. types: the element types of input and output."""
         graph = helper.make_graph(
             self.nodes,
             "edgenas",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape_in)],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape_out)],
+            [helper.make_tensor_value_info(INPUT, types[0], shape_in)],
+            [helper.make_tensor_value_info(OUTPUT, types[1], shape_out)],
             self.initializers,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edgenas")
@@ -99,12 +112,12 @@ class _Graph:
         return model
 
 
-def _conv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+def _conv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride)
     return graph.activation(spec.activation, value)
 
 
-def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+def _mbconv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     entry = value
     if spec.expands:
         value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"])
@@ -123,7 +136,7 @@ def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, va
     return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
 
 
-def _head(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+def _head(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     value = graph.add("GlobalAveragePool", [value], f"{name}.pool")
     value = graph.add("Flatten", [value], f"{name}.flatten")
     if spec.mid_channels:

@@ -1,20 +1,26 @@
 """Latency: what a block costs on a device, measured there, and what a network will cost.
 
-Only `device_timer` imports a runtime.
+Only `device_timer` imports a runtime; it and `device_measure` also run on devices, alone.
 """
 
 from edgenas.latency.bench import Bench
+from edgenas.latency.bundle import BundleTarget, write_bundle
 from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
+from edgenas.latency.drift import Drift, check_drift
 from edgenas.latency.profile import profile
 from edgenas.latency.runtimes import tflite_runtime_python
+from edgenas.latency.ssh import ssh_target
 from edgenas.latency.table import Calibration, Check, Entry, Interval, LatencyTable, spearman
 from edgenas.latency.targets import JobTarget, LatencyTarget, LocalTarget, python_target
+from edgenas.latency.transfer import transfer
 
 __all__ = [
     "Bench",
+    "BundleTarget",
     "Calibration",
     "Check",
     "DeviceProfile",
+    "Drift",
     "Entry",
     "Estimate",
     "Interval",
@@ -22,12 +28,16 @@ __all__ = [
     "LatencyTable",
     "LatencyTarget",
     "LocalTarget",
+    "check_drift",
     "load_device",
     "load_table",
     "measured_tables",
     "profile",
     "python_target",
     "spearman",
+    "ssh_target",
     "table_path",
     "tflite_runtime_python",
+    "transfer",
+    "write_bundle",
 ]

@@ -12,7 +12,7 @@ from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_b
 from edgenas.latency.table import Entry
 from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
-from edgenas.space import Architecture, BlockSpec, SearchSpace
+from edgenas.space import BlockSpec, SearchSpace
 
 ROUNDS = 10
 LEAST_ROUNDS, MOST_ROUNDS = 2, 50
@@ -27,6 +27,17 @@ STATISTIC = "median over rounds of the round's minimum, relative to a reference 
 _EMPTY, _REFERENCE = " empty", " reference"
 
 
+def block_chains(blocks: Iterable[BlockSpec]) -> list[tuple[str, tuple[BlockSpec, ...]]]:
+    """Single blocks, named by their keys."""
+    return [(spec.key, (spec,)) for spec in blocks]
+
+
+def network_chains(space: SearchSpace, genomes: np.ndarray) -> list[tuple[str, tuple[BlockSpec, ...]]]:
+    """The blocks of whole networks, `(n, d)` genomes; the names tell them apart, and one space's from another's."""
+    architectures = [space.decode(genome) for genome in genomes]
+    return [(f"{i}:{architecture.id}", space.blocks(architecture)) for i, architecture in enumerate(architectures)]
+
+
 @dataclass
 class Bench:
     """Times models on a target in groups that fit in memory, all on one scale.
@@ -35,6 +46,7 @@ class Bench:
     for minutes, by half and more; so a model's time is taken relative to the reference's in the same round, and the median
     over rounds discards the moments in which the clock itself jumped, up or down.
 
+    precision: of the blocks and networks; the reference is always fp32.
     rounds: how many; seconds: about how long all may take, in place of `rounds`, given `models_left` beforehand.
     reference_ms: what the reference takes at the speed that latencies are stated for; None: at that of the first group.
     empty_ms, slowdown: of the last group: a session that does nothing, and how much slower than `reference_ms` it was.
@@ -44,6 +56,7 @@ class Bench:
     runtime: str
     threads: int = 1
     rounds: int = ROUNDS
+    precision: str = "fp32"
     seconds: float | None = None
     models_left: int = 0
     reference_ms: float | None = None
@@ -53,9 +66,8 @@ class Bench:
 
     def measure(self, models: Mapping[str, bytes]) -> dict[str, Entry]:
         """One group of model files, all open at once: milliseconds of one inference, whole."""
-        anchors = {_EMPTY: empty_model_bytes(self.runtime), _REFERENCE: model_bytes(REFERENCE, self.runtime)}
         rounds, start = self._affordable_rounds(), time.monotonic()
-        timed = self.target.time({**models, **anchors}, runtime=self.runtime, threads=self.threads, rounds=rounds)
+        timed = self.target.time(self._anchored(models), runtime=self.runtime, threads=self.threads, rounds=rounds)
         self._count(len(models), rounds, time.monotonic() - start)
 
         times = {name: np.array(values) for name, values in timed.items()}
@@ -69,27 +81,38 @@ class Bench:
 
     def measure_blocks(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, Entry]]:
         """Named chains of blocks, group by group."""
-        group: dict[str, bytes] = {}
-        for name, blocks in named:
-            model = model_bytes(blocks, self.runtime)
-            if group and (len(group) == GROUP_MODELS or sum(map(len, group.values())) + len(model) > GROUP_BYTES):
-                yield self.measure(group)
-                group = {}
-            group[name] = model
-        if group:
+        for group in self._groups(named):
             yield self.measure(group)
+
+    def groups(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, bytes]]:
+        """What `measure_blocks` hands to the target, group by group."""
+        return map(self._anchored, self._groups(named))
 
     def network_ms(
         self,
         space: SearchSpace,
-        architectures: Iterable[Architecture],
+        genomes: np.ndarray,
         track: Track = quiet,
         description: str = "timing whole networks",
     ) -> np.ndarray:
-        """`(n,)` milliseconds of whole networks."""
-        named = [(str(i), space.blocks(architecture)) for i, architecture in enumerate(architectures)]
+        """`(n, d)` genomes -> `(n,)` milliseconds of whole networks."""
+        named = network_chains(space, genomes)
         groups = self.measure_blocks(track(named, description, len(named)))
         return np.array([entry.latency_ms for group in groups for entry in group.values()])
+
+    def _groups(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, bytes]]:
+        group: dict[str, bytes] = {}
+        for name, blocks in named:
+            model = model_bytes(blocks, self.runtime, self.precision)
+            if group and (len(group) == GROUP_MODELS or sum(map(len, group.values())) + len(model) > GROUP_BYTES):
+                yield group
+                group = {}
+            group[name] = model
+        if group:
+            yield group
+
+    def _anchored(self, models: Mapping[str, bytes]) -> dict[str, bytes]:
+        return {**models, _EMPTY: empty_model_bytes(self.runtime), _REFERENCE: model_bytes(REFERENCE, self.runtime)}
 
     def _affordable_rounds(self) -> int:
         """`rounds`, or as many as the seconds left allow for the models left, judged by the last group."""

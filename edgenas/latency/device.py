@@ -58,7 +58,10 @@ class Estimate:
 class DeviceProfile:
     """What EdgeNAS knows of a device before it is measured.
 
+    arch: as `uname -m` says it; "native" is any.
     runtime, threads: what its networks run on unless told otherwise.
+    reach: "local" when it is the machine that EdgeNAS runs on, "remote" when it is reached by ssh or a bundle, "none" when this
+        version cannot measure it.
     """
 
     name: str
@@ -66,7 +69,26 @@ class DeviceProfile:
     arch: str
     runtime: str
     threads: int
+    reach: str = "local"
     estimate: Estimate | None = None
+
+    def require_reach(self, *, remotely: bool) -> None:
+        """Raise EdgeNASError, saying what to do, when the device cannot be measured in this way."""
+        if self.reach == "none":
+            raise EdgeNASError(f"{self.name} cannot be measured in this version of EdgeNAS: choose another device.")
+        if self.reach == "remote" and not remotely:
+            raise EdgeNASError(
+                f"{self.name} is not this machine: measure it over the network with --on ssh://user@host, or without one with "
+                "--bundle FILE.zip. If this is the device itself, add --on local."
+            )
+
+    def require_arch(self, machine: str) -> None:
+        """Raise EdgeNASError when what answers is another kind of machine."""
+        if self.arch not in ("native", machine):
+            raise EdgeNASError(f"{self.name} is {self.arch}, but what answers is {machine}: choose another device or address.")
+
+
+REACHES = ("local", "remote", "none")
 
 
 def device_folders() -> list[Path]:
@@ -98,6 +120,8 @@ def load_device(name: str, folders: list[Path] | None = None) -> DeviceProfile:
         raise EdgeNASError(f"{path}: {unknown('runtime', device['runtime'], FORMATS)}")
     if device["threads"] < 1:
         raise EdgeNASError(f"{path}: threads must be at least 1, not {device['threads']}.")
+    if device.get("reach", "local") not in REACHES:
+        raise EdgeNASError(f"{path}: {unknown('reach', device['reach'], REACHES)}")
     if estimate is not None:
         estimate = Estimate(**_read(Estimate, estimate, path, "estimate."))
     return DeviceProfile(**device, estimate=estimate)
@@ -154,6 +178,8 @@ def _read(kind: type, data: Any, path: Path, prefix: str, skip: str = "") -> dic
     for name, f in wanted.items():
         if name not in data and f.default is MISSING:
             raise EdgeNASError(f"{path}: the field {prefix}{name} is missing.")
+        if name not in data:
+            continue
         types = {"str": (str, "text"), "int": (int, "a whole number"), "float": (int | float, "a number")}
         expected, words = types[f.type]
         if not isinstance(data[name], expected) or isinstance(data[name], bool):

@@ -194,6 +194,7 @@ def environment(runtime):
         "python": platform.python_version(),
         "clock": "thread CPU time (1 thread), else wall clock",
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "emulated": _emulated(platform.machine()),
     }
 
 
@@ -201,6 +202,17 @@ def _cpu_model():
     board = _read("/proc/device-tree/model")
     names = re.findall(r"^(?:model name|Hardware)\s*:\s*(.+)$", _read("/proc/cpuinfo") or "", re.MULTILINE)
     return board or (names[0].strip() if names else platform.processor() or "unknown")
+
+
+def _emulated(machine):
+    """Whether qemu-user translates another machine's code: it, not Python, is the process that runs; or the kernel is told
+    to start it for this very machine; or the processor is of another make. Times then say nothing about a device."""
+    runs_us = _read("/proc/self/comm") or ""
+    registered = os.path.exists("/proc/sys/fs/binfmt_misc/qemu-" + machine)
+    foreign = machine in ("aarch64", "armv7l", "riscv64") and re.search(
+        r"^vendor_id\s*:", _read("/proc/cpuinfo") or "", re.MULTILINE
+    )
+    return bool(runs_us.startswith("qemu-") or registered or foreign)
 
 
 def _temperature():

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgenas.errors import UsageError
-from edgenas.graph import build_empty_onnx, build_empty_tflite, build_onnx, build_tflite, random_weights
+from edgenas.graph import build_empty_onnx, build_empty_tflite, build_int8_onnx, build_onnx, build_tflite, random_weights
 from edgenas.space import BlockSpec, unknown
 
 FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflite-runtime": "tflite"}
 """The file format that each runtime opens."""
+
+PRECISIONS = {"fp32": ("onnx", "tflite"), "int8": ("onnx",)}
+"""The file formats in which each precision can be timed."""
 
 _WEIGHT_SEED = 0
 
@@ -27,21 +30,31 @@ REFERENCE = (
 then. Changing it makes older tables incomparable: raise `table.VERSION` too."""
 
 
-def model_bytes(blocks: Sequence[BlockSpec], runtime: str) -> bytes:
+def model_bytes(blocks: Sequence[BlockSpec], runtime: str, precision: str = "fp32") -> bytes:
     """A chain of blocks with random weights, whole network or single block, for a runtime; always the same bytes.
 
-    Raises UsageError for an unknown runtime.
+    Raises UsageError for an unknown runtime or precision, and for two that do not go together.
     """
+    require_precision(runtime, precision)
     rng = np.random.default_rng(_WEIGHT_SEED)
     weights = [random_weights(spec, rng) for spec in blocks]
     if _format(runtime) == "onnx":
-        return build_onnx(blocks, weights).SerializeToString()
+        build = {"fp32": build_onnx, "int8": build_int8_onnx}[precision]
+        return build(blocks, weights).SerializeToString()
     return build_tflite(blocks, weights)
 
 
 def empty_model_bytes(runtime: str) -> bytes:
     """The least that a session can do: its time is subtracted from every block's."""
     return build_empty_onnx().SerializeToString() if _format(runtime) == "onnx" else build_empty_tflite()
+
+
+def require_precision(runtime: str, precision: str) -> None:
+    """Raise UsageError when models of a precision cannot be timed in a runtime."""
+    if precision not in PRECISIONS:
+        raise UsageError(unknown("precision", precision, PRECISIONS))
+    if _format(runtime) not in PRECISIONS[precision]:
+        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime onnxruntime.")
 
 
 def _format(runtime: str) -> str:

@@ -4,103 +4,129 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgenas.errors import EdgeNASError
-from edgenas.latency.bench import ROUNDS, STATISTIC, Bench
-from edgenas.latency.table import Calibration, Check, LatencyTable, block_features, spearman
+from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
+from edgenas.latency.calibration import block_counts, calibrate, check, deviation_model
+from edgenas.latency.device import DeviceProfile
+from edgenas.latency.microbenchmark import require_precision
+from edgenas.latency.table import EMULATED, ESTIMATED, MEASURED, Calibration, LatencyTable
 from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 
-CALIBRATION_NETWORKS = 24
-CHECK_NETWORKS = 30
+CALIBRATION_NETWORKS = 30
+CHECK_NETWORKS = 40
 CALIBRATION_SEED, CHECK_SEED = 101, 202
+
+NARROW = 0.03
+"""The relative interval at which no more networks are timed, even if there is time left."""
+
+BATCH, POOL, MOST_BATCHES = 8, 400, 10
+"""Networks timed at once when there is time left, chosen among so many, so often at most."""
 
 
 def profile(
     space: SearchSpace,
-    device: str,
+    device: DeviceProfile,
     target: LatencyTarget,
     path: Path,
     *,
     runtime: str,
     threads: int = 1,
+    precision: str = "fp32",
     rounds: int = ROUNDS,
     seconds: float | None = None,
     fresh: bool = False,
+    allow_emulated: bool = False,
     track: Track = quiet,
 ) -> LatencyTable:
     """Measure what the table at `path` does not hold yet, calibrate it for the space, check it, and return it.
 
     rounds: interleaved rounds per group of models. seconds: about how long timing may take, in place of `rounds`.
-    fresh: forget what the table holds.
+        What is left of it goes to networks that the calibration is least certain of, until its interval is `NARROW`.
+    fresh: forget what the table holds. allow_emulated: write down what an emulator takes, as such.
 
     The table is saved after every group, so an interrupted run goes on where it stopped. Raises EdgeNASError when the
-    table comes from another machine or runtime version.
+    table comes from another machine or runtime version, and when the target is no such device or an emulated one.
     """
-    table = _open_table(device, target, Path(path), runtime, threads, fresh)
+    provenance = open_device(device, target, runtime, threads, precision, allow_emulated)
+    table = _open_table(device.name, Path(path), (runtime, threads, precision), provenance, fresh)
     missing = table.missing(space)
     if table.covers(space):
         return table
-    networks = _calibration_genomes(space), space.sample(np.random.default_rng(CHECK_SEED), CHECK_NETWORKS)
+    networks = planned_networks(space)
     models = len(missing) + sum(map(len, networks))
-    bench = Bench(target, runtime, threads, rounds, seconds, models, table.reference_ms)
+    bench = Bench(target, runtime, threads, rounds, precision, seconds, models, table.reference_ms)
 
     # An entry that is new may change what the sum of the others was fitted to.
     table.calibrations.pop(space.fingerprint, None)
-    blocks = {spec.key: (spec,) for spec in missing}
-    for group in bench.measure_blocks(track(blocks.items(), f"timing blocks on {device}", len(blocks))):
+    blocks = block_chains(missing)
+    for group in bench.measure_blocks(track(blocks, f"timing blocks on {device.name}", len(blocks))):
         table.reference_ms = bench.reference_ms
         # Alone, every block carries the time of a session that does nothing.
         alone = {key: replace(e, latency_ms=max(0.0, e.latency_ms - bench.empty_ms)) for key, e in group.items()}
         table.entries |= alone
         table.save(path)
 
-    architectures = [space.decode(genome) for genome in np.concatenate(networks)]
-    measured_ms = bench.network_ms(space, architectures, track, f"timing whole networks on {device}")
-    fitted = len(networks[0])
-    table.calibrations[space.fingerprint] = calibrate(table, space, networks[0], measured_ms[:fitted])
-    checked = check(table.predict(space, networks[1]), measured_ms[fitted:])
-    table.calibrations[space.fingerprint] = replace(
-        table.calibrations[space.fingerprint], check=checked, relative_interval=checked.error_quantile
-    )
+    fit, held_out = networks
+    measured_ms = bench.network_ms(space, np.concatenate(networks), track, f"timing whole networks on {device.name}")
+    fit_ms, held_out_ms = measured_ms[: len(fit)], measured_ms[len(fit) :]
+    for _ in range(MOST_BATCHES):
+        calibration = _calibrate(table, space, fit, fit_ms, held_out, held_out_ms)
+        # What is left of the time goes to the networks that teach most; those that check stay random, so that it is fair.
+        if calibration.relative_interval <= NARROW or not bench.seconds or bench.seconds < 0:
+            break
+        chosen = _least_certain(table, space, fit, fit_ms)
+        bench.models_left = len(chosen)
+        fit_ms = np.append(fit_ms, bench.network_ms(space, chosen, track, f"timing more networks on {device.name}"))
+        fit = np.concatenate([fit, chosen])
+    else:
+        _calibrate(table, space, fit, fit_ms, held_out, held_out_ms)
     table.save(path)
     return table
 
 
-def calibrate(table: LatencyTable, space: SearchSpace, genomes: np.ndarray, measured_ms: np.ndarray) -> Calibration:
-    """Fit overhead, scale and cost of weights to measured networks: `(n, d)` genomes and `(n,)` ms.
-
-    Least squares of relative errors. Of 130 networks on x86-64 (ONNX Runtime, 20-28 px), one scale alone left a mean error
-    of 4.4 % (worst 14 %), overhead and scale 4.5 %, all three 1.4 % (worst 6 %): isolation flatters blocks with many weights.
-    """
-    latency_ms, parameters = block_features(table.entries, space)
-    sums = space.gather(latency_ms, genomes), space.gather(parameters, genomes)
-    columns = np.stack([np.ones(len(genomes)), *sums], axis=1)
-    # Where weights seem to cost less than nothing, that is noise: the fit goes without them.
-    for kept in ([0, 1, 2], [0, 1], [1]):
-        solution = np.linalg.lstsq(columns[:, kept] / measured_ms[:, None], np.ones(len(genomes)), rcond=None)[0]
-        coefficients = np.zeros(3)
-        coefficients[kept] = solution
-        if coefficients[1] > 0 and coefficients[2] >= 0:
-            break
-    error = np.abs(columns @ coefficients / measured_ms - 1)
-    overhead, scale, weights = map(float, coefficients)
-    return Calibration(overhead, scale, weights, _conformal(error), len(genomes))
+def open_device(
+    device: DeviceProfile, target: LatencyTarget, runtime: str, threads: int, precision: str, allow_emulated: bool
+) -> dict[str, Any]:
+    """The provenance of what a target measures. Raises EdgeNASError when that would be no measurement of the device."""
+    require_precision(runtime, precision)
+    provenance = target.environment(runtime) | {"threads": threads, "statistic": STATISTIC}
+    device.require_arch(provenance["machine"])
+    if not provenance["emulated"]:
+        return provenance
+    if not allow_emulated:
+        raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
+                           "For a trial, which is marked as such, add --allow-emulated.")  # fmt: skip
+    return provenance | {"method": "timed in an emulator, which says nothing about the device"}
 
 
-def check(predicted_ms: np.ndarray, measured_ms: np.ndarray) -> Check:
-    """Compare `(n,)` predictions with `(n,)` measurements, both in ms."""
-    error = np.abs(predicted_ms / measured_ms - 1)
-    return Check(len(error), float(error.mean()), float(error.max()), _conformal(error), spearman(predicted_ms, measured_ms))
+def _calibrate(
+    table: LatencyTable, space: SearchSpace, fit: np.ndarray, fit_ms: np.ndarray, held_out: np.ndarray, held_out_ms: np.ndarray
+) -> Calibration:
+    """The calibration, put into the table, with its check and the interval that follows from it."""
+    table.calibrations[space.fingerprint] = calibrate(table, space, fit, fit_ms)
+    checked = check(table.predict(space, held_out), held_out_ms)
+    calibration = replace(table.calibration(space), check=checked, relative_interval=checked.error_quantile)
+    table.calibrations[space.fingerprint] = calibration
+    return calibration
 
 
-def _conformal(errors: np.ndarray, confidence: float = 0.9) -> float:
-    """The split-conformal quantile: the k-th least of n errors, k = ceil((n + 1) * confidence)."""
-    k = int(np.ceil((len(errors) + 1) * confidence))
-    return float(np.sort(errors)[min(k, len(errors)) - 1])
+def _least_certain(table: LatencyTable, space: SearchSpace, fit: np.ndarray, fit_ms: np.ndarray) -> np.ndarray:
+    """`(BATCH, d)`: of many random networks those that the calibration knows least about."""
+    pool = space.sample(np.random.default_rng(len(fit)), POOL)
+    model = deviation_model(space, table.costs(space))
+    model.fit(block_counts(space, fit), table.predict(space, fit), fit_ms)
+    return pool[model.least_certain(block_counts(space, pool), table.predict(space, pool), BATCH)]
+
+
+def planned_networks(space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of genomes: the networks that the calibration is fitted to, and those that check it. Always the same."""
+    return _calibration_genomes(space), space.sample(np.random.default_rng(CHECK_SEED), CHECK_NETWORKS)
 
 
 def _calibration_genomes(space: SearchSpace) -> np.ndarray:
@@ -115,13 +141,21 @@ def _spread(values: tuple[int, ...], n: int) -> list[int]:
     return [values[i] for i in sorted({int(i) for i in np.linspace(0, len(values) - 1, n)})]
 
 
-def _open_table(device: str, target: LatencyTarget, path: Path, runtime: str, threads: int, fresh: bool) -> LatencyTable:
-    """The table at `path`, or a new one. Raises EdgeNASError when what is measured now would not fit in it."""
-    provenance = target.environment(runtime) | {"threads": threads, "statistic": STATISTIC}
+def _open_table(
+    device: str, path: Path, key: tuple[str, int, str], provenance: dict[str, Any], fresh: bool
+) -> LatencyTable:  # fmt: skip
+    """The table at `path`, or a new one. Raises EdgeNASError when what is measured now would not fit in it.
+
+    key: runtime, threads, precision.
+    """
+    kind = EMULATED if provenance["emulated"] else MEASURED
     if fresh or not path.exists():
-        return LatencyTable(device, runtime, threads, provenance=provenance)
+        return LatencyTable(device, *key, kind=kind, provenance=provenance)
     table = LatencyTable.load(path)
-    if (table.runtime, table.threads, table.precision, table.measured) != (runtime, threads, "fp32", True):
+    if table.kind == ESTIMATED:
+        return LatencyTable(device, *key, kind=kind, provenance=provenance)
+    runtime = key[0]
+    if (table.runtime, table.threads, table.precision, table.kind) != (*key, kind):
         raise EdgeNASError(f"{path} holds {table.kind} {table.precision} latencies of {table.runtime} with {table.threads} "
                            "thread(s): choose another file, or measure everything again with --fresh.")  # fmt: skip
     for name, words in (("fingerprint", "another machine"), ("runtime_version", f"another version of {runtime}")):

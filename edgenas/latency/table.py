@@ -15,7 +15,7 @@ from edgenas.files import read_json, write_json
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 
 VERSION = 1
-MEASURED, ESTIMATED = "measured", "estimated"
+MEASURED, ESTIMATED, EMULATED = "measured", "estimated", "emulated"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Entry:
 class Check:
     """Predictions against measurements of networks that calibration did not see. Errors are relative to the measurement.
 
-    error_quantile: 90 % of such networks err by no more (split conformal prediction, arXiv:2107.07511).
+    error_quantile: 90 % of such networks err by no more, with a confidence of 90 %; see `calibration.tolerance`.
     """
 
     networks: int
@@ -48,14 +48,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How blocks timed alone add up to a network of one space: `overhead_ms + sum(scale * latency + weights_ms * parameters)`.
+    """How blocks timed alone add up to a network of one space: `overhead_ms + sum((scale * latency + weights_ms * parameters)
+    * (1 + correction))`.
 
     overhead_ms: of one inference, whatever the network. Below zero where blocks timed alone carry more of their own.
     scale: alone, a block pays for layout changes at its borders that a network does not.
     weights_ms: per million parameters. Alone, a block finds its weights in the nearest cache; in a network they were
         pushed out by the other blocks'.
     relative_interval: r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with 90 % confidence.
-    fitted_on: the number of whole networks behind the three numbers.
+    fitted_on: the number of whole networks behind the numbers.
+    corrections: by `BlockSpec.key`, how much more a block costs in a network, relative; 0 where absent. See `DeviationModel`.
     """
 
     overhead_ms: float
@@ -64,6 +66,7 @@ class Calibration:
     relative_interval: float
     fitted_on: int
     check: Check | None = None
+    corrections: dict[str, float] = field(default_factory=dict)
 
 
 class Interval(NamedTuple):
@@ -77,7 +80,8 @@ class Interval(NamedTuple):
 class LatencyTable:
     """Block latencies of one device, runtime, precision and number of threads; plain JSON on disk.
 
-    kind: "measured", or "estimated" from a formula; an estimate is never to be shown as a measurement.
+    kind: "measured", or "estimated" from a formula, or "emulated": timed under qemu, which proves that a path works and says
+        nothing about a device. Neither of the last two is ever to be shown as a measurement.
     provenance: where and how the numbers came about; see `device_timer.environment`.
     reference_ms: latency of `microbenchmark.REFERENCE` when the table was begun: the speed of the machine that all entries,
         later ones too, are stated for; see `Bench`.
@@ -120,7 +124,8 @@ class LatencyTable:
         """`(len(space.distinct_blocks),)` calibrated milliseconds: a prediction is the overhead plus a network's sum."""
         calibration = self.calibration(space)
         latency_ms, parameters = block_features(self.entries, space)
-        return calibration.scale * latency_ms + calibration.weights_ms * parameters
+        corrections = np.array([calibration.corrections.get(spec.key, 0.0) for spec in space.distinct_blocks])
+        return (calibration.scale * latency_ms + calibration.weights_ms * parameters) * (1 + corrections)
 
     def predict(self, space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` milliseconds."""
@@ -162,7 +167,7 @@ class LatencyTable:
             data["entries"] = {BlockSpec.from_key(key).key: Entry(**_numbers(e)) for key, e in data["entries"].items()}
             data["calibrations"] = {space: _calibration(c) for space, c in data["calibrations"].items()}
             table = cls(**data)
-            if version != VERSION or table.kind not in (MEASURED, ESTIMATED):
+            if version != VERSION or table.kind not in (MEASURED, ESTIMATED, EMULATED):
                 raise ValueError("unknown version or kind")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EdgeNASError(
@@ -211,8 +216,8 @@ def _fastest_at(space: SearchSpace, resolution: int, cost: dict[BlockSpec, float
 
 
 def _calibration(data: dict) -> Calibration:
-    check = data.pop("check")
-    return Calibration(**_numbers(data), check=Check(**_numbers(check)) if check else None)
+    check, corrections = data.pop("check"), _numbers(data.pop("corrections", {}))
+    return Calibration(**_numbers(data), check=Check(**_numbers(check)) if check else None, corrections=corrections)
 
 
 def _numbers(data: dict) -> dict:

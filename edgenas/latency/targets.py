@@ -74,9 +74,7 @@ class JobTarget:
     def time(
         self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
-        # Names such as block keys are no safe file names everywhere, so files are numbered.
-        files = {f"{number}.model": model for number, model in enumerate(models.values())}
-        job = {"runtime": runtime, "threads": threads, "rounds": rounds, "models": dict(zip(models, files, strict=True))}
+        job, files = timing_job(models, runtime, threads, rounds)
         (times_ms,) = [self._job(job, files)[0]["times_ms"] for _ in track(range(1), "timing", 1)]
         return times_ms
 
@@ -101,6 +99,13 @@ class JobTarget:
             if "error" in result:
                 raise EdgeNASError(f"The device's timer failed: {result['error']}.")
             return result, np.load(folder / "outputs.npy", allow_pickle=False) if images is not None else None
+
+
+def timing_job(models: Mapping[str, bytes], runtime: str, threads: int, rounds: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The content of job.json, and the other files of its folder by name; see `device_timer`."""
+    # Names such as block keys are no safe file names everywhere, so files are numbered.
+    files = {f"{number}.model": model for number, model in enumerate(models.values())}
+    return {"runtime": runtime, "threads": threads, "rounds": rounds, "models": dict(zip(models, files, strict=True))}, files
 
 
 def python_target(python: Path | str = sys.executable) -> JobTarget:

@@ -58,6 +58,7 @@ def test_an_unknown_device_names_the_nearest(folder: Path) -> None:
         (GOOD.replace("threads = 1", "threads = 0"), "box.toml: threads must be at least 1"),
         (GOOD.replace("onnxruntime", "onxruntime"), "box.toml: Unknown runtime 'onxruntime'. Did you mean 'onnxruntime'"),
         (GOOD.replace('"box"', '"crate"'), "box.toml: name is 'crate'"),
+        (GOOD + 'reach = "remotely"\n', "box.toml: Unknown reach 'remotely'. Did you mean 'remote'"),
         (GOOD + "thread = 2\n", "box.toml: Unknown field 'thread'. Did you mean 'threads'"),
         (GOOD + "estimate = 3\n", "box.toml: estimate must be a table"),
         (GOOD + ESTIMATE.replace("block_ms = 0.2", ""), "box.toml: the field estimate.block_ms is missing"),
@@ -70,6 +71,19 @@ def test_a_wrong_profile_names_file_and_field(folder: Path, text: str, words: st
     with pytest.raises(EdgeNASError) as caught:
         load_device("box")
     assert words in str(caught.value)
+
+
+def test_a_device_that_is_elsewhere_says_how_to_measure_it(folder: Path) -> None:
+    with pytest.raises(EdgeNASError, match=r"pi4 is not this machine: .*--on ssh://user@host.*--bundle FILE\.zip"):
+        load_device("pi4").require_reach(remotely=False)
+    for remotely in (True, False):
+        with pytest.raises(EdgeNASError, match="mobile-gpu cannot be measured in this version"):
+            load_device("mobile-gpu").require_reach(remotely=remotely)
+    load_device("pi4").require_reach(remotely=True)
+    load_device("cpu").require_reach(remotely=False)
+    load_device("cpu").require_arch("riscv64")
+    with pytest.raises(EdgeNASError, match="pi4 is aarch64, but what answers is x86_64"):
+        load_device("pi4").require_arch("x86_64")
 
 
 def test_without_measurement_or_estimate_it_says_how_to_measure(folder: Path, micro_space: SearchSpace) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,25 +8,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.errors import EdgeNASError
-from edgenas.latency import Bench, Entry, LatencyTable, LocalTarget, profile
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import Bench, DeviceProfile, Entry, LatencyTable, LocalTarget, profile
 from edgenas.latency.bench import GROUP_MODELS
+from edgenas.latency.calibration import calibrate, check, tolerance
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
-from edgenas.latency.profile import CHECK_NETWORKS, calibrate, check
+from edgenas.latency.profile import BATCH, CALIBRATION_NETWORKS, CHECK_NETWORKS, MOST_BATCHES
 from edgenas.space import SearchSpace, get_space
+
+BOX = DeviceProfile("box", "A box.", "native", "onnxruntime", 1)
 
 
 class FakeTarget:
     """A device whose times follow a law: bytes of the model times `ms_per_byte`, plus `empty_ms`; the machine slows down by
     `drift` with every group. Interrupts the group of number `interrupt_at`."""
 
-    def __init__(self, interrupt_at: int | None = None, drift: float = 1.0, **environment: str):
+    def __init__(self, interrupt_at: int | None = None, drift: float = 1.0, **environment: object):
         self.interrupt_at, self.drift = interrupt_at, drift
         self.measured: list[set[str]] = []
         self.rounds: list[int] = []
-        self._environment = {"fingerprint": "f00d", "runtime_version": "1.0"} | environment
+        self._environment = {
+            "fingerprint": "f00d",
+            "runtime_version": "1.0",
+            "machine": "x86_64",
+            "emulated": False,
+            "governor": None,
+        } | environment
 
-    def environment(self, runtime: str) -> dict[str, str]:
+    def environment(self, runtime: str) -> dict[str, object]:
         return self._environment
 
     def time(self, models: Mapping[str, bytes], *, runtime, threads=1, rounds=8, track=None) -> dict[str, list[float]]:
@@ -51,7 +61,7 @@ def wide_space() -> SearchSpace:
 
 def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "micro.json"
-    table = profile(micro_space, "cpu", LocalTarget(), path, runtime="onnxruntime", rounds=4)
+    table = profile(micro_space, BOX, LocalTarget(), path, runtime="onnxruntime", rounds=4)
     assert table.measured and table.covers(micro_space)
     assert all(entry.latency_ms > 0 and entry.repeats == 4 for entry in table.entries.values())
     assert table.provenance["threads"] == 1
@@ -62,7 +72,9 @@ def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Pat
     assert LatencyTable.load(path) == table
 
     later = Bench(LocalTarget(), "onnxruntime", 1, reference_ms=table.reference_ms)
-    measured = later.network_ms(micro_space, [micro_space.smallest, micro_space.largest])
+    measured = later.network_ms(
+        micro_space, np.stack([micro_space.encode(a) for a in (micro_space.smallest, micro_space.largest)])
+    )
     predicted = [table.predict_one(micro_space, a) for a in (micro_space.smallest, micro_space.largest)]
     np.testing.assert_allclose(predicted, measured, rtol=0.25)
 
@@ -71,28 +83,28 @@ def test_an_interrupted_run_goes_on_where_it_stopped(wide_space: SearchSpace, tm
     path = tmp_path / "t.json"
     first = FakeTarget(interrupt_at=1)
     with pytest.raises(KeyboardInterrupt):
-        profile(wide_space, "box", first, path, runtime="onnxruntime")
+        profile(wide_space, BOX, first, path, runtime="onnxruntime")
     assert len(first.blocks) == GROUP_MODELS
     assert set(LatencyTable.load(path).entries) == set(first.blocks)
 
     second = FakeTarget()
-    table = profile(wide_space, "box", second, path, runtime="onnxruntime")
+    table = profile(wide_space, BOX, second, path, runtime="onnxruntime")
     assert not set(first.blocks) & set(second.blocks)
     assert sorted(first.blocks + second.blocks) == sorted(spec.key for spec in wide_space.distinct_blocks)
-    assert table == profile(wide_space, "box", FakeTarget(interrupt_at=0), path, runtime="onnxruntime"), "nothing is left to do"
+    assert table == profile(wide_space, BOX, FakeTarget(interrupt_at=0), path, runtime="onnxruntime"), "nothing is left to do"
 
 
 def test_an_interrupt_during_the_networks_keeps_every_block(micro_space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        profile(micro_space, "box", FakeTarget(interrupt_at=1), tmp_path / "t.json", runtime="onnxruntime")
+        profile(micro_space, BOX, FakeTarget(interrupt_at=1), tmp_path / "t.json", runtime="onnxruntime")
     again = FakeTarget()
-    assert profile(micro_space, "box", again, tmp_path / "t.json", runtime="onnxruntime").covers(micro_space)
+    assert profile(micro_space, BOX, again, tmp_path / "t.json", runtime="onnxruntime").covers(micro_space)
     assert again.blocks == []
 
 
 def test_a_machine_that_slows_down_does_not_bend_the_table(wide_space: SearchSpace, tmp_path: Path) -> None:
-    steady = profile(wide_space, "box", FakeTarget(), tmp_path / "a.json", runtime="onnxruntime")
-    drifting = profile(wide_space, "box", FakeTarget(drift=1.3), tmp_path / "b.json", runtime="onnxruntime")
+    steady = profile(wide_space, BOX, FakeTarget(), tmp_path / "a.json", runtime="onnxruntime")
+    drifting = profile(wide_space, BOX, FakeTarget(drift=1.3), tmp_path / "b.json", runtime="onnxruntime")
     genomes = wide_space.sample(np.random.default_rng(5), 10)
     np.testing.assert_allclose(drifting.predict(wide_space, genomes), steady.predict(wide_space, genomes), rtol=1e-9)
     assert drifting.reference_ms == pytest.approx(0.003 + len(model_bytes(REFERENCE, "onnxruntime")) * 1e-5)
@@ -127,7 +139,7 @@ def test_a_later_bench_says_how_much_slower_it_is_now() -> None:
 
 
 def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, "box", FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
     spec = micro_space.distinct_blocks[0]
     extra_bytes = len(model_bytes([spec], "onnxruntime")) - len(empty_model_bytes("onnxruntime"))
     assert table.entries[spec.key].latency_ms == pytest.approx(extra_bytes * 1e-5)
@@ -135,10 +147,10 @@ def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_pat
 
 def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
     larger = replace(micro_space, resolutions=(12, 16, 20))
     target = FakeTarget()
-    table = profile(larger, "box", target, path, runtime="onnxruntime")
+    table = profile(larger, BOX, target, path, runtime="onnxruntime")
     assert set(target.blocks) == {s.key for s in larger.distinct_blocks} - {s.key for s in micro_space.distinct_blocks}
     assert table.covers(larger) and table.covers(micro_space)
 
@@ -149,28 +161,89 @@ def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace
 )
 def test_another_machine_is_refused_unless_fresh(micro_space, tmp_path: Path, environment, words) -> None:
     path = tmp_path / "t.json"
-    before = profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    before = profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
     with pytest.raises(EdgeNASError, match=rf"{words} .*--fresh"):
-        profile(micro_space, "box", FakeTarget(**environment), path, runtime="onnxruntime")
+        profile(micro_space, BOX, FakeTarget(**environment), path, runtime="onnxruntime")
     assert LatencyTable.load(path) == before
     fresh = FakeTarget(**environment)
-    profile(micro_space, "box", fresh, path, runtime="onnxruntime", fresh=True)
+    profile(micro_space, BOX, fresh, path, runtime="onnxruntime", fresh=True)
     assert len(fresh.blocks) == len(micro_space.distinct_blocks)
+
+
+def test_another_kind_of_machine_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
+    with pytest.raises(EdgeNASError, match="box is aarch64, but what answers is x86_64"):
+        profile(micro_space, replace(BOX, arch="aarch64"), FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+
+
+def test_int8_has_a_table_of_its_own(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    table = profile(micro_space, BOX, LocalTarget(), path, runtime="onnxruntime", precision="int8", rounds=2)
+    assert table.precision == "int8" and table.covers(micro_space)
+    assert table.calibration(micro_space).check.mean_error < 0.1
+    with pytest.raises(EdgeNASError, match="holds measured int8 latencies"):
+        profile(micro_space, BOX, LocalTarget(), path, runtime="onnxruntime")
+
+
+def test_what_cannot_be_timed_in_int8(micro_space: SearchSpace, tmp_path: Path) -> None:
+    for options, words in (({"runtime": "litert", "precision": "int8"}, "int8 cannot be timed in litert"),
+                           ({"runtime": "onnxruntime", "precision": "int9"}, "Did you mean 'int8'")):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
+            profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", **options)
+
+
+def test_an_emulator_is_refused_and_never_a_measurement(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path, emulated = tmp_path / "t.json", FakeTarget(emulated=True)
+    with pytest.raises(EdgeNASError, match="--allow-emulated"):
+        profile(micro_space, BOX, emulated, path, runtime="onnxruntime")
+    assert emulated.measured == [] and not path.exists()
+    profile(micro_space, BOX, emulated, path, runtime="onnxruntime", allow_emulated=True)
+    table = LatencyTable.load(path)
+    assert (table.kind, table.measured, table.provenance["emulated"]) == ("emulated", False, True)
+    with pytest.raises(EdgeNASError, match="holds emulated fp32 latencies"):
+        profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
 
 
 def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime")
+    profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
     with pytest.raises(EdgeNASError, match="holds measured fp32 latencies of onnxruntime with 1 thread"):
-        profile(micro_space, "box", FakeTarget(), path, runtime="onnxruntime", threads=4)
+        profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime", threads=4)
 
 
 def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None:
     short, long = FakeTarget(), FakeTarget()
-    profile(wide_space, "box", short, tmp_path / "a.json", runtime="onnxruntime", seconds=1)
-    profile(wide_space, "box", long, tmp_path / "b.json", runtime="onnxruntime", seconds=60)
+    profile(wide_space, BOX, short, tmp_path / "a.json", runtime="onnxruntime", seconds=1)
+    profile(wide_space, BOX, long, tmp_path / "b.json", runtime="onnxruntime", seconds=60)
     assert short.rounds[0] == 2
     assert long.rounds[0] > 20
+
+
+class Noisy(FakeTarget):
+    """Whole networks take up to a tenth more or less than their blocks."""
+
+    def time(self, models, **options):
+        times = super().time(models, **options)
+        factor = {name: 1 + 0.1 * np.sin(len(name) + sum(map(ord, name))) for name in models if ":" in name}
+        return {name: [ms * factor.get(name, 1.0) for ms in values] for name, values in times.items()}
+
+
+def test_time_that_is_left_goes_to_more_networks(wide_space: SearchSpace, tmp_path: Path) -> None:
+    hurried, patient = Noisy(), Noisy()
+    profile(wide_space, BOX, hurried, tmp_path / "a.json", runtime="onnxruntime")
+    table = profile(wide_space, BOX, patient, tmp_path / "b.json", runtime="onnxruntime", seconds=300)
+    calibration = table.calibration(wide_space)
+    assert calibration.fitted_on == CALIBRATION_NETWORKS + MOST_BATCHES * BATCH
+    assert calibration.check.networks == CHECK_NETWORKS, "the networks that check are chosen beforehand"
+    assert calibration.relative_interval == calibration.check.error_quantile
+    timed = [name for group in patient.measured for name in group if ":" in name]
+    assert len(timed) == CHECK_NETWORKS + calibration.fitted_on
+    assert len([name for group in hurried.measured for name in group if ":" in name]) == CHECK_NETWORKS + CALIBRATION_NETWORKS
+
+
+def test_a_narrow_interval_ends_it_early(wide_space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["edgenas.latency.profile"], "NARROW", 0.5)
+    table = profile(wide_space, BOX, Noisy(), tmp_path / "b.json", runtime="onnxruntime", seconds=300)
+    assert table.calibration(wide_space).fitted_on == CALIBRATION_NETWORKS
 
 
 def test_calibration_finds_the_law_behind_the_measurements(table: LatencyTable, micro_space: SearchSpace) -> None:
@@ -191,13 +264,19 @@ def test_check_by_hand() -> None:
     assert (result.mean_error, result.worst_error) == pytest.approx((0.05, 0.1))
 
 
-def test_nine_of_ten_errors_lie_within_the_quantile() -> None:
-    measured = np.ones(99)
-    result = check(measured + np.arange(99) / 100, measured)
-    assert result.error_quantile == pytest.approx(0.89)
+def test_nine_of_ten_networks_lie_within_the_quantile_nine_times_out_of_ten() -> None:
+    rng = np.random.default_rng(0)
+    covered = []
+    for n in (30, 40, 100):
+        bounds = np.array([tolerance(rng.uniform(size=n)) for _ in range(4000)])
+        covered.append((bounds >= 0.9).mean())  # of uniform errors, a share of x is below x
+    assert all(0.89 < share < 0.97 for share in covered)
+    assert tolerance(np.array([3.0, 1.0, 2.0])) == 3.0
+    measured = np.ones(40)
+    assert check(measured + np.arange(40) / 100, measured).error_quantile == pytest.approx(0.38)
 
 
 def test_entries_are_plain_numbers(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, "box", FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
     assert all(type(value) in (int, float) for e in table.entries.values() for value in (e.latency_ms, e.spread_ms, e.repeats))
     assert isinstance(next(iter(table.entries.values())), Entry)

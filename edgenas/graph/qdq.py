@@ -1,0 +1,90 @@
+"""BlockSpecs to int8 ONNX, for timing: the operators of `graph.onnx` between QuantizeLinear and DequantizeLinear nodes.
+
+The pattern is that of onnxruntime's `quantize_static` (QDQ, activations uint8, weights int8 per output channel), which ONNX
+Runtime turns into integer kernels. Ranges are fixed, not calibrated on images: they do not change how long a kernel takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from edgenas.graph.onnx import INPUT, OUTPUT, OnnxGraph, add_blocks, shapes
+from edgenas.graph.weights import BlockWeights
+from edgenas.space import BlockSpec
+
+ACTIVATION_SCALE = np.float32(12 / 255)
+ANY, NOT_NEGATIVE = "any", "not_negative"
+ZERO_POINTS = {ANY: 128, NOT_NEGATIVE: 0}
+"""A zero point of 0 leaves nothing below zero: it is the ReLU."""
+
+
+def build_int8_onnx(blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights]) -> onnx.ModelProto:
+    """A chain of blocks as an int8 model of batch 1, in the shapes of `build_onnx`.
+
+    An image enters and class scores leave as float32; what passes between blocks is uint8.
+    """
+    graph = _QdqGraph()
+    image, scores = blocks[0].in_channels == 3, blocks[-1].op == "head"
+    value = graph.quantize(INPUT) if image else graph.dequantize(INPUT)
+    add_blocks(graph, blocks, weights, value)
+    if not scores:
+        graph.nodes.pop()
+    graph.nodes[-1].output[0] = OUTPUT
+    types = tuple(TensorProto.FLOAT if is_float else TensorProto.UINT8 for is_float in (image, scores))
+    return graph.model(*shapes(blocks, 1), {}, types)
+
+
+class _QdqGraph(OnnxGraph):
+    """Every value that it hands out has been quantized and dequantized."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tensor("scale", np.array(ACTIVATION_SCALE))
+        for name, zero_point in ZERO_POINTS.items():
+            self._tensor(name, np.array(zero_point, np.uint8))
+
+    def add(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
+        return self.quantize(super().add(op, inputs, output, **attributes))
+
+    def quantize(self, value: str) -> str:
+        return self.dequantize(super().add("QuantizeLinear", [value, "scale", ANY], f"{value}.u8"))
+
+    def dequantize(self, value: str) -> str:
+        return super().add("DequantizeLinear", [value, "scale", ANY], f"{value}.f32")
+
+    def conv(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray, *, stride: int = 1, groups: int = 1) -> str:
+        kernel = weight.shape[-1]
+        return self.add("Conv", [value, *self._parameters(name, weight, bias)], name, kernel_shape=[kernel] * 2,
+                        pads=[kernel // 2] * 4, strides=[stride] * 2, group=groups)  # fmt: skip
+
+    def linear(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
+        return self.add("Gemm", [value, *self._parameters(name, weight, bias)], name, transB=1)
+
+    def activation(self, kind: str, value: str) -> str:
+        if kind == "hswish":
+            return super().activation(kind, value)
+        for node in self.nodes[-2:]:
+            node.input[2] = NOT_NEGATIVE
+        return value
+
+    def _parameters(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> list[str]:
+        scale = np.abs(weight).reshape(len(weight), -1).max(axis=1) / np.float32(127)
+        steps = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8)
+        values = [self._integers(f"{name}.weight", steps, scale)]
+        if bias is not None:
+            values.append(self._integers(f"{name}.bias", np.rint(bias / (ACTIVATION_SCALE * scale)), ACTIVATION_SCALE * scale))
+        return values
+
+    def _integers(self, name: str, steps: np.ndarray, scale: np.ndarray) -> str:
+        dtype = np.int8 if steps.dtype == np.int8 else np.int32
+        inputs = [self._tensor(f"{name}.{dtype.__name__}", steps.astype(dtype)), self._tensor(f"{name}.scale", scale),
+                  self._tensor(f"{name}.zero", np.zeros(len(scale), dtype))]  # fmt: skip
+        return super().add("DequantizeLinear", inputs, name, axis=0)
+
+    def _tensor(self, name: str, array: np.ndarray) -> str:
+        self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name

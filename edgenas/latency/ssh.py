@@ -1,0 +1,275 @@
+"""A device behind `ssh://user@host[:port]`, through plain `ssh`: the user's configuration, agent and jump hosts all count."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Self
+from urllib.parse import urlsplit
+
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import device_timer
+from edgenas.latency.provision import RemotePython, download_packages
+from edgenas.latency.targets import JobTarget
+
+CACHE = "~/.cache/edgenas"
+"""All that is left on the device: what --provision unpacked. Safe to delete."""
+
+SSH = "EDGENAS_SSH"
+"""The environment variable that names another ssh command, such as `ssh -F my_config`."""
+
+RECONNECTS = 5
+RECONNECT_PAUSE_S = 2.0
+
+_RESULTS = ("result.json", "outputs.npy")
+
+# The archive on standard input is followed by silence. Its end means that the host has gone: then the timer goes too.
+_JOB = """
+mkdir -p {cache} && cd {cache} && folder=$(mktemp -d "$PWD/job.XXXXXX") || exit 1
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 143' HUP INT TERM
+head -c {size} | tar xf - -C "$folder" || exit 1
+exec 3<&0
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={packages}
+python3 "$folder/device_timer.py" "$folder" </dev/null >"$folder/log" 2>&1 3<&- &
+timer=$!
+{{ cat <&3; kill $timer; }} >/dev/null 2>&1 &
+wait $timer
+cd "$folder" && tar cf - log $(ls {results} 2>/dev/null)
+"""
+
+_UNPACK = """
+rm -rf {folder} {folder}.part && mkdir -p {folder}.part &&
+head -c {size} | tar xf - -C {folder}.part && mv {folder}.part {folder}
+"""
+
+_PROBE = "import json, platform, sys; print(json.dumps([sys.version_info[:2], platform.machine(), platform.libc_ver()[1]]))"
+
+_PLAIN = (
+    ("could not resolve hostname", "there is no such host: check the name, and that this machine is in the same network"),
+    ("permission denied", "it does not let this user in: check the user name, and copy your key there with ssh-copy-id"),
+    ("host key verification failed", "its host key is not known or has changed: log in once by hand with ssh and confirm it"),
+    (
+        "connection refused",
+        "nothing answers at that port: check that its ssh server runs (on a Pi: raspi-config, Interface, SSH)",
+    ),
+    ("timed out", "it does not answer: check that it is on and in the same network"),
+    ("no route to host", "it does not answer: check that it is on and in the same network"),
+)
+"""What ssh says, and what it means."""
+
+
+class _ConnectionLost(Exception):
+    pass
+
+
+@contextmanager
+def ssh_target(url: str, runtime: str, *, provision: bool = False) -> Iterator[JobTarget]:
+    """The device at `ssh://user@host[:port]` as a target for one runtime.
+
+    provision: first copy numpy and the runtime there, into `CACHE`, for a device that has no pip or no internet.
+
+    A job that a dropped connection interrupts is done again. When the `with` block ends, or this process dies, nothing goes on
+    running on either side, and of the jobs nothing is left. Raises UsageError for what is no such address, and EdgeNASError
+    when the device cannot be reached or lacks Python or the runtime.
+    """
+    with _Connection(url) as connection:
+        packages = f"{CACHE}/packages-{runtime}"
+        python = _probe(connection)
+        if provision:
+            _provision(connection, packages, runtime, python)
+        elif not _imports(connection, packages, runtime):
+            raise EdgeNASError(f"{url} has no {runtime} that its python3 can import: add --provision to copy it there.")
+        yield JobTarget(lambda folder: _run_job(connection, packages, folder))
+
+
+class _Connection:
+    """One login, which all commands share (ControlMaster)."""
+
+    def __init__(self, url: str):
+        if urlsplit(url).scheme != "ssh" or not urlsplit(url).hostname or urlsplit(url).path.strip("/"):
+            raise UsageError(f"{url} is no address of a device: write ssh://user@host or ssh://user@host:port.")
+        self.url = url
+        self._ssh = shlex.split(os.environ.get(SSH, "ssh"))
+        self._master: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        # Not in the user's temporary folder, whose name can be too long for a socket.
+        self._folder = tempfile.TemporaryDirectory(prefix="edgenas-ssh-", dir="/tmp")
+        try:
+            self._connect()
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._disconnect()
+        self._folder.cleanup()
+
+    def run(self, script: str, archive: IO[bytes] | None = None, into: Path | None = None) -> str:
+        """What a shell script prints. `{size}` in it is the archive's, which it gets on standard input.
+
+        into: a folder for the files of the archive that the script prints instead. After a dropped connection the script runs
+        again, from the start. Raises EdgeNASError when it fails.
+        """
+        for attempt in range(RECONNECTS + 1):
+            try:
+                return self._run(script, archive, into)
+            except _ConnectionLost:
+                if attempt == RECONNECTS:
+                    break
+                self._reconnect(last=attempt == RECONNECTS - 1)
+        raise EdgeNASError(
+            f"The connection to {self.url} keeps breaking: run the same command again, it goes on where it stopped."
+        )
+
+    def _run(self, script: str, archive: IO[bytes] | None, into: Path | None) -> str:
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                [*self._ssh, "-S", self._socket, "-o", "ControlMaster=no", "-o", "BatchMode=yes", self.url, script],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
+            )  # fmt: skip
+            text = b""
+            try:
+                if archive is not None:
+                    archive.seek(0)
+                    while chunk := archive.read(1 << 16):
+                        _write_all(process.stdin, chunk)
+                if into is None:
+                    process.stdin.close()
+                    text = b"".join(iter(lambda: process.stdout.read(1 << 16), b""))
+                else:
+                    _extract(process.stdout, into)
+                    process.stdin.close()
+            except (BrokenPipeError, tarfile.TarError, EOFError):
+                pass  # the exit status tells why
+            finally:
+                # Closing standard input ends the job on the device.
+                process.stdin.close()
+                process.stdout.close()
+                if process.poll() is None:
+                    _ended(process)
+            if process.returncode in (255, -15, -9):
+                raise _ConnectionLost
+            if process.returncode:
+                errors.seek(0)
+                raise EdgeNASError(f"{self.url}: {_last_line(errors.read()) or f'a command ended with {process.returncode}'}.")
+        return text.decode(errors="replace")
+
+    def _connect(self) -> None:
+        self._socket = os.path.join(self._folder.name, "socket")
+        command = [*self._ssh, "-M", "-S", self._socket, "-o", "ControlPersist=no", "-o", "ConnectTimeout=10",
+                   "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+                   self.url, "echo ready; exec cat >/dev/null"]  # fmt: skip
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed in _disconnect
+        try:
+            # The far end reads what we never write: when this process ends, however it ends, so does the connection.
+            self._master = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        except OSError as error:
+            self._errors.close()
+            raise EdgeNASError(f"{command[0]} cannot be run ({error.strerror}): install the OpenSSH client.") from error
+        if not any(line.strip() == b"ready" for line in self._master.stdout):
+            self._errors.seek(0)
+            message = self._errors.read()
+            self._disconnect()
+            plain = next((plain for said, plain in _PLAIN if said in message.decode(errors="replace").lower()), None)
+            raise EdgeNASError(f"{self.url}: {plain or _last_line(message) or 'ssh ended without a word'}.")
+
+    def _disconnect(self) -> None:
+        if self._master is not None:
+            self._master.stdin.close()
+            self._master.stdout.close()
+            _ended(self._master)
+            self._errors.close()
+            self._master = None
+
+    def _reconnect(self, last: bool) -> None:
+        self._disconnect()
+        time.sleep(RECONNECT_PAUSE_S)
+        try:
+            self._connect()
+        except EdgeNASError:
+            if last:
+                raise
+
+
+def _run_job(connection: _Connection, packages: str, folder: Path) -> None:
+    with _archive(folder, Path(device_timer.__file__)) as archive:
+        size = archive.seek(0, os.SEEK_END)
+        script = _JOB.format(cache=CACHE, size=size, packages=packages, results=" ".join(_RESULTS))
+        connection.run(script, archive, into=folder)
+
+
+def _probe(connection: _Connection) -> RemotePython:
+    found = connection.run(f"command -v python3 >/dev/null || exit 0; python3 -c {shlex.quote(_PROBE)}")
+    if not found:
+        raise EdgeNASError(
+            f"{connection.url} has no python3: install Python 3.8 or newer there (on Debian: apt install python3)."
+        )
+    return RemotePython.parse(found)
+
+
+def _imports(connection: _Connection, packages: str, runtime: str) -> bool:
+    code = f"import numpy, {device_timer.RUNTIMES[runtime].module}"
+    command = f"ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={packages} python3 -c {shlex.quote(code)}"
+    return connection.run(f"{command} >/dev/null 2>&1 && echo yes; true").strip() == "yes"
+
+
+def _provision(connection: _Connection, packages: str, runtime: str, python: RemotePython) -> None:
+    """Bring numpy and the runtime, unless an earlier run did."""
+    if _imports(connection, packages, runtime):
+        return
+    with tempfile.TemporaryDirectory(prefix="edgenas-wheels-") as wheels:
+        download_packages(Path(wheels), device_timer.RUNTIMES[runtime].package, python)
+        with _archive(Path(wheels)) as archive:
+            connection.run(_UNPACK.format(folder=packages, size=archive.seek(0, os.SEEK_END)), archive)
+    if not _imports(connection, packages, runtime):
+        raise EdgeNASError(
+            f"{connection.url} cannot import the {runtime} that was copied to {packages}: its system is too old."
+        )
+
+
+@contextmanager
+def _archive(*sources: Path) -> Iterator[IO[bytes]]:
+    """The content of folders, and single files, as one tar file."""
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for source in sources:
+                for path in sorted(source.iterdir()) if source.is_dir() else [source]:
+                    tar.add(path, path.name)
+        yield file
+
+
+def _extract(stream: IO[bytes], folder: Path) -> None:
+    """The result files of a tar stream, up to its end mark; what else a device may send is ignored."""
+    with tarfile.open(fileobj=stream, mode="r|") as tar:
+        for member in tar:
+            if member.isfile() and member.name in (*_RESULTS, "log"):
+                (folder / member.name).write_bytes(tar.extractfile(member).read())
+
+
+def _write_all(stream: IO[bytes], data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip().rstrip(".") if lines else ""

@@ -1,0 +1,186 @@
+"""How networks deviate from the sum of their blocks, and what follows: another device's table, and whether one still holds."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenas.errors import EdgeNASError
+from edgenas.latency import Entry, LatencyTable, LocalTarget, check_drift, profile, transfer
+from edgenas.latency.calibration import block_counts, tolerance
+from edgenas.latency.deviation import DeviationModel
+from edgenas.space import SearchSpace
+from tests.latency.test_profile import BOX, FakeTarget
+
+RNG_SEED = 0
+KINDS = [[i % 3 for i in range(12)], [i // 6 for i in range(12)]]
+
+
+def _networks(rng: np.random.Generator, n: int, places: list[list[int]], blocks: int) -> np.ndarray:
+    counts = np.zeros((n, blocks))
+    for row in counts:
+        row[[rng.choice(options) for options in places]] = 1
+    return counts
+
+
+@pytest.fixture
+def counts() -> np.ndarray:
+    return _networks(np.random.default_rng(RNG_SEED), 60, [list(range(3 * i, 3 * i + 3)) for i in range(4)], 12)
+
+
+def test_it_finds_which_kind_of_block_is_slower(counts: np.ndarray) -> None:
+    costs = np.linspace(1, 2, 12)
+    truth = costs * np.where(np.array(KINDS[0]) == 1, 1.4, 0.9)
+    model = DeviationModel(costs, KINDS).fit(counts[:10], counts[:10] @ costs, counts[:10] @ truth)
+    error = np.abs(counts[10:] @ (costs * (1 + model.corrections)) / (counts[10:] @ truth) - 1)
+    before = np.abs(counts[10:] @ costs / (counts[10:] @ truth) - 1)
+    assert error.mean() < 0.03 < 3 * 0.03 < before.mean()
+
+
+def test_costs_that_are_right_are_left_alone(counts: np.ndarray) -> None:
+    costs = np.linspace(1, 2, 12)
+    noisy = counts @ costs * (1 + 0.01 * np.random.default_rng(1).standard_normal(len(counts)))
+    model = DeviationModel(costs, KINDS).fit(counts, counts @ costs, noisy)
+    assert np.abs(model.corrections).max() < 0.02
+    assert model.noise == 0.01
+
+
+def test_left_out_errors_are_those_of_leaving_one_out(counts: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    costs, some = np.linspace(1, 2, 12), counts[:8]
+    truth = costs * (1 + 0.1 * rng.standard_normal(12))
+    monkeypatch.setattr("edgenas.latency.deviation.SPREADS", (0.1, 0.1))
+    monkeypatch.setattr("edgenas.latency.deviation.NOISES", (0.01,))
+    expected, measured = some @ costs, some @ truth
+    found = DeviationModel(costs, KINDS).fit(some, expected, measured).left_out()
+    for i in range(len(some)):
+        others = np.arange(len(some)) != i
+        model = DeviationModel(costs, KINDS).fit(some[others], expected[others], measured[others])
+        predicted = some[i] @ (costs * (1 + model.corrections))
+        assert found[i] == pytest.approx((measured[i] - predicted) / expected[i], abs=1e-9)
+
+
+def test_it_asks_for_what_it_has_not_seen() -> None:
+    counts = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 2], [1, 1, 0, 0]], dtype=float)
+    model = DeviationModel(np.ones(4), []).fit(counts[:2], np.full(2, 2.0), np.full(2, 2.2))
+    assert list(model.least_certain(counts, np.full(5, 2.0), 2)) == [3, 2]
+
+
+def test_block_counts_add_up_as_gather_does(micro_space: SearchSpace, all_micro_genomes: np.ndarray) -> None:
+    costs = np.random.default_rng(0).uniform(size=len(micro_space.distinct_blocks))
+    expected = micro_space.gather(costs, all_micro_genomes)
+    np.testing.assert_allclose(block_counts(micro_space, all_micro_genomes) @ costs, expected)
+
+
+# ---- another device ----
+
+
+class OtherDevice(FakeTarget):
+    """Times networks as a table says."""
+
+    def __init__(self, table: LatencyTable, space: SearchSpace):
+        super().__init__()
+        self._by_id = {
+            a.id: table.predict_one(space, a) for a in map(space.decode, space.sample(np.random.default_rng(404), 400))
+        }
+
+    def time(self, models, **options):
+        times = super().time(models, **options)
+        return {
+            name: [self._by_id[name.split(":")[1]]] * len(values) if ":" in name else values for name, values in times.items()
+        }
+
+
+def test_ten_networks_turn_one_devices_table_into_anothers(
+    table: LatencyTable, micro_space: SearchSpace, tmp_path: Path
+) -> None:
+    key = micro_space.fingerprint
+    slow = {spec.key: 3.0 if spec.kernel == 3 else 4.5 for spec in micro_space.distinct_blocks}
+    new = replace(
+        table,
+        entries={k: Entry(slow[k] * e.latency_ms, 0.0, 3) for k, e in table.entries.items()},
+        calibrations={key: replace(table.calibrations[key], overhead_ms=0.0, weights_ms=0.0)},
+    )
+    table.calibrations[key] = replace(table.calibrations[key], overhead_ms=0.0, weights_ms=0.0)
+    target = OtherDevice(new, micro_space)
+    found = transfer(table, micro_space, BOX, target, tmp_path / "t.json", runtime="onnxruntime")
+    assert LatencyTable.load(tmp_path / "t.json") == found
+    assert found.kind == "estimated" and "from the table of box" in found.provenance["method"]
+    assert found.calibration(micro_space).fitted_on == 10
+    genomes = micro_space.sample(np.random.default_rng(1), 60)
+    error = np.abs(found.predict(micro_space, genomes) / new.predict(micro_space, genomes) - 1)
+    assert error.mean() < 0.05
+    measured = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    assert measured.measured, "a measurement takes the place of an estimate"
+
+
+def test_a_prior_must_cover_the_space(table: LatencyTable, micro_space: SearchSpace, tmp_path: Path) -> None:
+    larger = replace(micro_space, resolutions=(12, 16, 20))
+    with pytest.raises(EdgeNASError, match="lacks"):
+        transfer(table, larger, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+
+
+def test_transfer_between_published_devices(shared: Path) -> None:
+    """All pairs of four devices that measured FBNet's blocks: ten runs each with 1 % of noise."""
+    tables: dict[str, dict] = defaultdict(dict)
+    with (shared / "device_tables" / "fbnet_lut_recovered.csv").open() as file:
+        for row in csv.DictReader(file):
+            tables[row["device"]][int(row["layer"]), row["op"]] = float(row["latency_ms_relative_to_skip"])
+    keys = sorted(set.intersection(*map(set, tables.values())))
+    places = [[i for i, key in enumerate(keys) if key[0] == layer] for layer in sorted({key[0] for key in keys})]
+    groups = [[layer for layer, _ in keys], [op for _, op in keys], [op.split("_")[0] for _, op in keys]]
+    rng, errors, covered = np.random.default_rng(RNG_SEED), [], []
+    for old in tables:
+        for new in tables.keys() - {old}:
+            prior, truth = (np.array([tables[device][key] for key in keys]) for device in (old, new))
+            known, other = _networks(rng, 10, places, len(keys)), _networks(rng, 100, places, len(keys))
+            timed = known @ truth * (1 + 0.01 * rng.standard_normal(10))
+            costs = prior * np.exp(np.log(timed / (known @ prior)).mean())
+            model = DeviationModel(costs, groups).fit(known, known @ costs, timed)
+            error = np.abs(other @ (costs * (1 + model.corrections)) / (other @ truth) - 1)
+            errors.append(error.mean())
+            covered.append((error <= tolerance(np.abs(model.left_out()))).mean())
+    assert np.mean(errors) < 0.07 and max(errors) < 0.15
+    assert np.mean(covered) > 0.85
+
+
+# ---- drift ----
+
+
+def test_a_table_just_measured_holds(micro_space: SearchSpace, tmp_path: Path) -> None:
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    drift = check_drift(table, FakeTarget())
+    assert drift.holds and drift.changes == ()
+    assert (drift.speed, drift.median_change, drift.worst_change) == pytest.approx((1, 0, 0), abs=1e-9)
+
+
+def test_a_slower_machine_and_a_new_runtime_are_told(micro_space: SearchSpace, tmp_path: Path) -> None:
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    later = FakeTarget(drift=1.3, runtime_version="2.0")
+    later.measured.append(set())
+    drift = check_drift(table, later)
+    assert not drift.holds
+    assert drift.speed == pytest.approx(1.3) and drift.median_change == pytest.approx(0, abs=1e-9)
+    assert drift.changes == ("runtime version: 1.0, now 2.0",)
+
+
+def test_entries_that_moved_are_told(micro_space: SearchSpace, tmp_path: Path) -> None:
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table.entries = {key: replace(entry, latency_ms=entry.latency_ms / 1.5) for key, entry in table.entries.items()}
+    drift = check_drift(table, FakeTarget())
+    assert not drift.holds and drift.median_change == pytest.approx(0.5)
+
+
+def test_the_real_timer_checks_its_own_table(micro_space: SearchSpace, tmp_path: Path) -> None:
+    table = profile(micro_space, BOX, LocalTarget(), tmp_path / "t.json", runtime="onnxruntime", rounds=4)
+    assert abs(check_drift(table, LocalTarget()).median_change) < 0.3
+
+
+def test_an_estimate_cannot_drift(table: LatencyTable) -> None:
+    with pytest.raises(EdgeNASError, match="measure it first"):
+        check_drift(replace(table, reference_ms=None), FakeTarget())
