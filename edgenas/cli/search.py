@@ -136,7 +136,10 @@ def search_run(
 ) -> list[SearchRecord]:
     """Search for every budget and keep the results in the run."""
     evaluator, own, limits = Evaluator(run.supernet(), dataset), run_ledger(run), limits or {}
-    ledger = own if storage is None else Ledger(storage, weights_key(run.weights), run.space)
+    ledger = own
+    if storage is not None:
+        ledger = Ledger(storage, weights_key(run.weights), run.space)
+        ledger.absorb(own)
     chosen = get_strategy(strategy)
     if strategy.startswith("bayesian"):
         chosen = replace(chosen, targets=budgets)
@@ -145,8 +148,7 @@ def search_run(
         evaluations=evaluations, seconds=seconds, strategy=chosen, seed=seed, track=track,
     )  # fmt: skip
     if ledger is not own:  # the run stays complete in itself: its report shows them all
-        for architecture, accuracy in ledger.items():
-            own.evaluate(architecture, lambda _, accuracy=accuracy: accuracy)
+        own.absorb(ledger)
     quality = results[0].predictor
     say(
         f"{results[0].evaluated} new evaluations, {len(ledger)} in all; stopped because {results[0].stopped}. "

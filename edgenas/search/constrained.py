@@ -17,7 +17,9 @@ from edgenas.search.layout import Layout
 from edgenas.search.problem import Constraint
 
 ITERATIONS = 80
-"""Of the subgradient ascent on the multipliers."""
+"""Of the subgradient ascent on the multipliers, at most."""
+PATIENCE = 12
+"""Iterations without a markedly lower bound after which the ascent ends."""
 MOST_LABELS = 20_000
 """Partial networks alive at once. Beyond it the search goes on with the most promising, and its answer is not proved."""
 BEAM = 300
@@ -103,13 +105,16 @@ def _multipliers(problem: Separated, incumbent: _Incumbent) -> tuple[np.ndarray,
     current = np.zeros((layout.branches, k))
     bounds, best = np.full(layout.branches, np.inf), current.copy()
     spread = problem.score.range
+    improved = 0
     for iteration in range(ITERATIONS):
         relaxed = _relax(problem, current)
         value = np.where(problem.open, relaxed.value + current @ limit, -np.inf)
+        if (value < bounds - 1e-4 * spread).any():
+            improved = iteration
         better = value < bounds
         bounds[better], best[better] = value[better], current[better]
         alive = np.isfinite(value) & (bounds > incumbent.to_beat)
-        if not alive.any():
+        if not alive.any() or iteration > improved + PATIENCE:
             break
         incumbent.offer(_genomes(layout, relaxed, branches[alive]))
         slope = (

@@ -208,5 +208,5 @@ def _infeasible(parts: Parts) -> InfeasibleError:
         if closest > constraint.limit:
             break
         met.append(constraint)
-    others = " and ".join(f"{c.name} within {c.limit:g} {c.unit}" for c in met)
+    others = " and ".join(map(str, met))
     return constraint.infeasible(problem.space, closest, f" with {others}" if others else "")

@@ -91,6 +91,11 @@ class Ledger:
         self._accuracies[architecture] = accuracy
         return accuracy
 
+    def absorb(self, other: Ledger) -> None:
+        """Take over what another ledger of the same weights knows."""
+        for architecture, accuracy in other.items():
+            self.evaluate(architecture, lambda _, accuracy=accuracy: accuracy)
+
     def _claim(self, architecture: Hashable) -> int | None:
         genome, token = self.space.encode(architecture).tolist(), uuid.uuid4().hex
         self._study.add_trial(self._entry(architecture, genome, token))

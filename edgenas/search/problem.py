@@ -21,12 +21,19 @@ class Constraint:
     limit: float
     unit: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name} within {self._with_unit(f'{self.limit:g}')}"
+
     def infeasible(self, space: Space, closest: float, others: str = "") -> InfeasibleError:
+        lowest, enough = self._with_unit(f"{closest:.6g}"), self._with_unit(f"{_round_up(closest):g}")
         return InfeasibleError(
-            f"No architecture of {space.name} has {self.name} within {self.limit:g} {self.unit}{others}: the lowest is "
-            f"{closest:.6g} {self.unit}. Allow at least {_round_up(closest):g} {self.unit}, or search a smaller space.",
+            f"No architecture of {space.name} has {self}{others}: the lowest is {lowest}. Allow at least {enough}, or search "
+            "a smaller space.",
             closest,
         )
+
+    def _with_unit(self, number: str) -> str:
+        return f"{number} {self.unit}" if self.unit else number
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from edgenas import cost
 from edgenas.errors import InfeasibleError, UsageError
+from edgenas.predictor import LinkRidge
 from edgenas.search import Additive, Bottleneck, Categorical, Constraint, Exact, SearchProblem, pareto_front
 from edgenas.search.additive import Table
 from edgenas.search.layout import layout_of
@@ -122,6 +123,20 @@ def test_what_is_no_sum_is_refused(plain_space):
         Exact().search(SearchProblem(plain_space, (lambda g: g.sum(1), latency)))
 
 
+def test_four_limits_on_a_space_too_large_to_enumerate():
+    rng = np.random.default_rng(0)
+    space = Categorical([4] * 12)
+    terms = rng.uniform(0, 1, (5, 12, 4))
+    sums = [Additive(lambda g, t=t: t[np.arange(12), g].sum(axis=1)) for t in terms]
+    constraints = tuple(Constraint(f"sum {i}", s, 5.5) for i, s in enumerate(sums[1:]))
+    found = Exact(budgets=3).search(SearchProblem(space, (sums[0], sums[1]), constraints))
+    drawn = space.sample(rng, 200_000)
+    within = np.all([s(drawn) <= 5.5 for s in sums[1:]], axis=0)
+    assert found.optimal
+    assert found.accuracy[-1] >= sums[0](drawn)[within].max()
+    assert (found.violation == 0).all()
+
+
 def test_a_link_changes_no_choice(plain_space):
     rng = np.random.default_rng(3)
     function, latency = random_sum(plain_space, rng), Additive(random_sum(plain_space, rng))
@@ -129,3 +144,19 @@ def test_a_link_changes_no_choice(plain_space):
     linked = Exact().search(SearchProblem(plain_space, (Additive(function, lambda z: 1 - np.exp(-z)), latency)))
     assert (plain.genomes == linked.genomes).all()
     np.testing.assert_allclose(linked.accuracy, 1 - np.exp(-plain.accuracy))
+
+
+def test_a_users_own_table_of_accuracies_and_latencies(plain_space):
+    """The README's example: no supernet, no device."""
+    rng = np.random.default_rng(0)
+    truth, layer_ms = random_sum(plain_space, rng), rng.uniform(0.1, 1.0, (8, 3))
+    measured = plain_space.sample(rng, 60)
+    predictor = LinkRidge(plain_space)
+    predictor.fit(measured, 0.8 - 0.1 * np.exp(-truth(measured) / 4))
+    accuracy = Additive(predictor.score, predictor.link)
+    latency = Additive(lambda genomes: layer_ms[np.arange(8), genomes].sum(axis=1))
+    front = Exact().search(SearchProblem(plain_space, (accuracy, latency), (Constraint("latency", latency, 4.0, "ms"),)))
+    everything = every_genome(plain_space)
+    within = latency(everything) <= 4.0
+    assert front.accuracy[-1] == pytest.approx(predictor.predict(everything[within]).max())
+    assert truth(front.genomes[-1:])[0] > np.quantile(truth(everything[within]), 0.98)

@@ -52,6 +52,15 @@ def test_optuna_opens_it(tmp_path, micro_space):
     assert study.best_trial.user_attrs["architecture"] == str(micro_space.largest)
 
 
+def test_one_ledger_takes_over_what_another_knows(tmp_path, plain_space):
+    own, shared = Ledger(tmp_path / "own.log", "weights", plain_space), Ledger(None, "weights", plain_space)
+    own.evaluate((0,) * 8, lambda a: 0.25)
+    own.evaluate((1,) * 8, lambda a: 0.5)
+    shared.evaluate((1,) * 8, lambda a: 0.75)
+    shared.absorb(own)
+    assert dict(shared.items()) == {(0,) * 8: 0.25, (1,) * 8: 0.75}
+
+
 def test_a_storage_that_cannot_be_opened_is_one_clear_error(plain_space):
     with pytest.raises(EdgeNASError, match="Check --storage"):
         Ledger("nonsense://nowhere", "weights", plain_space)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from edgenas.errors import UsageError
 from edgenas.search.strategies.base import History, Strategy
 from edgenas.search.strategies.bayesian import Bayesian
+from edgenas.search.strategies.gp_ei import GaussianProcess
 from edgenas.search.strategies.gradient import Gradient
 from edgenas.search.strategies.nsga2 import NSGA2
 from edgenas.search.strategies.optuna_sampler import OptunaSampler
@@ -21,6 +22,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "grid": Grid,
     "coarse-to-fine": CoarseToFine,
     "nsga2": NSGA2,
+    "gp-ei": GaussianProcess,
     "reinforce": Reinforce,
     "reinforce-soft": lambda: Reinforce(soft=True),
     "gradient": Gradient,
@@ -42,6 +44,7 @@ __all__ = [
     "STRATEGIES",
     "Bayesian",
     "CoarseToFine",
+    "GaussianProcess",
     "Gradient",
     "Grid",
     "History",

@@ -24,7 +24,7 @@ class Bayesian:
     measured, spread evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring
     there and fitting again mends just that.
 
-    start: evaluations before the first prediction. batch: the most between two. thompson: propose from a draw of the
+    start_size: evaluations before the first prediction. batch: the most between two. thompson: propose from a draw of the
     predictor's posterior in place of its mean. targets: costs at which the best is always measured, such as budgets.
     tolerance: the search ends when two batches in turn raise the measured front's hypervolume by less than this share.
     """

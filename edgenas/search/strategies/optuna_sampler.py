@@ -19,8 +19,7 @@ SAMPLERS: dict[str, Callable[..., BaseSampler]] = {"tpe": TPESampler, "nsga2": N
 class OptunaSampler:
     """Asks a sampler for one architecture after another; accuracy and cost are its two objectives.
 
-    Constraints reach it as infinite cost's finite neighbour: what violates them has its cost raised by how far, so that it is
-    dominated by what does not.
+    An architecture that violates constraints is told with a cost raised by how far, so that feasible ones dominate it.
     """
 
     def __init__(self, sampler: str):
