@@ -48,8 +48,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How blocks timed alone add up to a network of one space: `overhead_ms + sum((scale * latency + weights_ms * parameters)
-    * (1 + correction))`.
+    """How blocks timed alone add up to a network of one space: `overhead_ms + sum((scale * latency + weights_ms * parameters
+    + se_ms * has_se) * (1 + correction))`.
 
     overhead_ms: of one inference, whatever the network. Below zero where blocks timed alone carry more of their own.
     scale: alone, a block pays for layout changes at its borders that a network does not.
@@ -57,6 +57,7 @@ class Calibration:
         pushed out by the other blocks'.
     relative_interval: r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with 90 % confidence.
     fitted_on: the number of whole networks behind the numbers.
+    se_ms: per block with squeeze and excitation, whose tiny operators overlap with others in a network, and not alone.
     corrections: by `BlockSpec.key`, how much more a block costs in a network, relative; 0 where absent. See `DeviationModel`.
     """
 
@@ -66,6 +67,7 @@ class Calibration:
     relative_interval: float
     fitted_on: int
     check: Check | None = None
+    se_ms: float = 0.0
     corrections: dict[str, float] = field(default_factory=dict)
 
 
@@ -123,9 +125,9 @@ class LatencyTable:
     def costs(self, space: SearchSpace) -> np.ndarray:
         """`(len(space.distinct_blocks),)` calibrated milliseconds: a prediction is the overhead plus a network's sum."""
         calibration = self.calibration(space)
-        latency_ms, parameters = block_features(self.entries, space)
+        features = block_features(self.entries, space) @ [calibration.scale, calibration.weights_ms, calibration.se_ms]
         corrections = np.array([calibration.corrections.get(spec.key, 0.0) for spec in space.distinct_blocks])
-        return (calibration.scale * latency_ms + calibration.weights_ms * parameters) * (1 + corrections)
+        return features * (1 + corrections)
 
     def predict(self, space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` milliseconds."""
@@ -176,10 +178,11 @@ class LatencyTable:
         return table
 
 
-def block_features(entries: dict[str, Entry], space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
-    """Two `(len(space.distinct_blocks),)` arrays: milliseconds alone, and millions of parameters."""
-    latency_ms = np.array([entries[spec.key].latency_ms for spec in space.distinct_blocks])
-    return latency_ms, np.array([block_parameters(spec) for spec in space.distinct_blocks]) / 1e6
+def block_features(entries: dict[str, Entry], space: SearchSpace) -> np.ndarray:
+    """`(len(space.distinct_blocks), 3)`: milliseconds alone, millions of parameters, 1 for squeeze and excitation."""
+    return np.array([
+        (entries[spec.key].latency_ms, block_parameters(spec) / 1e6, float(spec.se)) for spec in space.distinct_blocks
+    ])  # fmt: skip
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:

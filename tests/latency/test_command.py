@@ -1,0 +1,71 @@
+"""`edgenas profile`: ways that exclude each other, devices that are elsewhere, and a bundle there and back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgenas.cli import profile as profile_command
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import LatencyTable, table_path
+from tests.conftest import make_micro_space
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(profile_command, "get_space", lambda family, preset, classes: make_micro_space())
+    return tmp_path
+
+
+def edgenas_profile(*arguments: str) -> str:
+    """What the command prints. Raises what it raises."""
+    result = CliRunner().invoke(profile_command.command, [*arguments, "--space", "micro"])
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+@pytest.mark.parametrize("ways", [("--on", "local", "--bundle", "a.zip"), ("--bundle", "a.zip", "--from", "r.json")])
+def test_ways_exclude_each_other(ways: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="exclude each other"):
+        edgenas_profile(*ways)
+
+
+def test_devices_that_are_elsewhere_are_refused_before_anything_is_timed() -> None:
+    with pytest.raises(EdgeNASError, match="pi4 is not this machine"):
+        edgenas_profile("--device", "pi4")
+    with pytest.raises(EdgeNASError, match="mobile-gpu cannot be measured in this version"):
+        edgenas_profile("--device", "mobile-gpu", "--bundle", "a.zip")
+    with pytest.raises(UsageError, match="--provision is for a device at ssh://"):
+        edgenas_profile("--provision")
+
+
+def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> None:
+    assert "run python3 measure.py there" in edgenas_profile("--bundle", "cpu.zip", "--precision", "int8")
+    with zipfile.ZipFile("cpu.zip") as bundle:
+        bundle.extractall("there")
+    subprocess.run([sys.executable, "measure.py"], cwd=folder / "there", check=True, capture_output=True)
+    output = edgenas_profile("--from", "there/result.json")
+    path = table_path("cpu", "onnxruntime", 1, "int8")
+    assert f"Saved: {path}" in output and "blocks measured" in output
+    assert LatencyTable.load(path).precision == "int8"
+
+    # Micro-second entries on a busy machine: whether they hold is for the next test to say.
+    result = CliRunner().invoke(profile_command.command, ["--check", "--precision", "int8"])
+    assert "entries timed again" in result.output
+
+    output = edgenas_profile("--prior", str(path), "--threads", "2")
+    assert "ESTIMATED from the table of cpu" in output
+    assert LatencyTable.load(table_path("cpu", "onnxruntime", 2)).kind == "estimated"
+
+
+def test_a_table_that_no_longer_holds_fails_the_command(table: LatencyTable) -> None:
+    table.save(table_path("cpu", "onnxruntime", 1))
+    with pytest.raises(EdgeNASError, match="no longer holds"):
+        edgenas_profile("--check")
