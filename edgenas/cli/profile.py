@@ -188,4 +188,4 @@ def _run_space(path: Path | None) -> SearchSpace:
     try:
         return Run.latest().space
     except UsageError:
-        raise UsageError("There is no trained run in runs/: name one with --run, or a space with --space and --preset.") from None
+        raise UsageError("There is no trained run in runs/: name one with --run, or a space with --space.") from None

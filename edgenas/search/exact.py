@@ -195,6 +195,7 @@ def _infeasible(parts: Parts) -> InfeasibleError:
     """
     problem, layout = parts.problem, parts.layout
     met: list[Constraint] = []
+    member = ""
     for constraint in sorted(problem.constraints, key=lambda c: isinstance(c.measure, Additive)):
         if isinstance(constraint.measure, Bottleneck):
             fixed, choices = constraint.measure.parts(layout)
@@ -205,8 +206,9 @@ def _infeasible(parts: Parts) -> InfeasibleError:
             limits = [c for c in met if isinstance(c.measure, Additive)]
             lowest = best_within(parts.separated(Table.of(constraint.measure, layout).negative, limits))
             closest = float(constraint.measure(lowest.genome[None])[0])
+            member = f", of {problem.space.decode(lowest.genome)}"
         if closest > constraint.limit:
             break
         met.append(constraint)
     others = " and ".join(map(str, met))
-    return constraint.infeasible(problem.space, closest, f" with {others}" if others else "")
+    return constraint.infeasible(problem.space, closest, member, f" with {others}" if others else "")

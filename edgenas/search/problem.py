@@ -24,11 +24,12 @@ class Constraint:
     def __str__(self) -> str:
         return f"{self.name} within {self._with_unit(f'{self.limit:g}')}"
 
-    def infeasible(self, space: Space, closest: float, others: str = "") -> InfeasibleError:
+    def infeasible(self, space: Space, closest: float, member: str = "", others: str = "") -> InfeasibleError:
+        """The error that this limit cannot be met. member: who has the closest value; others: the limits met so far."""
         lowest, enough = self._with_unit(f"{closest:.6g}"), self._with_unit(f"{_round_up(closest):g}")
         return InfeasibleError(
-            f"No architecture of {space.name} has {self}{others}: the lowest is {lowest}. Allow at least {enough}, or search "
-            "a smaller space.",
+            f"No architecture of {space.name} has {self}{others}: the lowest is {lowest}{member}. Allow at least {enough}, "
+            "or search a smaller space.",
             closest,
         )
 

@@ -56,7 +56,7 @@ def test_usage(at_work):
 
 def test_an_impossible_budget_names_the_fastest(at_work):
     result = edgenas("search", RUN, "--device", "cpu", "--latency", "1us")
-    assert fails(result, 1, "the fastest", "Allow at least")
+    assert fails(result, 1, "the lowest is", "of r12-33.33", "Allow at least")
 
 
 def test_a_device_without_a_table_names_the_command(at_work):
