@@ -36,12 +36,14 @@ def test_searches_keep_their_budget_and_report_true_evaluations(at_work):
     assert records[0].best.validation_accuracy <= records[1].best.validation_accuracy
 
 
-def test_another_search_reuses_every_evaluation(at_work):
-    before = run_ledger(Run.open(RUN)).items()
-    budget = load_records(RUN / "search")[1].budget_ms
-    again = edgenas("search", RUN, "--device", "cpu", "--evaluations", 10, "--latency", f"{budget}ms")
+def test_another_search_reuses_every_evaluation(at_work, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(RUN, copy)
+    before = run_ledger(Run.open(copy)).items()
+    budget = load_records(copy / "search")[1].budget_ms
+    again = edgenas("search", copy, "--device", "cpu", "--evaluations", 10, "--latency", f"{budget}ms")
     assert again.exit_code == 0, again.output
-    after = run_ledger(Run.open(RUN)).items()
+    after = run_ledger(Run.open(copy)).items()
     assert dict(before).items() <= dict(after).items()
     assert len(before) <= len(after) <= len(before) + 10
     assert len(dict(after)) == len(after)
