@@ -16,7 +16,7 @@ from edgenas.export.model import FORMATS, ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
 from edgenas.files import replacing
 from edgenas.graph import build_onnx, build_tflite
-from edgenas.latency import LocalTarget
+from edgenas.latency import python_target
 from edgenas.space import Architecture, unknown
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator
@@ -107,7 +107,7 @@ def in_layout(images: torch.Tensor, kind: str) -> np.ndarray:
 @torch.no_grad()
 def check_parity(content: bytes, kind: str, network: Network, images: torch.Tensor, path: Path) -> None:
     """Raises ParityError when a file computes something else than the torch network on these images."""
-    outputs = LocalTarget().run(content, in_layout(images, kind), runtime=RUNTIME_OF[kind])
+    outputs = python_target().run(content, in_layout(images, kind), runtime=RUNTIME_OF[kind])
     parity = compare(network.cpu()(images).numpy(), outputs)
     if not parity.holds:
         raise ParityError(
