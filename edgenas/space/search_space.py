@@ -211,11 +211,11 @@ class SearchSpace:
     @cached_property
     def distinct_blocks(self) -> tuple[BlockSpec, ...]:
         """Every block that some architecture of this space contains, once, in a fixed order."""
-        return tuple(sorted(set(self._block_lookup[1])))
+        return self._block_lookup[1]
 
     @cached_property
-    def _block_lookup(self) -> tuple[np.ndarray, list[BlockSpec]]:
-        """`(resolutions, slots, kernels, expands)` indices into the list beside it."""
+    def _block_lookup(self) -> tuple[np.ndarray, tuple[BlockSpec, ...]]:
+        """`(resolutions, slots, kernels, expands)` indices into the sorted blocks beside it."""
         shape = max(len(s.kernels) for s in self.stages), max(len(s.expands) for s in self.stages)
         lookup = np.zeros((len(self.resolutions), self.slots, *shape), dtype=int)
         found: dict[BlockSpec, int] = {}
@@ -226,14 +226,15 @@ class SearchSpace:
                                    * max(s.depths) for s in self.stages)  # fmt: skip
                     for slot, spec in self.placed_blocks(Architecture(resolution, stages)):
                         lookup[r, slot, k, e] = found.setdefault(spec, len(found))
-        return lookup, list(found)
+        blocks = sorted(found)
+        rank = np.empty(len(blocks), dtype=int)
+        rank[[found[spec] for spec in blocks]] = np.arange(len(blocks))
+        return rank[lookup], tuple(blocks)
 
     def block_ids(self, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` genomes -> `(n, slots)` indices into `distinct_blocks`; dropped blocks have `len(distinct_blocks)`."""
         genomes = np.asarray(genomes)
-        lookup, found = self._block_lookup
-        order = {spec: i for i, spec in enumerate(self.distinct_blocks)}
-        lookup = np.array([order[spec] for spec in found])[lookup]
+        lookup, _ = self._block_lookup
         ids = np.empty((len(genomes), self.slots), dtype=int)
         resolution, slot = genomes[:, 0], len(self.stem)
         ids[:, :slot] = lookup[resolution, :slot, 0, 0]

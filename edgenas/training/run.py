@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Run:
     def classes(self) -> tuple[str, ...]:
         return tuple(self.config["data"]["classes"])
 
-    @property
+    @cached_property
     def space(self) -> SearchSpace:
         settings = dict(self.config["space"])
         resolutions = tuple(settings.pop("resolutions"))
