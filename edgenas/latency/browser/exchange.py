@@ -18,7 +18,16 @@ SILENCE_S = 20.0
 RETURN_S = 900.0
 """How long to wait for the page to be opened, or opened again."""
 
+POLL_S = 5.0
+"""How long a page that asks for a task is kept waiting for one."""
+
+FAREWELL_S = 3.0
+"""How long the page is given to hear that it is over."""
+
 _LOOK_S = 0.5
+
+_OPEN = "The page is open."
+_CLOSED = "The page is closed, or its phone asleep. Open it again, at the same address: it goes on from there."
 
 
 class Refused(Exception):
@@ -61,7 +70,7 @@ class Exchange:
         self._changed = threading.Condition()
         self._browser = self._page = None
         self._heard = self._asked = time.monotonic()
-        self._silent = True
+        self._open: bool | None = None
         self._task: Task | None = None
         self._number = 0
         self._done = 0
@@ -88,13 +97,13 @@ class Exchange:
             raise EdgeNASError(f"The browser could not do it: {error}")
         return result
 
-    def end(self, patience_s: float = 3.0) -> None:
+    def end(self) -> None:
         """Tell the page that it is over, if one is listening."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
             if self._page is not None and time.monotonic() - self._heard < SILENCE_S:
-                self._changed.wait_for(lambda: self._told, patience_s)
+                self._changed.wait_for(lambda: self._told, FAREWELL_S)
 
     def _steps(self) -> Iterator[None]:
         """Once for every step that the page reports, until it answers."""
@@ -120,12 +129,10 @@ class Exchange:
                 f"No page has been open for {RETURN_S / 60:.0f} minutes: run the same command again, it goes on where it "
                 "stopped."
             )
-        silent = self._page is None or now - self._heard > SILENCE_S
-        if silent and not self._silent:
-            self._say("The page is closed, or its phone asleep. Open it again, at the same address: it goes on from there.")
-        elif self._silent and not silent:
-            self._say("The page is open.")
-        self._silent = silent
+        open_now = None if self._page is None else now - self._heard <= SILENCE_S
+        if open_now != self._open:
+            self._say(_OPEN if open_now else _CLOSED)
+        self._open = open_now
 
     # ---- the page's side ----
 
@@ -146,11 +153,11 @@ class Exchange:
             self._changed.notify_all()
             return self._browser, self._page
 
-    def next_task(self, page: str, patience_s: float = 5.0) -> dict[str, Any] | None:
+    def next_task(self, page: str) -> dict[str, Any] | None:
         """The task to do now, with its number; None when there is none so far. Raises Refused when it is all over."""
         with self._changed:
             self._require(page)
-            self._changed.wait_for(lambda: self._pending or self._ended or page != self._page, patience_s)
+            self._changed.wait_for(lambda: self._pending or self._ended or page != self._page, POLL_S)
             self._require(page)
             return {"number": self._number} | self._task.content if self._pending else None
 
