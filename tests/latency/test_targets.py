@@ -87,7 +87,7 @@ class TestContract:
 
 @pytest.mark.parametrize("target", TARGETS, indirect=True)
 def test_an_unknown_runtime_names_the_nearest(target: LatencyTarget) -> None:
-    with pytest.raises(UsageError, match="Did you mean 'onnxruntime'"):
+    with pytest.raises(UsageError, match="Did you mean 'onnxruntime"):
         target.environment("onnx-runtime")
 
 

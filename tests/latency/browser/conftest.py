@@ -22,7 +22,7 @@ CLOSED = "The page is closed, or its phone asleep. Open it again, at the same ad
 
 ENVIRONMENT = {
     "platform": "Android", "platformVersion": "14.0.0", "model": "Pixel 7", "architecture": "", "bitness": "",
-    "user_agent": "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Mobile Safari/537.36",
+    "user_agent": "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Mobile",
     "cores": 8, "tick_ms": 0.005, "isolated": True, "runtime_version": "1.30.0",
     "adapter": {"vendor": "arm", "architecture": "valhall", "device": "", "description": "", "fallback": False},
 }  # fmt: skip

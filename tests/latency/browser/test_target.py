@@ -172,7 +172,7 @@ def test_without_adb_or_a_phone(own_cache: Path, files: None, tmp_path: Path, mo
         pass
     (tmp_path / "adb").write_text("#!/bin/sh\necho 'adb: no devices/emulators found' >&2; exit 1\n")
     (tmp_path / "adb").chmod(0o755)
-    with pytest.raises(EdgeNASError, match="no devices/emulators found.*USB debugging"), browser_target("browser:adb", print):
+    with pytest.raises(EdgeNASError, match=r"no devices/emulators found.*USB debugging"), browser_target("browser:adb", print):
         pass
     with pytest.raises(UsageError, match="write browser, or browser:adb"), browser_target("browser:usb", print):
         pass

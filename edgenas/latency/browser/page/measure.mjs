@@ -6,7 +6,7 @@ const WARM_UP_RUNS = 2;
 const LEAST_RUNS = 5;
 // Once after it is opened: WebAssembly is compiled better while it runs, and a GPU's shaders when they are first needed.
 const FIRST_RUNS = 400;
-const FIRST_MS = 250;
+const FIRST_MS = 100;
 const TICKS = 50; // of the clock, at least, in one sample
 const BEAT_MS = 2000; // so often the computer hears of us
 const PATIENCE_S = 60; // without an answer from the computer, as when the Wi-Fi is lost
