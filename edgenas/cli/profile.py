@@ -147,7 +147,7 @@ def _target(on: str, runtime: str, provision: bool) -> Iterator[LatencyTarget]:
     if on == "local":
         yield python_target()
     elif on.startswith("browser"):
-        with browser_target(on, say, track) as target:
+        with browser_target(on, runtime, say, track) as target:
             yield target
     else:
         with ssh_target(on, runtime, provision=provision) as target:

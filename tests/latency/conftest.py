@@ -69,5 +69,5 @@ class OpenPage(NamedTuple):
 def page(ort_web: None) -> Iterator[OpenPage]:
     """A target whose page Chromium has open."""
     said: list[str] = []
-    with browser_target("browser", said.append) as target, chromium(address_in(said[0])):
+    with browser_target("browser", "onnxruntime-web-wasm", said.append) as target, chromium(address_in(said[0])):
         yield OpenPage(target, address_in(said[0]))

@@ -27,10 +27,13 @@ IMAGES_AT_ONCE = 64
 
 
 class BrowserTarget:
-    """A browser, through an `Exchange` with the page that it has open."""
+    """A browser, through an `Exchange` with the page that it has open.
 
-    def __init__(self, exchange: Exchange):
-        self._exchange = exchange
+    track: shows the rounds of a timing that is given no other.
+    """
+
+    def __init__(self, exchange: Exchange, track: Track = quiet):
+        self._exchange, self._track = exchange, track
 
     def environment(self, runtime: str) -> dict[str, Any]:
         """As of every target; see `provenance`."""
@@ -42,7 +45,7 @@ class BrowserTarget:
         return self._exchange.ask(_task("environment", runtime, 1, [empty_model_bytes(runtime)], read))
 
     def time(
-        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track | None = None
     ) -> dict[str, list[float]]:
         require_web_runtime(runtime)
 
@@ -53,7 +56,7 @@ class BrowserTarget:
             return {name: [float(ms) for ms in row] for name, row in zip(models, rows, strict=True)}
 
         task = _task("time", runtime, threads, models.values(), read, rounds=rounds, models=len(models))
-        return self._exchange.ask(task, track, "timing in the browser")
+        return self._exchange.ask(task, track or self._track, "rounds in the browser")
 
     def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
         require_web_runtime(runtime)
@@ -70,26 +73,29 @@ class BrowserTarget:
 
 
 @contextmanager
-def browser_target(way: str, say: Callable[[str], None], track: Track = quiet) -> Iterator[BrowserTarget]:
+def browser_target(
+    way: str, runtime: str, say: Callable[[str], None], track: Track = quiet
+) -> Iterator[BrowserTarget]:  # fmt: skip
     """A page for a phone to open, as a target: "browser" serves it over HTTPS to the local network, "browser:adb" to a phone
     on a USB cable.
 
-    say: shows the person at the terminal what to do. Raises UsageError for another `way`, and EdgeNASError when ONNX Runtime
-    Web cannot be downloaded or adb finds no phone.
+    say: shows the person at the terminal what to do. Raises UsageError for another `way` or a runtime that no browser has, and
+    EdgeNASError when ONNX Runtime Web cannot be downloaded or adb finds no phone.
     """
     if way not in ("browser", "browser:adb"):
         raise UsageError(f"{way} is no way to reach a browser: write browser, or browser:adb for a phone on a USB cable.")
+    require_web_runtime(runtime)
     files, exchange = onnxruntime_web(track), Exchange(say)
     if way == "browser":
         address = lan_address()
         with serve(exchange, files, "", self_signed(address)) as (port, token):
             say(f"{_invitation(f'https://{address}:{port}/{token}/')}\nThe phone must be in this network. Its browser will "
                 "warn of a certificate that it does not know: this machine has just made it, so choose to go on.")  # fmt: skip
-            yield BrowserTarget(exchange)
+            yield BrowserTarget(exchange, track)
     else:
         with serve(exchange, files, "127.0.0.1") as (port, token), reversed_port(port):
             say(_invitation(f"http://localhost:{port}/{token}/"))
-            yield BrowserTarget(exchange)
+            yield BrowserTarget(exchange, track)
 
 
 def _invitation(url: str) -> str:

@@ -157,10 +157,10 @@ def test_over_the_network_it_is_https_and_over_a_cable_localhost(
     (tmp_path / "adb").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     said: list[str] = []
-    with browser_target("browser", said.append):
+    with browser_target("browser", GPU, said.append):
         assert "https://" in said[0] and "█" in said[0]
         assert not (tmp_path / "log").exists()
-    with browser_target("browser:adb", said.append):
+    with browser_target("browser:adb", GPU, said.append):
         port = said[-1].partition("http://localhost:")[2].partition("/")[0]
         assert (tmp_path / "log").read_text() == f"reverse tcp:{port} tcp:{port}\n"
     assert (tmp_path / "log").read_text().endswith(f"reverse --remove tcp:{port}\n")
@@ -168,13 +168,18 @@ def test_over_the_network_it_is_https_and_over_a_cable_localhost(
 
 def test_without_adb_or_a_phone(own_cache: Path, files: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EdgeNASError, match="There is no adb here"), browser_target("browser:adb", print):
+    with pytest.raises(EdgeNASError, match="There is no adb here"), browser_target("browser:adb", GPU, print):
         pass
     (tmp_path / "adb").write_text("#!/bin/sh\necho 'adb: no devices/emulators found' >&2; exit 1\n")
     (tmp_path / "adb").chmod(0o755)
-    with pytest.raises(EdgeNASError, match=r"no devices/emulators found.*USB debugging"), browser_target("browser:adb", print):
+    with (
+        pytest.raises(EdgeNASError, match=r"no devices/emulators found.*USB debugging"),
+        browser_target("browser:adb", GPU, print),
+    ):
         pass
-    with pytest.raises(UsageError, match="write browser, or browser:adb"), browser_target("browser:usb", print):
+    with pytest.raises(UsageError, match="litert does not run in a browser"), browser_target("browser", "litert", print):
+        pass
+    with pytest.raises(UsageError, match="write browser, or browser:adb"), browser_target("browser:usb", GPU, print):
         pass
 
 
