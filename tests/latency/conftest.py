@@ -21,12 +21,14 @@ from edgenas.latency.browser.onnxruntime_web import onnxruntime_web
 CHROMIUM = shutil.which("chromium")
 USER_CACHE = cache_dir()
 
+SOFTWARE_WEBGPU = "--enable-unsafe-webgpu"
+
 
 @contextmanager
 def chromium(*arguments: str, **options) -> Iterator[subprocess.Popen]:
-    """A browser with WebGPU in software, a profile of its own, and no qualms about certificates."""
+    """A browser with a profile of its own and no qualms about certificates. `SOFTWARE_WEBGPU` gives it a GPU, in software."""
     with tempfile.TemporaryDirectory(prefix="edgenas-chromium-", ignore_cleanup_errors=True) as profile:
-        flags = ["--headless=new", "--enable-unsafe-webgpu", "--no-sandbox", "--ignore-certificate-errors", "--no-first-run"]
+        flags = ["--headless=new", "--no-sandbox", "--ignore-certificate-errors", "--no-first-run"]
         process = subprocess.Popen(
             [CHROMIUM, *flags, f"--user-data-dir={profile}", *arguments], stderr=subprocess.DEVNULL, **options
         )
@@ -69,5 +71,8 @@ class OpenPage(NamedTuple):
 def page(ort_web: None) -> Iterator[OpenPage]:
     """A target whose page Chromium has open."""
     said: list[str] = []
-    with browser_target("browser", "onnxruntime-web-wasm", said.append) as target, chromium(address_in(said[0])):
+    with (
+        browser_target("browser", "onnxruntime-web-wasm", said.append) as target,
+        chromium(SOFTWARE_WEBGPU, address_in(said[0])),
+    ):
         yield OpenPage(target, address_in(said[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -105,6 +106,14 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     exchange = Exchange(said.append)
     with serve(exchange, tmp_path, "127.0.0.1") as (port, token):
         yield Served(exchange, port, token, said)
+
+
+def fake_adb(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str = "") -> Path:
+    """An `adb` on the PATH that does what a script says, and the file in which it notes what it was told."""
+    (folder / "adb").write_text(f'#!/bin/sh\necho "$*" >>{folder}/log\n{script}\n')
+    (folder / "adb").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder / "log"
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from edgenas.latency.browser import onnxruntime_web as onnxruntime_web_module
 from edgenas.latency.browser.onnxruntime_web import ARCHIVE, FILES, onnxruntime_web
 from edgenas.latency.browser.provenance import provenance
 from edgenas.space import SearchSpace
-from tests.latency.browser.conftest import ENVIRONMENT, Served, in_background, wait_until
+from tests.latency.browser.conftest import ENVIRONMENT, Served, fake_adb, in_background, wait_until
 
 PHONE = DeviceProfile("phone", "A phone.", "native", "onnxruntime-web-webgpu", 1, "browser")
 GPU, CPU = "onnxruntime-web-webgpu", "onnxruntime-web-wasm"
@@ -153,33 +152,33 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_over_the_network_it_is_https_and_over_a_cable_localhost(
     own_cache: Path, files: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "adb").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/log\n')
-    (tmp_path / "adb").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    said: list[str] = []
+    log, said = fake_adb(tmp_path, monkeypatch), []
     with browser_target("browser", GPU, said.append):
         assert "https://" in said[0] and "█" in said[0]
-        assert not (tmp_path / "log").exists()
+        assert not log.exists()
     with browser_target("browser:adb", GPU, said.append):
         port = said[-1].partition("http://localhost:")[2].partition("/")[0]
-        assert (tmp_path / "log").read_text() == f"reverse tcp:{port} tcp:{port}\n"
-    assert (tmp_path / "log").read_text().endswith(f"reverse --remove tcp:{port}\n")
+        assert log.read_text() == f"reverse tcp:{port} tcp:{port}\n"
+    assert log.read_text().endswith(f"reverse --remove tcp:{port}\n")
 
 
 def test_without_adb_or_a_phone(own_cache: Path, files: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EdgeNASError, match="There is no adb here"), browser_target("browser:adb", GPU, print):
-        pass
-    (tmp_path / "adb").write_text("#!/bin/sh\necho 'adb: no devices/emulators found' >&2; exit 1\n")
-    (tmp_path / "adb").chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(EdgeNASError, match="There is no adb here"), browser_target("browser:adb", GPU, print):
+            pass
+    fake_adb(tmp_path, monkeypatch, "echo 'adb: no devices/emulators found' >&2; exit 1")
     with (
         pytest.raises(EdgeNASError, match=r"no devices/emulators found.*USB debugging"),
         browser_target("browser:adb", GPU, print),
     ):
         pass
-    with pytest.raises(UsageError, match="litert does not run in a browser"), browser_target("browser", "litert", print):
-        pass
+
+
+def test_what_is_no_way_to_a_browser() -> None:
     with pytest.raises(UsageError, match="write browser, or browser:adb"), browser_target("browser:usb", GPU, print):
+        pass
+    with pytest.raises(UsageError, match="litert does not run in a browser"), browser_target("browser", "litert", print):
         pass
 
 

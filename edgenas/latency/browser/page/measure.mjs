@@ -204,6 +204,9 @@ async function leastMs(session, runs) {
 // ---- what is asked ----
 
 async function environment(task) {
+  if (task.provider === "webgpu" && !(await navigator.gpu?.requestAdapter())) {
+    throw new Error("it shows no GPU. WebGPU needs Chrome 121 or newer, on Android 12 or newer.");
+  }
   // What ONNX Runtime uses, and not what else the browser could offer.
   const session = await Session.open(await file(task, 0), task.provider, true);
   await session.release();
@@ -319,7 +322,7 @@ async function main() {
         answer = await TASKS[task.do](task);
       } catch (error) {
         if (error instanceof Ended) throw error;
-        answer = { error: String(error) };
+        answer = { error: error.message };
       }
       await deliver(task, answer);
     }
