@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
 import subprocess
 import sys
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,12 +17,12 @@ from click.testing import CliRunner
 
 from edgenas.cli import profile as profile_command
 from edgenas.errors import EdgeNASError
-from edgenas.latency import LatencyTable, python_target, table_path
+from edgenas.latency import LatencyTable, browser_target, python_target, table_path
 from edgenas.latency.browser import exchange as exchange_module
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
 from tests.conftest import make_micro_space
-from tests.latency.browser.conftest import CLOSED, fake_adb
+from tests.latency.browser.conftest import CLOSED, fake_adb, wait_until
 from tests.latency.conftest import SOFTWARE_WEBGPU, OpenPage, address_in, chromium
 
 GPU, CPU = "onnxruntime-web-webgpu", "onnxruntime-web-wasm"
@@ -124,6 +127,29 @@ def test_a_second_phone_sees_why_it_must_wait_and_disturbs_nothing(page: OpenPag
 
 def test_a_phone_with_half_an_address_sees_why_nothing_happens(page: OpenPage) -> None:
     assert "Open the one that the terminal shows" in _seen(page.address[:-3] + "/")
+
+
+@pytest.mark.usefixtures("ort_web")
+def test_interrupted_the_page_stops_and_says_that_it_is_over() -> None:
+    def interrupted(items, description, total=None):
+        yield next(iter(items))
+        raise KeyboardInterrupt
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    said: list[str] = []
+    with ExitStack() as browsers:
+        with pytest.raises(KeyboardInterrupt), browser_target("browser", CPU, said.append) as target:
+            browsers.enter_context(chromium(f"--remote-debugging-port={port}", address_in(said[0])))
+            target.time({"nothing": empty_model_bytes(CPU)}, runtime=CPU, rounds=100_000, track=interrupted)
+        wait_until(lambda: _title(port) == "Done. This page can be closed.")
+
+
+def _title(port: int) -> str:
+    """Of the page that Chromium has open."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as response:
+        return next(tab["title"] for tab in json.load(response) if tab["type"] == "page")
 
 
 def _seen(address: str) -> str:

@@ -36,6 +36,16 @@ let current = { task: 0, done: 0 };
 
 class Ended extends Error {}
 
+let ended = null; // why, once the computer has told it while we measured
+
+async function beat() {
+  try {
+    await post("progress", current);
+  } catch (error) {
+    if (error instanceof Ended) ended = error;
+  }
+}
+
 async function talk(path, options = {}) {
   const end = now() + PATIENCE_S * 1000;
   for (;;) {
@@ -57,7 +67,7 @@ const post = (path, content) => talk(path, { method: "POST", body: JSON.stringif
 const file = async (task, number) => (await talk(`files/${task.number}/${number}`)).arrayBuffer();
 
 function show(words, share) {
-  document.getElementById("status").textContent = words;
+  document.getElementById("status").textContent = document.title = words;
   const bar = document.getElementById("bar");
   if (share === undefined) bar.removeAttribute("value");
   else bar.value = share;
@@ -169,8 +179,9 @@ function clockTick() {
   return least;
 }
 
-/** Browsers slow down pages that nobody sees. */
-async function visible() {
+/** Browsers slow down pages that nobody sees, and when all is over there is nothing left to measure. */
+async function ready() {
+  if (ended) throw ended;
   while (document.hidden) {
     show("Waiting: bring this page to the front.");
     await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
@@ -243,7 +254,7 @@ async function time(task) {
     const runs = [];
     for (const [number, session] of sessions.entries()) {
       show(`Warming up model ${number + 1} of ${task.models}`, number / task.models);
-      await visible();
+      await ready();
       runs.push(await warmUp(session, tick));
       await breathe();
     }
@@ -254,7 +265,7 @@ async function time(task) {
       await progress(`${task.title}: round`, round, task.rounds);
       shuffle(order, random);
       for (const number of order) {
-        await visible();
+        await ready();
         times[number].push(await leastMs(sessions[number], runs[number]));
         await breathe();
       }
@@ -304,10 +315,10 @@ async function deliver(task, answer) {
 async function main() {
   document.addEventListener("visibilitychange", stayAwake);
   await stayAwake();
-  let beat;
+  let beats;
   try {
     ({ page } = await (await post("open")).json());
-    beat = setInterval(() => post("progress", current).catch(() => {}), BEAT_MS);
+    beats = setInterval(beat, BEAT_MS);
     for (;;) {
       const response = await talk("task");
       if (response.status === 204) {
@@ -330,7 +341,7 @@ async function main() {
     show(error.message, 1);
     document.getElementById("advice").hidden = true;
   } finally {
-    clearInterval(beat);
+    clearInterval(beats);
   }
 }
 
