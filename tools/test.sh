@@ -5,11 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
 make_environment samples,test
-# The tests over ssh are skipped where this cannot be set up: they need Debian's apt.
+# The tests over ssh and those in a browser are skipped where these cannot be set up: they need Debian's apt.
+if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
+    apt-get -qq update
+    for package in openssh-client chromium; do
+        apt-get -qq install --no-install-recommends -y "$package" >/dev/null || echo "There is no $package here." >&2
+    done
+fi
 if command -v apt-get >/dev/null && [[ -z ${EDGENAS_EMULATED_PI:-} ]]; then
-    if [[ $(id -u) == 0 ]]; then
-        apt-get -qq update && apt-get -qq install --no-install-recommends -y openssh-client >/dev/null
-    fi
     EDGENAS_EMULATED_PI=${EDGENAS_CACHE:-$HOME/.cache/edgenas}/emulated-pi
     if bash tools/emulated_pi.sh "$EDGENAS_EMULATED_PI"; then export EDGENAS_EMULATED_PI; else unset EDGENAS_EMULATED_PI; fi
 fi

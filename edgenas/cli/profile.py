@@ -16,6 +16,7 @@ from edgenas.latency import (
     DeviceProfile,
     LatencyTable,
     LatencyTarget,
+    browser_target,
     check_drift,
     load_device,
     profile,
@@ -34,7 +35,9 @@ from edgenas.training import Run
 @click.command("profile")
 @click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, or your own in devices/.")
 @click.option(
-    "--on", metavar="local|ssh://USER@HOST[:PORT]", help="Where the device is.  [default: local, if it is this machine]"
+    "--on",
+    metavar="local|ssh://USER@HOST[:PORT]|browser[:adb]",
+    help="Where the device is.  [default: local, if it is this machine]",
 )
 @click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
 @click.option(
@@ -51,12 +54,12 @@ from edgenas.training import Run
 @click.option("--space", "family", help="Measure a space before there is a run: its family, such as mobilenetv3.")
 @click.option("--preset", default="small", show_default=True, help="With --space.")
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
-@click.option("--runtime", help="onnxruntime or litert.  [default: the device's]")
+@click.option("--runtime", help="onnxruntime or litert; in a browser onnxruntime-web-webgpu or -wasm.  [default: the device's]")
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the device's]")
 @click.option("--precision", type=click.Choice(tuple(PRECISIONS)), default="fp32", show_default=True)
 @click.option("--time", "seconds", type=SECONDS, help="Spend about this long, such as 5m, instead of a fixed number of rounds.")
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
-@click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: a trial, no measurement.")
+@click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu or a software GPU: a trial, no measurement.")
 def command(
     device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, check: bool,
     prior: Path | None, run: Path | None,
@@ -71,6 +74,7 @@ def command(
     edgenas profile --device pi4 --on ssh://pi@raspberrypi.local --provision
     edgenas profile --device pi4 --bundle pi4.zip     # unpack it there, run python3 measure.py, take result.json back
     edgenas profile --device pi4 --from result.json
+    edgenas profile --device mobile-gpu --on browser  # shows a page for the phone to open
     edgenas profile --device cpu --check
     edgenas profile --device cpu --threads 2 --prior devices/cpu/onnxruntime-fp32-1t.json
 
@@ -138,14 +142,17 @@ def read_bundle(device: DeviceProfile, space: SearchSpace, result: Path, *, allo
 
 @contextmanager
 def _target(on: str, runtime: str, provision: bool) -> Iterator[LatencyTarget]:
-    if on != "local":
+    if provision and not on.startswith("ssh:"):
+        raise UsageError("--provision is for a device at ssh://: install the runtime here with pip.")
+    if on == "local":
+        yield python_target()
+    elif on.startswith("browser"):
+        with browser_target(on, runtime, say, track) as target:
+            yield target
+    else:
         with ssh_target(on, runtime, provision=provision) as target:
             yield target
         say(f"Nothing is left on {on} but {CACHE}, if you used --provision.")
-        return
-    if provision:
-        raise UsageError("--provision is for a device at ssh://: install the runtime here with pip.")
-    yield python_target()
 
 
 def show_drift(device: DeviceProfile, on: str | None, runtime: str, threads: int, precision: str) -> None:

@@ -4,6 +4,7 @@ Only `device_timer` imports a runtime; it and `device_measure` also run on devic
 """
 
 from edgenas.latency.bench import Bench
+from edgenas.latency.browser import BrowserTarget, browser_target
 from edgenas.latency.bundle import BundleTarget, write_bundle
 from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
 from edgenas.latency.drift import Drift, check_drift
@@ -16,6 +17,7 @@ from edgenas.latency.transfer import transfer
 
 __all__ = [
     "Bench",
+    "BrowserTarget",
     "BundleTarget",
     "Calibration",
     "Check",
@@ -28,6 +30,7 @@ __all__ = [
     "LatencyTable",
     "LatencyTarget",
     "LocalTarget",
+    "browser_target",
     "check_drift",
     "load_device",
     "load_table",

@@ -19,6 +19,7 @@ from edgenas.files import read_json, replacing
 from edgenas.latency import device_measure, device_timer
 from edgenas.latency.bench import ROUNDS, Bench, block_chains, network_chains
 from edgenas.latency.profile import planned_networks
+from edgenas.latency.runtimes import require_python_runtime
 from edgenas.latency.targets import timing_job
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
@@ -55,6 +56,7 @@ def write_bundle(
 
     `python measure.py` in the unpacked folder writes result.json, which `BundleTarget` reads.
     """
+    require_python_runtime(runtime)
     header = BundleHeader(device, space.name, space.fingerprint, runtime, threads, precision, rounds)
     blocks, networks = block_chains(space.distinct_blocks), network_chains(space, np.concatenate(planned_networks(space)))
     bench = Bench(BundleTarget(header, {}, {}), runtime, threads, rounds, precision)

@@ -60,8 +60,8 @@ class DeviceProfile:
 
     arch: as `uname -m` says it; "native" is any.
     runtime, threads: what its networks run on unless told otherwise.
-    reach: "local" when it is the machine that EdgeNAS runs on, "remote" when it is reached by ssh or a bundle, "none" when this
-        version cannot measure it.
+    reach: "local" when it is the machine that EdgeNAS runs on, "remote" when it is reached by ssh or a bundle, "browser" when
+        it is measured by a page that it opens.
     """
 
     name: str
@@ -74,8 +74,11 @@ class DeviceProfile:
 
     def require_reach(self, *, remotely: bool) -> None:
         """Raise EdgeNASError, saying what to do, when the device cannot be measured in this way."""
-        if self.reach == "none":
-            raise EdgeNASError(f"{self.name} cannot be measured in this version of EdgeNAS: choose another device.")
+        if self.reach == "browser" and not remotely:
+            raise EdgeNASError(
+                f"{self.name} is not this machine: measure it in its browser with --on browser, or over a USB cable with "
+                "--on browser:adb."
+            )
         if self.reach == "remote" and not remotely:
             raise EdgeNASError(
                 f"{self.name} is not this machine: measure it over the network with --on ssh://user@host, or without one with "
@@ -88,7 +91,7 @@ class DeviceProfile:
             raise EdgeNASError(f"{self.name} is {self.arch}, but what answers is {machine}: choose another device or address.")
 
 
-REACHES = ("local", "remote", "none")
+REACHES = ("local", "remote", "browser")
 
 
 def device_folders() -> list[Path]:

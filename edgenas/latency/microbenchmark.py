@@ -8,13 +8,14 @@ import numpy as np
 
 from edgenas.errors import UsageError
 from edgenas.graph import build_empty_onnx, build_empty_tflite, build_int8_onnx, build_onnx, build_tflite, random_weights
+from edgenas.latency.runtimes import WEB_PROVIDERS
 from edgenas.space import BlockSpec, unknown
 
-FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflite-runtime": "tflite"}
+FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflite-runtime": "tflite"} | dict.fromkeys(WEB_PROVIDERS, "onnx")
 """The file format that each runtime opens."""
 
-PRECISIONS = {"fp32": ("onnx", "tflite"), "int8": ("onnx",)}
-"""The file formats in which each precision can be timed."""
+PRECISIONS = {"fp32": tuple(FORMATS), "int8": ("onnxruntime", "onnxruntime-web-wasm")}
+"""The runtimes in which each precision can be timed."""
 
 _WEIGHT_SEED = 0
 
@@ -53,8 +54,9 @@ def require_precision(runtime: str, precision: str) -> None:
     """Raise UsageError when models of a precision cannot be timed in a runtime."""
     if precision not in PRECISIONS:
         raise UsageError(unknown("precision", precision, PRECISIONS))
-    if _format(runtime) not in PRECISIONS[precision]:
-        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime onnxruntime.")
+    if _format(runtime) and runtime not in PRECISIONS[precision]:
+        others = " or ".join(PRECISIONS[precision])
+        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime {others}.")
 
 
 def _format(runtime: str) -> str:

@@ -1,13 +1,36 @@
-"""Where runtimes are found that do not live in this Python."""
+"""Where each runtime runs: in the Python of a device, in a Python of its own, or in a browser."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from edgenas.errors import UsageError
 from edgenas.files import cache_dir
+from edgenas.latency import device_timer
+from edgenas.space import unknown
+
+WEB_PROVIDERS = {"onnxruntime-web-webgpu": "webgpu", "onnxruntime-web-wasm": "wasm"}
+"""ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
+everywhere, what computed."""
 
 TFLITE_RUNTIME_PYTHON = "EDGENAS_TFLITE_RUNTIME_PYTHON"
+
+
+def require_python_runtime(runtime: str) -> None:
+    """Raise UsageError for a runtime that `device_timer` cannot open."""
+    if runtime in WEB_PROVIDERS:
+        raise UsageError(f"{runtime} runs in a browser: add --on browser.")
+    if runtime not in device_timer.RUNTIMES:
+        raise UsageError(unknown("runtime", runtime, device_timer.RUNTIMES))
+
+
+def require_web_runtime(runtime: str) -> None:
+    """Raise UsageError for a runtime that no browser has."""
+    if runtime in device_timer.RUNTIMES:
+        raise UsageError(f"{runtime} does not run in a browser: choose --runtime {' or '.join(WEB_PROVIDERS)}.")
+    if runtime not in WEB_PROVIDERS:
+        raise UsageError(unknown("runtime", runtime, WEB_PROVIDERS))
 
 
 def tflite_runtime_python() -> Path | None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import device_timer
 from edgenas.latency.provision import RemotePython, download_packages
+from edgenas.latency.runtimes import require_python_runtime
 from edgenas.latency.targets import JobTarget
 
 CACHE = "~/.cache/edgenas"
@@ -80,6 +81,7 @@ def ssh_target(url: str, runtime: str, *, provision: bool = False) -> Iterator[J
     running on either side, and of the jobs nothing is left. Raises UsageError for what is no such address, and EdgeNASError
     when the device cannot be reached or lacks Python or the runtime.
     """
+    require_python_runtime(runtime)
     with _Connection(url) as connection:
         packages = f"{CACHE}/packages-{runtime}"
         python = _probe(connection)

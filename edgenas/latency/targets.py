@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgenas.errors import EdgeNASError, UsageError
+from edgenas.errors import EdgeNASError
 from edgenas.latency import device_timer
+from edgenas.latency.runtimes import require_python_runtime
 from edgenas.progress import Track, quiet
-from edgenas.space import unknown
 
 
 class LatencyTarget(Protocol):
@@ -83,7 +83,7 @@ class JobTarget:
         return self._job({"runtime": runtime, "threads": threads, "run": [task]}, {"model": model}, images)[1]
 
     def _job(self, job: dict, files: Mapping[str, bytes], images: np.ndarray | None = None) -> tuple[dict, np.ndarray | None]:
-        _known(job["runtime"])
+        require_python_runtime(job["runtime"])
         with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
@@ -120,15 +120,10 @@ def python_target(python: Path | str = sys.executable) -> JobTarget:
     return JobTarget(run_folder)
 
 
-def _known(runtime: str) -> None:
-    if runtime not in device_timer.RUNTIMES:
-        raise UsageError(unknown("runtime", runtime, device_timer.RUNTIMES))
-
-
 @contextmanager
 def _explained(runtime: str) -> Iterator[None]:
     """Errors of a runtime as sentences."""
-    _known(runtime)
+    require_python_runtime(runtime)
     try:
         yield
     except ImportError as error:

@@ -40,10 +40,14 @@ def test_ways_exclude_each_other(ways: tuple[str, ...]) -> None:
 def test_devices_that_are_elsewhere_are_refused_before_anything_is_timed() -> None:
     with pytest.raises(EdgeNASError, match="pi4 is not this machine"):
         edgenas_profile("--device", "pi4")
-    with pytest.raises(EdgeNASError, match="mobile-gpu cannot be measured in this version"):
-        edgenas_profile("--device", "mobile-gpu", "--bundle", "a.zip")
-    with pytest.raises(UsageError, match="--provision is for a device at ssh://"):
-        edgenas_profile("--provision")
+    with pytest.raises(EdgeNASError, match=r"mobile-gpu is not this machine: .*--on browser"):
+        edgenas_profile("--device", "mobile-gpu")
+    for way in (("--bundle", "a.zip"), ("--on", "ssh://phone"), ("--on", "local")):
+        with pytest.raises(UsageError, match="onnxruntime-web-webgpu runs in a browser: add --on browser"):
+            edgenas_profile("--device", "mobile-gpu", *way)
+    for way in ((), ("--on", "browser")):
+        with pytest.raises(UsageError, match="--provision is for a device at ssh://"):
+            edgenas_profile("--provision", *way)
 
 
 def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> None:

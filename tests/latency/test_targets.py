@@ -21,22 +21,25 @@ from edgenas.space import BlockSpec
 LIGHT = (BlockSpec("conv", 8, 3, 0, 8, kernel=3),)
 HEAVY = (BlockSpec("conv", 32, 16, 0, 64, kernel=5),)
 
-TARGETS = {"local": LocalTarget, "job": python_target}
-RUNTIMES = ("onnxruntime", "litert")
+PROVIDERS = {"onnxruntime": "CPUExecutionProvider", "litert": "XNNPACK", "onnxruntime-web-wasm": "wasm"}
+
+TARGETS = {"local": LocalTarget, "job": python_target, "browser": None}
+MEMBERS = [(target, runtime) for target in ("local", "job") for runtime in ("onnxruntime", "litert")]
+MEMBERS += [("browser", "onnxruntime-web-wasm")]
 
 
-@pytest.fixture(params=TARGETS)
+@pytest.fixture
 def target(request: pytest.FixtureRequest) -> LatencyTarget:
-    return TARGETS[request.param]()
+    return request.getfixturevalue("page").target if request.param == "browser" else TARGETS[request.param]()
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(("target", "runtime"), MEMBERS, indirect=["target"])
 class TestContract:
     def test_environment_is_json_and_names_what_matters(self, target: LatencyTarget, runtime: str) -> None:
         environment = json.loads(json.dumps(target.environment(runtime)))
         assert environment["runtime"] == runtime
         assert environment["runtime_version"][0].isdigit()
-        assert environment["execution_providers"] == ["CPUExecutionProvider" if runtime == "onnxruntime" else "XNNPACK"]
+        assert environment["execution_providers"] == [PROVIDERS[runtime]]
         assert environment["cores"] == os.cpu_count()
         assert len(environment["fingerprint"]) == 8
         assert {"governor", "temperature_c", "load_average", "cpu", "machine", "python", "date"} <= set(environment)
@@ -82,12 +85,14 @@ class TestContract:
             target.time({"broken": b"not a model"}, runtime=runtime, rounds=1)
 
 
+@pytest.mark.parametrize("target", TARGETS, indirect=True)
 def test_an_unknown_runtime_names_the_nearest(target: LatencyTarget) -> None:
-    with pytest.raises(UsageError, match="Did you mean 'onnxruntime'"):
+    with pytest.raises(UsageError, match="Did you mean 'onnxruntime"):
         target.environment("onnx-runtime")
 
 
-def test_a_runtime_that_is_not_installed(target: LatencyTarget) -> None:
+@pytest.mark.parametrize("target", TARGETS, indirect=True)
+def test_a_runtime_that_is_not_there(target: LatencyTarget) -> None:
     with pytest.raises(EdgeNASError, match="tflite"):
         target.environment("tflite-runtime")
 

@@ -1,0 +1,117 @@
+"""`BrowserTarget`: models are timed and run by a page that a phone has opened."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import segno
+
+from edgenas.errors import UsageError
+from edgenas.latency.browser.adb import reversed_port
+from edgenas.latency.browser.certificate import lan_address, self_signed
+from edgenas.latency.browser.exchange import Exchange, Task
+from edgenas.latency.browser.onnxruntime_web import onnxruntime_web
+from edgenas.latency.browser.provenance import provenance
+from edgenas.latency.browser.server import serve
+from edgenas.latency.microbenchmark import empty_model_bytes
+from edgenas.latency.runtimes import WEB_PROVIDERS, require_web_runtime
+from edgenas.progress import Track, quiet
+
+IMAGES_AT_ONCE = 64
+"""So that what comes back stays far below `server.MOST_UPLOAD_BYTES`."""
+
+
+class BrowserTarget:
+    """A browser, through an `Exchange` with the page that it has open.
+
+    track: shows the rounds of a timing that is given no other.
+    """
+
+    def __init__(self, exchange: Exchange, track: Track = quiet):
+        self._exchange, self._track = exchange, track
+
+    def environment(self, runtime: str) -> dict[str, Any]:
+        """As of every target; see `provenance`."""
+        require_web_runtime(runtime)
+
+        def read(answer: dict[str, Any]) -> dict[str, Any]:
+            return provenance(runtime, answer["environment"])
+
+        return self._exchange.ask(_task("environment", runtime, 1, [empty_model_bytes(runtime)], read))
+
+    def time(
+        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track | None = None
+    ) -> dict[str, list[float]]:
+        require_web_runtime(runtime)
+
+        def read(answer: dict[str, Any]) -> dict[str, list[float]]:
+            rows = answer["times_ms"]
+            if not all(len(row) == rounds and all(map(_is_time, row)) for row in rows):
+                raise ValueError(f"there must be {rounds} positive times for each of {len(models)} models")
+            return {name: [float(ms) for ms in row] for name, row in zip(models, rows, strict=True)}
+
+        task = _task("time", runtime, threads, models.values(), read, rounds=rounds, models=len(models))
+        return self._exchange.ask(task, track or self._track, "rounds in the browser")
+
+    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+        require_web_runtime(runtime)
+        parts = [images[start : start + IMAGES_AT_ONCE] for start in range(0, len(images), IMAGES_AT_ONCE)]
+        return np.concatenate([self._run(model, part, runtime, threads) for part in parts])
+
+    def _run(self, model: bytes, images: np.ndarray, runtime: str, threads: int) -> np.ndarray:
+        def read(answer: dict[str, Any]) -> np.ndarray:
+            outputs = np.array(answer["outputs"], dtype=np.float32)
+            return outputs.reshape(len(images), *map(int, answer["shape"]))
+
+        files = [model, images.astype("<f4").tobytes()]
+        return self._exchange.ask(_task("run", runtime, threads, files, read, images=len(images)))
+
+
+@contextmanager
+def browser_target(
+    way: str, runtime: str, say: Callable[[str], None], track: Track = quiet
+) -> Iterator[BrowserTarget]:  # fmt: skip
+    """A page for a phone to open, as a target: "browser" serves it over HTTPS to the local network, "browser:adb" to a phone
+    on a USB cable.
+
+    say: shows the person at the terminal what to do. Raises UsageError for another `way` or a runtime that no browser has, and
+    EdgeNASError when ONNX Runtime Web cannot be downloaded or adb finds no phone.
+    """
+    if way not in ("browser", "browser:adb"):
+        raise UsageError(f"{way} is no way to reach a browser: write browser, or browser:adb for a phone on a USB cable.")
+    require_web_runtime(runtime)
+    files, exchange = onnxruntime_web(track), Exchange(say)
+    if way == "browser":
+        address = lan_address()
+        with serve(exchange, files, "", self_signed(address)) as (port, token):
+            say(f"{_invitation(f'https://{address}:{port}/{token}/')}\nThe phone must be in this network. Its browser will "
+                "warn of a certificate that it does not know: this machine has just made it, so choose to go on.")  # fmt: skip
+            yield BrowserTarget(exchange, track)
+    else:
+        with serve(exchange, files, "127.0.0.1") as (port, token), reversed_port(port):
+            say(_invitation(f"http://localhost:{port}/{token}/"))
+            yield BrowserTarget(exchange, track)
+
+
+def _invitation(url: str) -> str:
+    code = io.StringIO()
+    segno.make(url, error="l").terminal(code, border=2, compact=True)
+    return f"{code.getvalue()}Open this page on the phone, in Chrome 121 or newer: {url}"
+
+
+def _task(
+    do: str, runtime: str, threads: int, files: Iterable[bytes], read: Callable[[dict[str, Any]], Any], **numbers: int
+) -> Task:
+    provider = WEB_PROVIDERS[runtime]
+    title = f"Measuring on the {'GPU' if provider == 'webgpu' else 'CPU'}"
+    content = {"do": do, "title": title, "provider": provider, "threads": threads} | numbers
+    return Task(content, tuple(files), read, steps=numbers.get("rounds", numbers.get("images", 1)))
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value > 0
