@@ -72,5 +72,5 @@ def table(micro_space: SearchSpace) -> LatencyTable:
         threads=1,
         reference_ms=0.1,
         entries={spec.key: Entry(float(ms), 0.01, 3) for spec, ms in zip(blocks, latencies, strict=True)},
-        calibrations={micro_space.fingerprint: Calibration(0.3, 1.2, 0.5, relative_interval=0.1, fitted_on=5)},
+        calibrations={micro_space.fingerprint: Calibration(0.3, 1.2, 0.5, fitted_on=5, stated_interval=0.1)},
     )

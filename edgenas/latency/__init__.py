@@ -10,11 +10,12 @@ from edgenas.latency.drift import Drift, check_drift
 from edgenas.latency.profile import profile
 from edgenas.latency.runtimes import tflite_runtime_python
 from edgenas.latency.ssh import ssh_target
-from edgenas.latency.table import Calibration, Check, Entry, Interval, LatencyTable, spearman
-from edgenas.latency.targets import JobTarget, LatencyTarget, LocalTarget, python_target
+from edgenas.latency.table import CONFIDENCE, Calibration, Check, Entry, Interval, LatencyTable, spearman
+from edgenas.latency.targets import JobTarget, LatencyTarget, Stopwatch, python_target
 from edgenas.latency.transfer import transfer
 
 __all__ = [
+    "CONFIDENCE",
     "Bench",
     "BundleTarget",
     "Calibration",
@@ -27,12 +28,12 @@ __all__ = [
     "JobTarget",
     "LatencyTable",
     "LatencyTarget",
-    "LocalTarget",
     "check_drift",
     "load_device",
     "load_table",
     "measured_tables",
     "profile",
+    "Stopwatch",
     "python_target",
     "spearman",
     "ssh_target",

@@ -50,7 +50,7 @@ class Estimate:
             kind=ESTIMATED,
             provenance={"method": self.method, "source": self.source, "date": self.date},
             entries={spec.key: Entry(self.block(spec), 0.0, 0) for spec in space.distinct_blocks},
-            calibrations={space.fingerprint: Calibration(0.0, 1.0, 0.0, self.relative_interval, fitted_on=0)},
+            calibrations={space.fingerprint: Calibration(0.0, 1.0, 0.0, fitted_on=0, stated_interval=self.relative_interval)},
         )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import DeviceProfile, LocalTarget, profile, ssh, ssh_target
+from edgenas.latency import DeviceProfile, profile, python_target, ssh, ssh_target
 from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 from edgenas.latency.provision import RemotePython
 from edgenas.space import SearchSpace
@@ -171,7 +171,7 @@ def test_a_provisioned_device_measures_runs_and_keeps_only_its_cache(provisioned
         outputs = target.run(model, images, runtime="onnxruntime")
         with pytest.raises(EdgeNASError, match="The device's timer failed"):
             target.time({"broken": b"not a model"}, runtime="onnxruntime", rounds=1)
-    np.testing.assert_allclose(outputs, LocalTarget().run(model, images, runtime="onnxruntime"), atol=1e-4)
+    np.testing.assert_allclose(outputs, python_target().run(model, images, runtime="onnxruntime"), atol=1e-4)
     left = [str(path.relative_to(provisioned)) for path in sorted(provisioned.rglob("*"))]
     assert all(path.startswith(".cache") for path in left)
     assert os.listdir(provisioned / ".cache" / "edgenas") == ["packages-onnxruntime"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import LocalTarget, device_timer, python_target, tflite_runtime_python
+from edgenas.latency import device_timer, python_target, tflite_runtime_python
 from edgenas.latency.microbenchmark import FORMATS, REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.targets import JobTarget, LatencyTarget
 from edgenas.space import BlockSpec
@@ -21,7 +21,7 @@ from edgenas.space import BlockSpec
 LIGHT = (BlockSpec("conv", 8, 3, 0, 8, kernel=3),)
 HEAVY = (BlockSpec("conv", 32, 16, 0, 64, kernel=5),)
 
-TARGETS = {"local": LocalTarget, "job": python_target}
+TARGETS = {"python": python_target}
 RUNTIMES = ("onnxruntime", "litert")
 
 
@@ -94,9 +94,9 @@ def test_a_runtime_that_is_not_installed(target: LatencyTarget) -> None:
 
 def test_both_runtimes_compute_the_same() -> None:
     images = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
-    onnx = LocalTarget().run(model_bytes(REFERENCE, "onnxruntime"), images, runtime="onnxruntime")
+    onnx = python_target().run(model_bytes(REFERENCE, "onnxruntime"), images, runtime="onnxruntime")
     nhwc = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    np.testing.assert_allclose(onnx, LocalTarget().run(model_bytes(REFERENCE, "litert"), nhwc, runtime="litert"), atol=1e-5)
+    np.testing.assert_allclose(onnx, python_target().run(model_bytes(REFERENCE, "litert"), nhwc, runtime="litert"), atol=1e-5)
 
 
 def test_tflite_runtime_in_its_own_python() -> None:
@@ -106,7 +106,7 @@ def test_tflite_runtime_in_its_own_python() -> None:
     target, model = python_target(python), model_bytes(REFERENCE, "tflite-runtime")
     assert target.environment("tflite-runtime")["runtime_version"].startswith("2.")
     images = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
-    ours = LocalTarget().run(model, images, runtime="litert")
+    ours = python_target().run(model, images, runtime="litert")
     np.testing.assert_allclose(target.run(model, images, runtime="tflite-runtime"), ours, atol=1e-5)
     assert len(target.time({"net": model}, runtime="tflite-runtime", rounds=2)["net"]) == 2
 
