@@ -46,7 +46,7 @@ def report_run(run: Run) -> list[Row]:
     ledger = run_ledger(run)
     first = True
     for (device, runtime), group in groupby(records, key=lambda r: (r.device, r.runtime)):
-        latencies = load_table(load_device(device), run.space, runtime=runtime)
+        latencies = load_table(load_device(device), run.space, runtime=runtime, allow_emulated=True)
         genomes, accuracy = ledger.arrays()
         evaluated = np.stack([latencies.predict(run.space, genomes), accuracy], axis=1)
         path = run.path / ("front.png" if first else f"front-{device}-{runtime}.png")

@@ -10,7 +10,7 @@ from typing import Any
 from edgenas.cost import block_macs
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.microbenchmark import FORMATS
-from edgenas.latency.table import ESTIMATED, Calibration, Entry, LatencyTable
+from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
 from edgenas.space import BlockSpec, SearchSpace, unknown
 
 DEVICES = Path("devices")
@@ -139,16 +139,21 @@ def load_table(
     runtime: str | None = None,
     threads: int | None = None,
     precision: str = "fp32",
+    allow_emulated: bool = False,
 ) -> LatencyTable:
     """The device's measured table when there is one that covers the space, else its estimate, which holds for the profile's
     own file format and threads.
 
-    Raises EdgeNASError saying how to measure when there is neither, or when the table that is there is damaged.
+    Raises EdgeNASError saying how to measure when there is neither, when the table that is there is damaged, and when it was
+    timed in an emulator, unless that is allowed.
     """
     runtime, threads = runtime or device.runtime, threads or device.threads
     path = table_path(device.name, runtime, threads, precision)
     if path.exists():
         table = LatencyTable.load(path)
+        if table.kind == EMULATED and not allow_emulated:
+            raise EdgeNASError(f"{path} was timed in an emulator, which says nothing about a real {device.name}: delete it and "
+                               "measure the device, or, for a trial, add --allow-emulated.")  # fmt: skip
         if table.covers(space):
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.

@@ -19,7 +19,7 @@ from tests.conftest import make_micro_space
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(profile_command, "get_space", lambda family, preset, classes: make_micro_space())
+    monkeypatch.setattr(profile_command, "get_space", lambda family, preset, classes, **sizes: make_micro_space())
     return tmp_path
 
 
