@@ -20,15 +20,15 @@ import numpy as np
 from edgenas.cost import block_macs
 from edgenas.space import BlockSpec
 
-# FBNet's stages of equal channels and stride 1 (arXiv:1812.03443): first layer -> channels, pixels. Layer 0 is left out: on both
-# devices its 16 channels at 112 pixels are listed at a third of what such work takes in the other layers.
+# FBNet's stages of equal channels and stride 1 (arXiv:1812.03443): first layer -> channels, pixels. Layer 0 is left out: its 16
+# channels at 112 pixels are listed, on both devices, at a third of what such work takes in the other layers.
 FBNET = {2: (24, 56), 6: (32, 28), 10: (64, 14), 14: (112, 14), 18: (184, 7)}
 FBNET_OPS = [(f"k{kernel}_e{expand}", kernel, expand) for kernel in (3, 5) for expand in (1, 3, 6)]
 
 
 @dataclass(frozen=True)
 class Device:
-    """table: its rows in fbnet_lut_recovered.csv. published: device prefix and precision in pi_and_phone_latency_published.csv."""
+    """table: its rows in fbnet_lut_recovered.csv. published: how its rows in pi_and_phone_latency_published.csv begin."""
 
     name: str
     table: str
@@ -129,9 +129,7 @@ def mobilenet_v1() -> list[BlockSpec]:
     return network(224, 32, rows, 0, 0, "relu6")
 
 
-def mobilenet_v2(
-    stages: Sequence[tuple[int, int, int, int, int]], pixels: int = 224
-) -> list[BlockSpec]:
+def mobilenet_v2(stages: Sequence[tuple[int, int, int, int, int]], pixels: int = 224) -> list[BlockSpec]:
     """Also EfficientNet-Lite. stages: kernel, expand ratio, output channels, blocks, stride of the first."""
     rows, channels = [], 32
     for kernel, expand, out, repeats, stride in stages:

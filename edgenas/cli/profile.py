@@ -64,7 +64,8 @@ from edgenas.training import Run
 def command(
     device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, check: bool,
     prior: Path | None, run: Path | None,
-    family: str | None, preset: str, width: float, resolutions: tuple[int, ...] | None, classes: int, runtime: str | None, threads: int | None,
+    family: str | None, preset: str, width: float, resolutions: tuple[int, ...] | None, classes: int,
+    runtime: str | None, threads: int | None,
     precision: str, seconds: float | None, fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip
     """Measure a device: the latency of every block that a space can reach, and how well their sums predict networks.

@@ -212,5 +212,15 @@ def show(record: SearchRecord) -> None:
     ]
     ms = "ms" if record.latency_kind == "measured" else f"ms, {record.latency_kind}"
     title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.runtime}, {record.threads} thread)"
-    columns = ["<", "<id", ms, f"{100 * record.confidence:g} % interval", "validation", "MMACs", "M params", "peak KiB", "<architecture"]
+    columns = [
+        "<",
+        "<id",
+        ms,
+        f"{100 * record.confidence:g} % interval",
+        "validation",
+        "MMACs",
+        "M params",
+        "peak KiB",
+        "<architecture",
+    ]
     console.print(table(title, columns, rows))

@@ -5,9 +5,9 @@ Only `device_timer` imports a runtime; it and `device_measure` also run on devic
 
 from edgenas.latency.bench import Bench
 from edgenas.latency.bundle import BundleTarget, write_bundle
-from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
+from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, table_path, timed_tables
 from edgenas.latency.drift import Drift, check_drift
-from edgenas.latency.profile import profile
+from edgenas.latency.profile import open_device, profile
 from edgenas.latency.runtimes import tflite_runtime_python
 from edgenas.latency.ssh import ssh_target
 from edgenas.latency.table import CONFIDENCE, Calibration, Check, Entry, Interval, LatencyTable, spearman
@@ -28,17 +28,18 @@ __all__ = [
     "JobTarget",
     "LatencyTable",
     "LatencyTarget",
+    "Stopwatch",
     "check_drift",
     "load_device",
     "load_table",
-    "measured_tables",
+    "open_device",
     "profile",
-    "Stopwatch",
     "python_target",
     "spearman",
     "ssh_target",
     "table_path",
     "tflite_runtime_python",
+    "timed_tables",
     "transfer",
     "write_bundle",
 ]

@@ -78,7 +78,9 @@ class Bench:
         self.reference_ms = self.reference_ms or quiet_ms[_REFERENCE]
         self.slowdown = quiet_ms[_REFERENCE] / self.reference_ms
         self.empty_ms = quiet_ms[_EMPTY] / self.slowdown
-        return {name: Entry(quiet_ms[name] / self.slowdown, float(np.std(timed[name])) / self.slowdown, rounds) for name in models}
+        return {
+            name: Entry(quiet_ms[name] / self.slowdown, float(np.std(timed[name])) / self.slowdown, rounds) for name in models
+        }
 
     def measure_blocks(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, Entry]]:
         """Named chains of blocks, group by group."""

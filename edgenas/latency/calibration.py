@@ -29,8 +29,8 @@ def calibrate(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedN
 
     So each network both teaches and checks, and an error holds all that there will be between a prediction and a later
     measurement. Sessions are processes of their own, with a reference network timed anew; from one to the next all latencies
-    move together, by 0.5 % (standard deviation) on an idle machine. Networks timed in one session would not show that: an interval
-    from their errors held 84 to 88 % of the networks of later sessions, not 90.
+    move together, by 0.5 % (standard deviation) on an idle machine. Networks timed in one session do not show that: an
+    interval from their errors held 84 to 88 % of the networks of later sessions, not 90.
     """
     fitted = _fit(table, space, sessions)
     predicted_ms, measured_ms = [], []
@@ -53,8 +53,8 @@ def _fit(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedNetwor
 
     Of 130 networks on x86-64 (ONNX Runtime, 20-28 px), one scale alone left a mean error of 4.4 % (worst 14 %), overhead and
     scale 4.5 %, all three 1.4 % (worst 6 %): isolation flatters blocks with many weights. At 32 px the fourth number took the
-    worst of 50 networks from 5.1 % to 3.8 %, and changed nothing at 96 and 224 px. What is left goes to a `DeviationModel`, which
-    keeps to zero unless the networks say otherwise.
+    worst of 50 networks from 5.1 % to 3.8 %, and changed nothing at 96 and 224 px. What is left goes to a `DeviationModel`,
+    which keeps to zero unless the networks say otherwise.
     """
     genomes = np.concatenate([session.genomes for session in sessions])
     measured_ms = np.concatenate([session.measured_ms for session in sessions])

@@ -166,10 +166,10 @@ def load_table(
     )
 
 
-def measured_tables(space: SearchSpace) -> list[LatencyTable]:
-    """All measured tables in the working folder that cover a space, of whatever device, runtime and threads."""
+def timed_tables(space: SearchSpace) -> list[LatencyTable]:
+    """All tables in the working folder that were timed, be it in an emulator, and cover a space: any device and runtime."""
     tables = [LatencyTable.load(path) for path in sorted(DEVICES.glob("*/*.json"))]
-    return [table for table in tables if table.measured and table.covers(space)]
+    return [table for table in tables if table.kind != ESTIMATED and table.covers(space)]
 
 
 def _read(kind: type, data: Any, path: Path, prefix: str, skip: str = "") -> dict[str, Any]:

@@ -118,8 +118,8 @@ def _least_certain(table: LatencyTable, space: SearchSpace, sessions: Sequence[T
 
 
 def planned_networks(space: SearchSpace) -> list[np.ndarray]:
-    """Genomes of whole networks, session by session: first the smallest and largest at every resolution, which every fit has, so
-    that it never extrapolates; then random ones. Always the same."""
+    """Genomes of whole networks, session by session: first the smallest and largest at every resolution, which every fit has,
+    so that it never extrapolates; then random ones. Always the same."""
     ends = [space.encode(space.architecture(r, pick, pick)) for r in _spread(space.resolutions, 3) for pick in (min, max)]
     drawn = space.sample(np.random.default_rng(NETWORKS_SEED), SESSIONS * SESSION_NETWORKS)
     return [np.stack(ends), *np.split(drawn, SESSIONS)]

@@ -65,8 +65,8 @@ class Calibration:
     weights_ms: per million parameters. Alone, a block finds its weights in the nearest cache; in a network they were
         pushed out by the other blocks'.
     fitted_on: the number of whole networks behind the numbers.
-    check: on networks, each predicted by a fit that had not seen it. None for a formula, which says itself how far it may be off:
-    stated_interval: its `relative_interval` of 90 % confidence.
+    check: on networks, each predicted by a fit that had not seen it; None for a formula.
+    stated_interval: how far a formula may be off, by itself: its `relative_interval` of 90 % confidence.
     se_ms: per block with squeeze and excitation, whose tiny operators overlap with others in a network, and not alone.
     corrections: by `BlockSpec.key`, how much more a block costs in a network, relative; 0 where absent. See `DeviationModel`.
     """

@@ -40,8 +40,8 @@ def transfer(
     """Estimate a device's table, save it at `path` and return it: the prior's blocks, at the new device's speed, each as much
     slower or faster as the networks timed there say; see `DeviationModel`.
 
-    prior: any table that covers the space. networks: how many are timed, at least 3, those that tell most. The check is on these
-    networks, each predicted from the others; the table's kind is "estimated". Raises EdgeNASError as `profile` does.
+    prior: any table that covers the space. networks: how many are timed, at least 3, those that tell most. The check is on
+    these networks, each predicted from the others; the table's kind is "estimated". Raises EdgeNASError as `profile` does.
     """
     costs_ms = prior.costs(space)
     provenance = open_device(device, target, runtime, threads, precision, allow_emulated)
@@ -82,8 +82,8 @@ class Adapted(NamedTuple):
 def adapt(
     costs_ms: np.ndarray, overhead_ms: float, groups: Sequence[Sequence[Hashable]], counts: np.ndarray, measured_ms: np.ndarray
 ) -> Adapted:
-    """From `(B,)` costs on one device and n networks on another, `(n, B)` numbers of blocks and `(n,)` ms: its speed, then how far
-    each block deviates from that. groups: see `DeviationModel`."""
+    """From `(B,)` costs on one device and n networks on another, `(n, B)` numbers of blocks and `(n,)` ms: its speed, then how
+    far each block deviates from that. groups: see `DeviationModel`."""
     speed = float(np.exp(np.log(measured_ms / (overhead_ms + counts @ costs_ms)).mean()))
     model = DeviationModel(speed * costs_ms, groups).fit(counts, speed * (overhead_ms + counts @ costs_ms), measured_ms)
     return Adapted(speed * costs_ms * (1 + model.corrections), speed * costs_ms * model.spread, speed * overhead_ms)

@@ -57,12 +57,12 @@ class SearchResult:
     optimal: bool
 
 
-def latency_constraint(
-    space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE
-) -> Constraint:
+def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
     """Latency on a table's device, at the upper end of its interval of a confidence in [0, 1), within a budget."""
     which = f"upper end of the {100 * confidence:g} % interval" if confidence else "as predicted, without an interval"
-    return Constraint(f"latency on {table.device} ({table.kind}, {which})", latency_high(space, table, confidence), budget_ms, "ms")
+    return Constraint(
+        f"latency on {table.device} ({table.kind}, {which})", latency_high(space, table, confidence), budget_ms, "ms"
+    )
 
 
 def latency_high(space: SearchSpace, table: LatencyTable, confidence: float) -> Additive:

@@ -121,7 +121,7 @@ def test_an_older_file_asks_to_measure_again(table: LatencyTable, tmp_path: Path
     path = tmp_path / "t.json"
     table.save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 1}))
-    with pytest.raises(EdgeNASError, match="older EdgeNAS.*--fresh"):
+    with pytest.raises(EdgeNASError, match=r"older EdgeNAS.*--fresh"):
         LatencyTable.load(path)
 
 
