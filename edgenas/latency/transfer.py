@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgenas.latency.bench import ROUNDS, Bench
-from edgenas.latency.calibration import alike, block_counts, check, deviation_model
+from edgenas.latency.calibration import alike, block_counts, check
 from edgenas.latency.deviation import DeviationModel
 from edgenas.latency.device import DeviceProfile
 from edgenas.latency.profile import open_device
@@ -19,7 +19,7 @@ from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 
 NETWORKS = 10
-_POOL, _SEED = 400, 404
+_SEED = 404
 
 
 def transfer(
@@ -40,14 +40,14 @@ def transfer(
     """Estimate a device's table, save it at `path` and return it: the prior's blocks, at the new device's speed, each as much
     slower or faster as the networks timed there say; see `DeviationModel`.
 
-    prior: any table that covers the space. networks: how many are timed, at least 3, those that tell most. The check is on
-    these networks, each predicted from the others; the table's kind is "estimated". Raises EdgeNASError as `profile` does.
+    prior: any table that covers the space. networks: how many are timed, at least 3. The check is on these
+    networks, each predicted from the others; the table's kind is "estimated". Raises EdgeNASError as `profile` does.
     """
     costs_ms = prior.costs(space)
     provenance = open_device(device, target, runtime, threads, precision, allow_emulated)
-    pool = space.sample(np.random.default_rng(_SEED), _POOL)
-    model, expected_ms = deviation_model(space, costs_ms), prior.predict(space, pool)
-    chosen = pool[model.least_certain(block_counts(space, pool), expected_ms, networks)]
+    # At random. Those of which the prior knows least are extremes of one kind: replayed between published tables, five of them
+    # left a mean error of 8.2 %, five random ones 7.2 %; ten and twenty were as good, with wider intervals.
+    chosen = space.sample(np.random.default_rng(_SEED), networks)
     bench = Bench(target, runtime, threads, rounds, precision)
     measured_ms = bench.network_ms(space, chosen, track, f"timing whole networks on {device.name}")
 

