@@ -76,8 +76,8 @@ class Place:
         return file.suffix[1:] == FORMATS[self.runtime]
 
 
-def places_here() -> list[Place]:
-    """All runtimes of this machine.
+def places_here(files: Sequence[Path]) -> list[Place]:
+    """All runtimes of this machine that take one of these files.
 
     Each runs in a process of its own, as it will on a device: beside torch, in memory that training has left scattered,
     networks were up to 10 % slower.
@@ -85,7 +85,12 @@ def places_here() -> list[Place]:
     targets = {"onnxruntime": python_target(), "litert": python_target()}
     if python := tflite_runtime_python():
         targets["tflite-runtime"] = python_target(python)
-    return [Place(runtime, target, target.environment(runtime)) for runtime, target in targets.items()]
+    formats = {file.suffix[1:] for file in files}
+    return [
+        Place(runtime, target, target.environment(runtime))
+        for runtime, target in targets.items()
+        if FORMATS[runtime] in formats
+    ]
 
 
 def verify(
@@ -100,7 +105,7 @@ def verify(
     A file whose outputs differ from torch's is renamed to <file>.rejected, so that nobody ships it.
     Raises EdgeNASError when there is no file for these places.
     """
-    places = places_here() if places is None else places
+    places = places_here(model.files) if places is None else places
     pairs = [(file, place) for file in model.files for place in places if place.takes(file)]
     if not pairs:
         raise EdgeNASError(f"{model.folder} holds no model file that can run there: export it again.")
