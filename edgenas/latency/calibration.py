@@ -30,8 +30,8 @@ def calibrate(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedN
     So each network both teaches and checks, and an error holds all that there will be between a prediction and a later
     measurement. Sessions are processes of their own, with a reference network timed anew; from one to the next all latencies
     move together, by 0.5 % (standard deviation) on an idle machine. Networks timed in one session do not show that: an
-    interval from their errors held 84 to 88 % of the networks of later sessions, not 90; replayed on timings of four tables, this
-    one holds 97 to 99 %.
+    interval from their errors held 84 to 88 % of the networks of later sessions, not 90; replayed on timings for four tables,
+    this one holds 97 to 99 %.
     """
     fitted = _fit(table, space, sessions)
     predicted_ms, measured_ms = [], []
