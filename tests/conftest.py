@@ -105,7 +105,7 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             server.wait()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited too long"
