@@ -137,7 +137,7 @@ def show_pace(watched: Stopwatch, table: LatencyTable, seconds: float) -> None:
     entries = len(watched.timed & table.entries.keys())
     if entries:
         say(f"{entries} entries in {seconds:.0f} s, whole networks and check included: {60 * entries / seconds:.0f} a minute; "
-            f"{100 * watched.seconds / seconds:.0f} % of the time in the timer itself.")  # fmt: skip
+            f"{100 * watched.seconds / seconds:.0f} % of the time in the timer, opening the models included.")  # fmt: skip
 
 
 def read_bundle(device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False) -> LatencyTable:

@@ -68,7 +68,7 @@ def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> No
 
 def test_it_says_how_fast_it_measures() -> None:
     output = edgenas_profile("--time", "1s")
-    pace = re.search(r"(\d+) entries in (\d+) s, .*: (\d+) a minute; (\d+) % of the time in the timer itself", output)
+    pace = re.search(r"(\d+) entries in (\d+) s, .*: (\d+) a minute; (\d+) % of the time in the timer", output)
     entries, seconds, a_minute, share = map(int, pace.groups())
     assert entries == len(make_micro_space().distinct_blocks)
     assert 60 * entries / (seconds + 1) <= a_minute + 1 and 30 < share <= 100
