@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgenas.latency import Calibration, Entry, LatencyTable
+from edgenas.latency import Calibration, Entry, LatencyTable, ssh
 from edgenas.latency.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
@@ -72,5 +77,36 @@ def table(micro_space: SearchSpace) -> LatencyTable:
         threads=1,
         reference_ms=0.1,
         entries={spec.key: Entry(float(ms), 0.01, 3) for spec, ms in zip(blocks, latencies, strict=True)},
-        calibrations={micro_space.fingerprint: Calibration(0.3, 1.2, 0.5, relative_interval=0.1, fitted_on=5)},
+        calibrations={micro_space.fingerprint: Calibration(0.3, 1.2, 0.5, fitted_on=5, stated_interval=0.1)},
     )
+
+
+@pytest.fixture(scope="module")
+def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home folder of an emulated Raspberry Pi 4 at ssh://pi: empty at first."""
+    folder = os.environ.get("EDGENAS_EMULATED_PI")
+    if folder is None or shutil.which("ssh") is None:
+        pytest.skip("no emulated Raspberry Pi: run tools/emulated_pi.sh FOLDER and set EDGENAS_EMULATED_PI to it")
+    home = Path(folder) / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    script, log = Path(__file__).parents[1] / "tools" / "emulated_pi.sh", tmp_path_factory.mktemp("pi") / "sshd.log"
+    with log.open("w") as file, pytest.MonkeyPatch.context() as patch:
+        server = subprocess.Popen(["bash", str(script), folder, str(port)], stdout=file, stderr=file)
+        patch.setenv(ssh.SSH, f"ssh -F {folder}/ssh_config")
+        try:
+            wait_until(lambda: "Server listening" in log.read_text())
+            yield home
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)

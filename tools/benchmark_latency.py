@@ -1,7 +1,10 @@
-"""How well tables predict: networks that no table has seen, timed here and compared. Prints one line per table.
+"""How well tables predict this CPU: a table is measured, then networks that it has not seen are timed and compared.
 
-python tools/benchmark_latency.py accuracy tiny 32 --precision int8
-python tools/benchmark_latency.py transfer tiny 32 --threads 2      a 1-thread table as prior, against fitting from nothing
+python tools/benchmark_latency.py                        one thread; fp32 and int8; 32, 96 and 224 px: one line each
+python tools/benchmark_latency.py small@32 --precision int8
+
+A network's latency is the median of several sessions, each in processes of its own. How far one session is from that median is
+the repeatability: no table can be closer to a single timing. The table of the whole default space at 32 px is small@32.
 """
 
 from __future__ import annotations
@@ -13,66 +16,68 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.latency import Bench, LatencyTable, load_device, profile, python_target, transfer
-from edgenas.latency.calibration import block_counts, check, deviation_model
+from edgenas.latency import Bench, LatencyTable, Stopwatch, load_device, profile, python_target
+from edgenas.latency.calibration import check
 from edgenas.space import SearchSpace, get_space
 
+CONFIGURATIONS = "tiny@32", "small@32", "small@96", "imagenet@224"
 HELD_OUT, HELD_OUT_SEED = 50, 999
-RUNS = (5, 10, 20)
+SESSIONS = 3
+CLOSE = 0.05
 
 
-def measured_table(space: SearchSpace, runtime: str, threads: int, precision: str, folder: Path) -> LatencyTable:
-    return profile(space, load_device("cpu"), python_target(), folder / f"{threads}.json", runtime=runtime, threads=threads,
-                   precision=precision)  # fmt: skip
+def measure_table(space: SearchSpace, runtime: str, threads: int, precision: str, folder: Path) -> tuple[LatencyTable, str]:
+    """The table, and how it went in words."""
+    target, start = Stopwatch(python_target()), time.monotonic()
+    table = profile(space, load_device("cpu"), target, folder / f"{runtime}-{precision}-{threads}.json", runtime=runtime,
+                    threads=threads, precision=precision)  # fmt: skip
+    seconds = time.monotonic() - start
+    return table, (f"{len(table.entries)} entries in {seconds:.0f} s ({60 * len(table.entries) / seconds:.0f} a minute, "
+                   f"timer {100 * target.seconds / seconds:.0f} %)")  # fmt: skip
 
 
-def report(name: str, table: LatencyTable, space: SearchSpace, genomes: np.ndarray, measured_ms: np.ndarray) -> None:
-    predicted_ms = table.predict(space, genomes)
+def time_networks(table: LatencyTable, space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
+    """`(SESSIONS, n)` ms."""
+    return np.stack([
+        Bench(python_target(), table.runtime, table.threads, precision=table.precision, reference_ms=table.reference_ms)
+        .network_ms(space, genomes) for _ in range(SESSIONS)
+    ])  # fmt: skip
+
+
+def compared(table: LatencyTable, space: SearchSpace, genomes: np.ndarray, timed_ms: np.ndarray) -> str:
+    """`(sessions, n)` ms against the predictions, in words."""
+    measured_ms, predicted_ms = np.median(timed_ms, axis=0), table.predict(space, genomes)
     found, interval = check(predicted_ms, measured_ms), table.interval(space, predicted_ms)
     inside = ((interval.low <= measured_ms) & (measured_ms <= interval.high)).mean()
-    print(f"{name}: mean error {100 * found.mean_error:.2f} %, worst {100 * found.worst_error:.2f} %, "
-          f"Spearman {found.spearman:.4f}; {100 * inside:.0f} % in the 90 % interval of "
-          f"{100 * table.calibration(space).relative_interval:.1f} %", flush=True)  # fmt: skip
+    single = ((interval.low <= timed_ms) & (timed_ms <= interval.high)).mean()
+    return (f"mean {100 * found.mean_error:.2f} %, worst {100 * found.worst_error:.2f} %, Spearman {found.spearman:.4f}, "
+            f"{100 * np.mean(np.array(found.errors) <= CLOSE):.0f} % within 5 %; "
+            f"{100 * inside:.0f} % in the 90 % interval of {100 * table.calibration(space).relative_interval():.1f} % "
+            f"({100 * single:.0f} % of single timings)")  # fmt: skip
+
+
+def repeatability(timed_ms: np.ndarray) -> str:
+    off = np.abs(timed_ms / np.median(timed_ms, axis=0) - 1)
+    return f"repeatability mean {100 * off.mean():.2f} %, worst {100 * off.max():.2f} %"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["accuracy", "transfer"])
-    parser.add_argument("preset")
-    parser.add_argument("resolution", type=int)
+    parser.add_argument("spaces", nargs="*", default=CONFIGURATIONS, metavar="PRESET@PIXELS")
     parser.add_argument("--runtime", default="onnxruntime")
-    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--precision", choices=["fp32", "int8"])
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    space = get_space("mobilenetv3", options.preset, 10, resolutions=(options.resolution,))
-    key = options.runtime, options.threads, options.precision
-    genomes = space.sample(np.random.default_rng(HELD_OUT_SEED), HELD_OUT)
-    with tempfile.TemporaryDirectory() as name:
-        folder, start = Path(name), time.monotonic()
-        if options.what == "accuracy":
-            table = measured_table(space, *key, folder)
-            print(f"{len(table.entries)} blocks and all networks in {time.monotonic() - start:.0f} s")
-            bench = Bench(python_target(), *key[:2], precision=options.precision, reference_ms=table.reference_ms)
-            report(" ".join(map(str, key)), table, space, genomes, bench.network_ms(space, genomes))
-            return
-        prior = measured_table(space, options.runtime, 1, options.precision, folder)
-        bench = Bench(python_target(), *key[:2], precision=options.precision)
-        measured_ms = bench.network_ms(space, genomes)
-        report("0 runs", prior, space, genomes, measured_ms)
-        # From nothing: every block is thought to cost the same.
-        flat = np.ones(len(space.distinct_blocks))
-        known = space.sample(np.random.default_rng(HELD_OUT_SEED + 1), max(RUNS))
-        known_ms = bench.network_ms(space, known)
-        for runs in RUNS:
-            table = transfer(prior, space, load_device("cpu"), python_target(), folder / "t.json", runtime=options.runtime,
-                             threads=options.threads, precision=options.precision, networks=runs)  # fmt: skip
-            report(f"{runs} runs", table, space, genomes, measured_ms)
-            counts = block_counts(space, known[:runs])
-            costs = flat * np.exp(np.log(known_ms[:runs] / counts.sum(axis=1)).mean())
-            model = deviation_model(space, costs).fit(counts, counts @ costs, known_ms[:runs])
-            guessed_ms = block_counts(space, genomes) @ (costs * (1 + model.corrections))
-            found = check(guessed_ms, measured_ms)
-            print(f"{runs} runs from nothing: mean error {100 * found.mean_error:.2f} %, worst {100 * found.worst_error:.2f} %")
+    for name in options.spaces:
+        preset, pixels = name.split("@")
+        space = get_space("mobilenetv3", preset, 10, resolutions=(int(pixels),))
+        genomes = space.sample(np.random.default_rng(HELD_OUT_SEED), HELD_OUT)
+        for precision in [options.precision] if options.precision else ["fp32", "int8"]:
+            with tempfile.TemporaryDirectory() as folder:
+                table, pace = measure_table(space, options.runtime, options.threads, precision, Path(folder))
+                timed_ms = time_networks(table, space, genomes)
+            print(f"{name} {options.runtime} {precision} {options.threads} thread(s): "
+                  f"{compared(table, space, genomes, timed_ms)}; {repeatability(timed_ms)}; {pace}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -89,6 +89,6 @@ def _chosen(run: Run, architecture_id: str | None) -> dict[Architecture, list[di
 
 
 def _budget(record: SearchRecord, candidate: Candidate) -> dict:
-    kept = ("device", "runtime", "threads", "precision", "budget_ms", "latency_kind", "latency_provenance")
+    kept = ("device", "runtime", "threads", "precision", "budget_ms", "confidence", "latency_kind", "latency_provenance")
     latency = {name: asdict(candidate)[name] for name in ("latency_ms", "latency_low_ms", "latency_high_ms")}
     return {name: getattr(record, name) for name in kept} | latency

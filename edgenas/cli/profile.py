@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +10,14 @@ from pathlib import Path
 import click
 
 from edgenas.cli.display import say, track
-from edgenas.cli.options import SECONDS
+from edgenas.cli.options import SECONDS, Resolutions
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import (
     BundleTarget,
     DeviceProfile,
     LatencyTable,
     LatencyTarget,
+    Stopwatch,
     browser_target,
     check_drift,
     load_device,
@@ -53,6 +55,8 @@ from edgenas.training import Run
 )
 @click.option("--space", "family", help="Measure a space before there is a run: its family, such as mobilenetv3.")
 @click.option("--preset", default="small", show_default=True, help="With --space.")
+@click.option("--width", type=float, default=1.0, show_default=True, help="With --space: multiplies all channels.")
+@click.option("--resolutions", type=Resolutions(), help="With --space: image sizes, such as 96,112.  [default: the preset's]")
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
 @click.option("--runtime", help="onnxruntime or litert; in a browser onnxruntime-web-webgpu or -wasm.  [default: the device's]")
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the device's]")
@@ -63,7 +67,8 @@ from edgenas.training import Run
 def command(
     device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, check: bool,
     prior: Path | None, run: Path | None,
-    family: str | None, preset: str, classes: int, runtime: str | None, threads: int | None,
+    family: str | None, preset: str, width: float, resolutions: tuple[int, ...] | None, classes: int,
+    runtime: str | None, threads: int | None,
     precision: str, seconds: float | None, fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip
     """Measure a device: the latency of every block that a space can reach, and how well their sums predict networks.
@@ -89,7 +94,7 @@ def command(
     if check:
         show_drift(chosen, on, runtime or chosen.runtime, threads or chosen.threads, precision)
         return
-    space = get_space(family, preset, classes) if family else _run_space(run)
+    space = get_space(family, preset, classes, width=width, resolutions=resolutions) if family else _run_space(run)
     if bundle is not None:
         runtime, threads = runtime or chosen.runtime, threads or chosen.threads
         write_bundle(bundle, space, chosen.name, runtime=runtime, threads=threads, precision=precision, track=track)
@@ -123,10 +128,20 @@ def measure(
                 LatencyTable.load(prior), space, device, target, path, runtime=runtime, threads=threads, precision=precision,
                 allow_emulated=allow_emulated, track=track,
             )  # fmt: skip
-        return profile(
-            space, device, target, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
+        watched, start = Stopwatch(target), time.monotonic()
+        table = profile(
+            space, device, watched, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
             fresh=fresh, allow_emulated=allow_emulated, track=track,
         )  # fmt: skip
+        show_pace(watched, table, time.monotonic() - start)
+        return table
+
+
+def show_pace(watched: Stopwatch, table: LatencyTable, seconds: float) -> None:
+    entries = len(watched.timed & table.entries.keys())
+    if entries:
+        say(f"{entries} entries in {seconds:.0f} s, whole networks and check included: {60 * entries / seconds:.0f} a minute; "
+            f"{100 * watched.seconds / seconds:.0f} % of the time in the timer, opening the models included.")  # fmt: skip
 
 
 def read_bundle(device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False) -> LatencyTable:
@@ -177,16 +192,13 @@ def show_drift(device: DeviceProfile, on: str | None, runtime: str, threads: int
 def show(measured: LatencyTable, space: SearchSpace) -> None:
     calibration = measured.calibration(space)
     check, about = calibration.check, measured.provenance
-    if check is None:
-        say(f"{space.name} on {measured.device}: ESTIMATED {about['method']}. 90 % lie within "
-            f"{100 * calibration.relative_interval:.1f} %.")  # fmt: skip
-        return
-    say(f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
-        f"{measured.precision}, {measured.threads} thread(s): "
-        f"{len(space.distinct_blocks)} blocks {measured.kind}.")  # fmt: skip
-    say(f"Held-out check on {check.networks} random subnets: mean error {100 * check.mean_error:.1f} %, "
+    where = (f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
+             f"{measured.precision}, {measured.threads} thread(s)")  # fmt: skip
+    kind = "measured" if measured.measured else f"{measured.kind.upper()} {about['method']}"
+    say(f"{where}: {len(space.distinct_blocks)} blocks {kind}.")
+    say(f"Check on {len(check.errors)} subnets, each predicted without it: mean error {100 * check.mean_error:.1f} %, "
         f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "
-        f"90 % within {100 * check.error_quantile:.1f} %.")  # fmt: skip
+        f"90 % of subnets lie within {100 * calibration.relative_interval(0.9):.1f} %.")  # fmt: skip
 
 
 def _run_space(path: Path | None) -> SearchSpace:

@@ -46,7 +46,7 @@ def report_run(run: Run) -> list[Row]:
     ledger = run_ledger(run)
     first = True
     for (device, runtime), group in groupby(records, key=lambda r: (r.device, r.runtime)):
-        latencies = load_table(load_device(device), run.space, runtime=runtime)
+        latencies = load_table(load_device(device), run.space, runtime=runtime, allow_emulated=True)
         genomes, accuracy = ledger.arrays()
         evaluated = np.stack([latencies.predict(run.space, genomes), accuracy], axis=1)
         path = run.path / ("front.png" if first else f"front-{device}-{runtime}.png")
@@ -61,7 +61,7 @@ def show(rows: list[Row]) -> None:
         [
             f"{row.device} {row.budget_ms:g} ms" + ("" if row.on_device else " *"),
             row.id,
-            row.runtime,
+            row.runtime + (" (EMULATED)" if row.emulated else ""),
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}",
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
@@ -84,10 +84,9 @@ def show(rows: list[Row]) -> None:
         "max diff",
         "KiB",
     ]
-    console.print(table("Accuracy on the test images; latency of one image on this machine", columns, lines))
+    title = "Accuracy on the test images; latency of one image on the machine that verified"
+    console.print(table(title, columns, lines))
     if not all(row.on_device for row in rows):
-        console.print(
-            "* This machine is not that device: the latencies beside are this machine's, and say nothing of the budget."
-        )
+        console.print("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")
     for id_, architecture in dict.fromkeys((row.id, row.architecture) for row in rows):
         console.print(f"{id_}  {architecture}")

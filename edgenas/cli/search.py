@@ -12,7 +12,8 @@ from edgenas.cli.display import console, percent, say, table, track
 from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
-from edgenas.latency import LatencyTable, load_device, load_table
+from edgenas.latency import CONFIDENCE, LatencyTable, load_device, load_table
+from edgenas.latency.table import EMULATED
 from edgenas.search import STRATEGIES, Constraint, Ledger, SearchRecord, get_strategy, search
 from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
@@ -32,6 +33,13 @@ EVALUATIONS = 75
     required=True,
     help="The budget, such as 2ms, or DEVICE=2ms. Several on one device are several searches; on several, all must hold.",
 )
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=CONFIDENCE,
+    show_default=True,
+    help="How surely a budget is to be kept: by the upper end of this interval of the latency. 0: by the prediction alone.",
+)
 @click.option("--memory", type=BYTES, help="The most memory for activations, such as 1MB.")
 @click.option("--macs", type=COUNT, help="The most multiply-accumulates, such as 40M.")
 @click.option("--parameters", type=COUNT, help="The most parameters, such as 500k.")
@@ -47,11 +55,13 @@ EVALUATIONS = 75
 @click.option("--time", "seconds", type=SECONDS, help="The longest to go on evaluating, such as 10m.")
 @click.option("--storage", metavar="URL", help="Keep evaluations in a database that several searches share.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--allow-emulated", is_flag=True, help="Accept a table timed in an emulator: a trial.")
 @data_option
 def command(
     run: Path | None,
     device: str | None,
     budgets: tuple[tuple[str | None, float], ...],
+    confidence: float,
     memory: float | None,
     macs: float | None,
     parameters: float | None,
@@ -61,6 +71,7 @@ def command(
     seconds: float | None,
     storage: str | None,
     seed: int,
+    allow_emulated: bool,
     data: str | None,
 ) -> None:
     """Find the most accurate subnets whose latency on a device is within a budget.
@@ -77,11 +88,14 @@ def command(
     get_strategy(strategy)
     opened = open_run(run)
     device, own, others = split_budgets(device, budgets)
-    tables = {name: load_table(load_device(name), opened.space, runtime=runtime) for name in (device, *others)}
+    tables = {
+        name: load_table(load_device(name), opened.space, runtime=runtime, allow_emulated=allow_emulated)
+        for name in (device, *others)
+    }
     for latencies in tables.values():
-        warn_of_estimate(latencies, opened)
+        warn_unless_measured(latencies, opened)
     space = opened.space
-    limits = {name: latency_constraint(space, tables[name], budget) for name, budget in others.items()}
+    limits = {name: latency_constraint(space, tables[name], budget, confidence) for name, budget in others.items()}
     if memory is not None:
         limits["memory"] = memory_constraint(space, memory)
     if macs is not None:
@@ -90,7 +104,7 @@ def command(
         limits["parameters"] = parameters_constraint(space, parameters)
     records = search_run(
         opened, opened.dataset(data, track), tables[device], own, evaluations, seed,
-        limits=limits, strategy=strategy, seconds=seconds or np.inf, storage=storage,
+        confidence=confidence, limits=limits, strategy=strategy, seconds=seconds or np.inf, storage=storage,
     )  # fmt: skip
     for record in records:
         show(record)
@@ -129,6 +143,7 @@ def search_run(
     evaluations: int,
     seed: int,
     *,
+    confidence: float = CONFIDENCE,
     limits: dict[str, Constraint] | None = None,
     strategy: str = "bayesian",
     seconds: float = np.inf,
@@ -144,7 +159,7 @@ def search_run(
     if strategy.startswith("bayesian"):
         chosen = replace(chosen, targets=budgets)
     results = search(
-        run.space, latencies, evaluator.accuracy, ledger, budgets, constraints=tuple(limits.values()),
+        run.space, latencies, evaluator.accuracy, ledger, budgets, confidence=confidence, constraints=tuple(limits.values()),
         evaluations=evaluations, seconds=seconds, strategy=chosen, seed=seed, track=track,
     )  # fmt: skip
     if ledger is not own:  # the run stays complete in itself: its report shows them all
@@ -155,7 +170,9 @@ def search_run(
         f"Accuracy predictor: Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
     )
     values = {name: constraint.limit for name, constraint in limits.items()}
-    records = [SearchRecord.of(result, latencies, budget, values) for result, budget in zip(results, budgets, strict=True)]
+    records = [
+        SearchRecord.of(result, latencies, budget, values, confidence) for result, budget in zip(results, budgets, strict=True)
+    ]
     for record in records:
         claim = "proved the highest prediction within the limits" if record.optimal else "the highest prediction found"
         say(f"{record.budget_ms:g} ms: measured {percent(record.best.validation_accuracy)}; predicted at best "
@@ -166,14 +183,16 @@ def search_run(
     return records
 
 
-def warn_of_estimate(latencies: LatencyTable, run: Run) -> None:
+def warn_unless_measured(latencies: LatencyTable, run: Run) -> None:
     if latencies.measured:
         return
-    relative = latencies.calibration(run.space).relative_interval
-    say(
-        f"{latencies.device} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 "
-        f"cases (source and method: devices/{latencies.device}.toml). To measure: edgenas profile --device {latencies.device}"
-    )
+    name, relative = latencies.device, latencies.calibration(run.space).relative_interval()
+    if latencies.kind == EMULATED:
+        say(f"{name} was timed in an EMULATOR: its latencies are a trial, and say nothing about a real {name}.")
+        return
+    how = f"source and method: devices/{name}.toml" if "source" in latencies.provenance else latencies.provenance["method"]
+    say(f"{name} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 cases "
+        f"({how}). To measure: edgenas profile --device {name}")  # fmt: skip
 
 
 def show(record: SearchRecord) -> None:
@@ -191,7 +210,17 @@ def show(record: SearchRecord) -> None:
         ]
         for c in record.front
     ]
-    ms = "ms" if record.latency_kind == "measured" else "ms, estimated"
+    ms = "ms" if record.latency_kind == "measured" else f"ms, {record.latency_kind}"
     title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.runtime}, {record.threads} thread)"
-    columns = ["<", "<id", ms, "90 % interval", "validation", "MMACs", "M params", "peak KiB", "<architecture"]
+    columns = [
+        "<",
+        "<id",
+        ms,
+        f"{100 * record.confidence:g} % interval",
+        "validation",
+        "MMACs",
+        "M params",
+        "peak KiB",
+        "<architecture",
+    ]
     console.print(table(title, columns, rows))

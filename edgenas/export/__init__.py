@@ -3,12 +3,13 @@
 from edgenas.export.export import export
 from edgenas.export.model import FORMATS, ExportedModel, Preprocessing, load_exports
 from edgenas.export.parity import Parity, compare
-from edgenas.export.verify import Verification, load_verifications, verify
+from edgenas.export.verify import Place, Verification, load_verifications, verify
 
 __all__ = [
     "FORMATS",
     "ExportedModel",
     "Parity",
+    "Place",
     "Preprocessing",
     "Verification",
     "compare",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from edgenas.export.model import ExportedModel
 from edgenas.export.parity import Parity, compare
 from edgenas.files import read_json, write_json
 from edgenas.latency import Bench, LatencyTable, LatencyTarget, python_target, tflite_runtime_python
+from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
+from edgenas.latency.microbenchmark import FORMATS
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator
@@ -24,6 +27,9 @@ from edgenas.training import Evaluator
 @dataclass(frozen=True)
 class Verification:
     """One file in one runtime, on the machine of this fingerprint.
+
+    device: the profile's name of a device that was reached over the network; empty for the machine that EdgeNAS runs on.
+    emulated: the device was an emulator. What it computes counts, what it takes does not.
 
     torch_accuracy, accuracy: top-1 on the test images, in 0..1, of the torch network and of the file.
     threads, latency_ms: of one image on this machine, in the statistic of `Bench`: with one thread its CPU time, at the speed
@@ -47,90 +53,118 @@ class Verification:
     predicted_high_ms: float | None
     slowdown: float
     file_bytes: int
+    device: str = ""
+    emulated: bool = False
 
     @property
     def passed(self) -> bool:
         return self.parity.holds
 
 
-def runtimes_of(file: Path) -> Iterator[tuple[str, LatencyTarget | None]]:
-    """The runtimes that a file must pass in, and where they run; None for one that is not installed.
+@dataclass(frozen=True)
+class Place:
+    """A runtime somewhere. environment: what `open_device` or the target says of it. threads: to time with; None: those of the
+    first budget, as far as there are cores. device: see `Verification`."""
+
+    runtime: str
+    target: LatencyTarget
+    environment: Mapping[str, Any]
+    threads: int | None = None
+    device: str = ""
+
+    def takes(self, file: Path) -> bool:
+        return file.suffix[1:] == FORMATS[self.runtime]
+
+
+def places_here(files: Sequence[Path]) -> list[Place]:
+    """All runtimes of this machine that take one of these files.
 
     Each runs in a process of its own, as it will on a device: beside torch, in memory that training has left scattered,
     networks were up to 10 % slower.
     """
-    if file.suffix == ".onnx":
-        yield "onnxruntime", python_target()
-        return
-    yield "litert", python_target()
-    python = tflite_runtime_python()
-    yield "tflite-runtime", python_target(python) if python else None
+    targets = {"onnxruntime": python_target(), "litert": python_target()}
+    if python := tflite_runtime_python():
+        targets["tflite-runtime"] = python_target(python)
+    formats = {file.suffix[1:] for file in files}
+    return [
+        Place(runtime, target, target.environment(runtime))
+        for runtime, target in targets.items()
+        if FORMATS[runtime] in formats
+    ]
 
 
 def verify(
-    model: ExportedModel, space: SearchSpace, evaluator: Evaluator, tables: Sequence[LatencyTable] = (), track: Track = quiet
-) -> list[Verification]:
-    """Run a model's files on the whole test set and on the timer, and keep the result as verify.json beside them.
+    model: ExportedModel, space: SearchSpace, evaluator: Evaluator, tables: Sequence[LatencyTable] = (), track: Track = quiet,
+    *, places: Sequence[Place] | None = None, images: int | None = None,
+) -> list[Verification]:  # fmt: skip
+    """Run a model's files on test images and on the timer, and keep the result beside them: verify.json, or verify-DEVICE.json.
 
-    tables: measured latencies to compare with; those of another machine are of no use and left aside.
+    tables: timed latencies to compare with; those of another machine are of no use and left aside.
+    places: where; this machine unless told otherwise. images: so many of the test set, evenly spread; None: all.
 
     A file whose outputs differ from torch's is renamed to <file>.rejected, so that nobody ships it.
-    Raises EdgeNASError when there is no file.
+    Raises EdgeNASError when there is no file for these places.
     """
-    if not model.files:
-        raise EdgeNASError(f"{model.folder} holds no model file: export it again.")
-    images, labels = _test_images(model, evaluator)
+    places = places_here(model.files) if places is None else places
+    pairs = [(file, place) for file in model.files for place in places if place.takes(file)]
+    if not pairs:
+        raise EdgeNASError(f"{model.folder} holds no model file that can run there: export it again.")
+    inputs, labels = _test_images(model, evaluator, images)
     with torch.no_grad():
         network = model.network(space)
-        expected = torch.cat([network(batch) for batch in images.split(128)]).numpy()
-    places = [(file, runtime, target) for file in model.files for runtime, target in runtimes_of(file) if target]
+        expected = torch.cat([network(batch) for batch in inputs.split(128)]).numpy()
     results = [
-        _verify_file(file, runtime, target, model, space, tables, images, labels, expected)
-        for file, runtime, target in track(places, f"Verifying {model.architecture.id}", len(places))
+        _verify_file(file, place, model, space, tables, inputs, labels, expected)
+        for file, place in track(pairs, f"Verifying {model.architecture.id}", len(pairs))
     ]
     for name in {result.file for result in results if not result.passed}:
         (model.folder / name).rename(model.folder / f"{name}.rejected")
+    device = places[0].device
     write_json(
-        model.folder / "verify.json",
+        model.folder / (f"verify-{device}.json" if device else "verify.json"),
         {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": [asdict(r) for r in results]},
     )
     return results
 
 
 def load_verifications(model: ExportedModel) -> list[Verification]:
-    """What the last verification measured; nothing when there was none."""
-    path = model.folder / "verify.json"
-    if not path.exists():
-        return []
-    try:
-        return [Verification(**row | {"parity": Parity(**row["parity"])}) for row in read_json(path, "verification")["results"]]
-    except (KeyError, TypeError) as error:
-        raise EdgeNASError(f"{path} is damaged ({error}): verify again.") from None
+    """What the last verifications measured, here and on devices; nothing when there was none."""
+    results = []
+    for path in [*model.folder.glob("verify.json"), *sorted(model.folder.glob("verify-*.json"))]:
+        try:
+            rows = read_json(path, "verification")["results"]
+            results += [Verification(**row | {"parity": Parity(**row["parity"])}) for row in rows]
+        except (KeyError, TypeError) as error:
+            raise EdgeNASError(f"{path} is damaged ({error}): verify again.") from None
+    return results
 
 
-def _test_images(model: ExportedModel, evaluator: Evaluator) -> tuple[torch.Tensor, np.ndarray]:
-    batches = list(evaluator.images(evaluator.dataset.test, model.preprocessing.resolution))
+def _test_images(model: ExportedModel, evaluator: Evaluator, count: int | None) -> tuple[torch.Tensor, np.ndarray]:
+    test = evaluator.dataset.test
+    chosen = np.linspace(0, len(test) - 1, min(count or len(test), len(test))).astype(int)
+    batches = list(evaluator.images(test, model.preprocessing.resolution, chosen))
     return torch.cat([images for images, _ in batches]).cpu(), torch.cat([labels for _, labels in batches]).numpy()
 
 
 def _verify_file(
-    file: Path, runtime: str, target: LatencyTarget, model: ExportedModel, space: SearchSpace, tables: Sequence[LatencyTable],
+    file: Path, place: Place, model: ExportedModel, space: SearchSpace, tables: Sequence[LatencyTable],
     images: torch.Tensor, labels: np.ndarray, expected: np.ndarray,
 ) -> Verification:  # fmt: skip
-    content = file.read_bytes()
-    environment = target.environment(runtime)
-    threads = min(model.budgets[0]["threads"] if model.budgets else 1, environment["cores"])
-    outputs = target.run(content, in_layout(images, file.suffix[1:]), runtime=runtime)
+    content, runtime, environment = file.read_bytes(), place.runtime, place.environment
+    threads = place.threads or min(model.budgets[0]["threads"] if model.budgets else 1, environment["cores"])
+    emulated = environment["emulated"]
+    outputs = place.target.run(content, in_layout(images, file.suffix[1:]), runtime=runtime)
 
-    def is_of_this_machine(table: LatencyTable) -> bool:
-        return (table.runtime, table.threads, table.provenance.get("fingerprint")) == (
-            runtime,
-            threads,
-            environment["fingerprint"],
-        )
+    def is_of_that_machine(table: LatencyTable) -> bool:
+        about = table.provenance
+        return (table.runtime, table.threads, table.precision, about.get("fingerprint"), about.get("emulated")) == (
+            runtime, threads, "fp32", environment["fingerprint"], emulated,
+        )  # fmt: skip
 
-    table = next(filter(is_of_this_machine, tables), None)
-    bench = Bench(target, runtime, threads, reference_ms=table.reference_ms if table else None)
+    table = next(filter(is_of_that_machine, tables), None)
+    # What an emulator takes says nothing, so little of it is enough.
+    rounds = LEAST_ROUNDS if emulated else ROUNDS
+    bench = Bench(place.target, runtime, threads, rounds, reference_ms=table.reference_ms if table else None)
     latency_ms = bench.measure({"model": content})["model"].latency_ms
     predicted = table and table.predict_one(space, model.architecture)
     low, high = map(float, table.interval(space, predicted)) if table else (None, None)
@@ -150,4 +184,6 @@ def _verify_file(
         predicted_high_ms=high,
         slowdown=bench.slowdown,
         file_bytes=len(content),
+        device=place.device,
+        emulated=emulated,
     )

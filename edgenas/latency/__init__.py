@@ -6,16 +6,17 @@ Only `device_timer` imports a runtime; it and `device_measure` also run on devic
 from edgenas.latency.bench import Bench
 from edgenas.latency.browser import BrowserTarget, browser_target
 from edgenas.latency.bundle import BundleTarget, write_bundle
-from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, measured_tables, table_path
+from edgenas.latency.device import DeviceProfile, Estimate, load_device, load_table, table_path, timed_tables
 from edgenas.latency.drift import Drift, check_drift
-from edgenas.latency.profile import profile
+from edgenas.latency.profile import open_device, profile
 from edgenas.latency.runtimes import tflite_runtime_python
 from edgenas.latency.ssh import ssh_target
-from edgenas.latency.table import Calibration, Check, Entry, Interval, LatencyTable, spearman
-from edgenas.latency.targets import JobTarget, LatencyTarget, LocalTarget, python_target
+from edgenas.latency.table import CONFIDENCE, Calibration, Check, Entry, Interval, LatencyTable, spearman
+from edgenas.latency.targets import JobTarget, LatencyTarget, Stopwatch, python_target
 from edgenas.latency.transfer import transfer
 
 __all__ = [
+    "CONFIDENCE",
     "Bench",
     "BrowserTarget",
     "BundleTarget",
@@ -29,18 +30,19 @@ __all__ = [
     "JobTarget",
     "LatencyTable",
     "LatencyTarget",
-    "LocalTarget",
+    "Stopwatch",
     "browser_target",
     "check_drift",
     "load_device",
     "load_table",
-    "measured_tables",
+    "open_device",
     "profile",
     "python_target",
     "spearman",
     "ssh_target",
     "table_path",
     "tflite_runtime_python",
+    "timed_tables",
     "transfer",
     "write_bundle",
 ]

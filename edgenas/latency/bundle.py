@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,7 +22,7 @@ from edgenas.latency.profile import planned_networks
 from edgenas.latency.runtimes import require_python_runtime
 from edgenas.latency.targets import timing_job
 from edgenas.progress import Track, quiet
-from edgenas.space import SearchSpace
+from edgenas.space import BlockSpec, SearchSpace
 
 VERSION = 1
 
@@ -58,12 +58,10 @@ def write_bundle(
     """
     require_python_runtime(runtime)
     header = BundleHeader(device, space.name, space.fingerprint, runtime, threads, precision, rounds)
-    blocks, networks = block_chains(space.distinct_blocks), network_chains(space, np.concatenate(planned_networks(space)))
     bench = Bench(BundleTarget(header, {}, {}), runtime, threads, rounds, precision)
-    named = track(blocks, "writing blocks", len(blocks)), track(networks, "writing whole networks", len(networks))
     keys = []
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for models in chain.from_iterable(map(bench.groups, named)):
+        for models in chain.from_iterable(map(bench.groups, _chains(space, track))):
             job, files = timing_job(models, runtime, threads, rounds)
             keys.append(_job_key(models))
             bundle.writestr(f"{keys[-1]}/job.json", json.dumps(job))
@@ -72,6 +70,14 @@ def write_bundle(
         bundle.writestr("plan.json", json.dumps(asdict(header) | {"jobs": keys}))
         bundle.write(device_timer.__file__, "device_timer.py")
         bundle.write(device_measure.__file__, "measure.py")
+
+
+def _chains(space: SearchSpace, track: Track) -> Iterator[Iterable[tuple[str, tuple[BlockSpec, ...]]]]:
+    """What is timed together, and after what, as in `profile`."""
+    blocks, sessions = block_chains(space.distinct_blocks), planned_networks(space)
+    yield track(blocks, "writing blocks", len(blocks))
+    for genomes in track(sessions, "writing whole networks", len(sessions)):
+        yield network_chains(space, genomes)
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,14 @@ class DeviationModel:
         self.corrections = np.zeros(blocks)
         self.spread, self.noise = SPREADS[1], NOISES[-1]
         self._shares = np.zeros((0, blocks))
+        self._alikeness = np.zeros((0, 0))
         self._errors = np.zeros(0)
 
     def fit(self, counts: np.ndarray, expected_ms: np.ndarray, measured_ms: np.ndarray) -> Self:
         """Learn from n networks: `(n, B)` numbers of blocks, `(n,)` ms as the costs say, `(n,)` ms as timed."""
         self._shares = self._share(counts, expected_ms)
         self._errors = np.asarray(measured_ms) / expected_ms - 1
+        self._alikeness = self._shares @ self._covariance @ self._shares.T
         self.spread, self.noise = max(
             ((spread, noise) for spread in SPREADS for noise in NOISES), key=lambda pair: self._evidence(*pair)
         )
@@ -53,11 +55,6 @@ class DeviationModel:
         found = self.spread**2 * self._covariance @ (self._shares.T @ weights)
         self.corrections = np.maximum(found, LEAST_FACTOR - 1)
         return self
-
-    def left_out(self) -> np.ndarray:
-        """`(n,)` relative errors of the networks, each predicted from the others."""
-        inverse = np.linalg.inv(self._kernel(self.spread, self.noise))
-        return inverse @ self._errors / np.diag(inverse)
 
     def least_certain(self, counts: np.ndarray, expected_ms: np.ndarray, n: int) -> np.ndarray:
         """Indices of the n networks of `(m, B)` to time next, each the one least certain once those before it are known."""
@@ -77,7 +74,7 @@ class DeviationModel:
         return counts * self._costs / np.asarray(expected_ms)[:, None]
 
     def _kernel(self, spread: float, noise: float) -> np.ndarray:
-        return spread**2 * self._shares @ self._covariance @ self._shares.T + noise**2 * np.eye(len(self._shares))
+        return spread**2 * self._alikeness + noise**2 * np.eye(len(self._alikeness))
 
     def _evidence(self, spread: float, noise: float) -> float:
         kernel = self._kernel(spread, noise)

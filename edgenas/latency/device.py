@@ -10,7 +10,7 @@ from typing import Any
 from edgenas.cost import block_macs
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.microbenchmark import FORMATS
-from edgenas.latency.table import ESTIMATED, Calibration, Entry, LatencyTable
+from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
 from edgenas.space import BlockSpec, SearchSpace, unknown
 
 DEVICES = Path("devices")
@@ -50,7 +50,7 @@ class Estimate:
             kind=ESTIMATED,
             provenance={"method": self.method, "source": self.source, "date": self.date},
             entries={spec.key: Entry(self.block(spec), 0.0, 0) for spec in space.distinct_blocks},
-            calibrations={space.fingerprint: Calibration(0.0, 1.0, 0.0, self.relative_interval, fitted_on=0)},
+            calibrations={space.fingerprint: Calibration(0.0, 1.0, 0.0, fitted_on=0, stated_interval=self.relative_interval)},
         )
 
 
@@ -142,16 +142,21 @@ def load_table(
     runtime: str | None = None,
     threads: int | None = None,
     precision: str = "fp32",
+    allow_emulated: bool = False,
 ) -> LatencyTable:
     """The device's measured table when there is one that covers the space, else its estimate, which holds for the profile's
     own file format and threads.
 
-    Raises EdgeNASError saying how to measure when there is neither, or when the table that is there is damaged.
+    Raises EdgeNASError saying how to measure when there is neither, when the table that is there is damaged, and when it was
+    timed in an emulator, unless that is allowed.
     """
     runtime, threads = runtime or device.runtime, threads or device.threads
     path = table_path(device.name, runtime, threads, precision)
     if path.exists():
         table = LatencyTable.load(path)
+        if table.kind == EMULATED and not allow_emulated:
+            raise EdgeNASError(f"{path} was timed in an emulator, which says nothing about a real {device.name}: delete it and "
+                               "measure the device, or, for a trial, add --allow-emulated.")  # fmt: skip
         if table.covers(space):
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
@@ -164,10 +169,10 @@ def load_table(
     )
 
 
-def measured_tables(space: SearchSpace) -> list[LatencyTable]:
-    """All measured tables in the working folder that cover a space, of whatever device, runtime and threads."""
+def timed_tables(space: SearchSpace) -> list[LatencyTable]:
+    """All tables in the working folder that were timed, be it in an emulator, and cover a space: any device and runtime."""
     tables = [LatencyTable.load(path) for path in sorted(DEVICES.glob("*/*.json"))]
-    return [table for table in tables if table.measured and table.covers(space)]
+    return [table for table in tables if table.kind != ESTIMATED and table.covers(space)]
 
 
 def _read(kind: type, data: Any, path: Path, prefix: str, skip: str = "") -> dict[str, Any]:

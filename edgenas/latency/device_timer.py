@@ -32,6 +32,9 @@ import numpy as np
 FILL_MS = 3.0
 """How long a model runs within a round. Many short visits outlive a busy spell better than one long visit."""
 
+OPENINGS = 3
+"""How often models are opened in the course of the rounds: where their memory happens to lie moves a time by half a percent."""
+
 WARM_UP_RUNS = 2
 LEAST_RUNS = 5
 INPUT_SEED = 0
@@ -134,20 +137,27 @@ def _numpy_type(onnx_type):
 # ---- timing ----
 
 
-def time_models(sessions, rounds, threads=1, seed=0, progress=iter):
+def time_models(open_all, rounds, threads=1, seed=0):
     """Latencies that can be compared: `{name: [ms, ...]}`, the least of each round.
 
-    sessions: name -> an open session. All are visited once a round, in an order shuffled anew, so a slow spell of the
-        machine hits all alike and no model always follows the same neighbour.
-    progress: wraps the rounds, to show a bar.
+    open_all: opens all models, name -> session; called for every part of the rounds. All are visited once a round, in an
+        order shuffled anew, so a slow spell of the machine hits all alike and no model always follows the same neighbour.
 
     With one thread the clock is the thread's own CPU time, which does not run while another process has the core;
     with several it is wall-clock time.
     """
     clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-    order, shuffler = list(sessions), random.Random(seed)
+    shuffler, times, parts = random.Random(seed), {}, min(OPENINGS, rounds)
+    for part in range(parts):
+        for name, values in _timed_rounds(open_all(), rounds // parts + (part < rounds % parts), clock, shuffler).items():
+            times.setdefault(name, []).extend(values)
+    return times
+
+
+def _timed_rounds(sessions, rounds, clock, shuffler):
+    order = list(sessions)
     times = {name: [] for name in order}
-    for _ in progress(range(rounds)):
+    for _ in range(rounds):
         shuffler.shuffle(order)
         for name in order:
             times[name].append(_least_ns(sessions[name].invoke, clock) / 1e6)
@@ -245,8 +255,11 @@ def run_job(folder):
         session = open_session(runtime, inside(task["model"]), threads)
         images = np.load(inside(task["inputs"]), allow_pickle=False)
         np.save(inside(task["outputs"]), run_images(session, images), allow_pickle=False)
-    sessions = {name: open_session(runtime, inside(file), threads) for name, file in job.get("models", {}).items()}
-    result["times_ms"] = time_models(sessions, job.get("rounds", 1), threads) if sessions else {}
+
+    def open_all():
+        return {name: open_session(runtime, inside(file), threads) for name, file in job.get("models", {}).items()}
+
+    result["times_ms"] = time_models(open_all, job.get("rounds", 1), threads)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,18 @@ import numpy as np
 
 from edgenas.errors import EdgeNASError
 from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
-from edgenas.latency.calibration import block_counts, calibrate, check, deviation_model
+from edgenas.latency.calibration import TimedNetworks, block_counts, calibrate, deviation_model
 from edgenas.latency.device import DeviceProfile
 from edgenas.latency.microbenchmark import require_precision
-from edgenas.latency.table import EMULATED, ESTIMATED, MEASURED, Calibration, LatencyTable
+from edgenas.latency.table import EMULATED, ESTIMATED, MEASURED, LatencyTable
 from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 
-CALIBRATION_NETWORKS = 30
-CHECK_NETWORKS = 40
-CALIBRATION_SEED, CHECK_SEED = 101, 202
+SESSIONS, SESSION_NETWORKS = 6, 10
+"""Random networks are timed in so many processes, so many in each; see `calibrate`."""
+
+NETWORKS_SEED = 101
 
 NARROW = 0.03
 """The relative interval at which no more networks are timed, even if there is time left."""
@@ -72,20 +74,20 @@ def profile(
         table.entries |= alone
         table.save(path)
 
-    fit, held_out = networks
-    measured_ms = bench.network_ms(space, np.concatenate(networks), track, f"timing whole networks on {device.name}")
-    fit_ms, held_out_ms = measured_ms[: len(fit)], measured_ms[len(fit) :]
+    sessions = []
+    for genomes in track(networks, f"timing whole networks on {device.name}", len(networks)):
+        sessions.append(TimedNetworks(genomes, bench.network_ms(space, genomes), drawn=bool(sessions)))
     for _ in range(MOST_BATCHES):
-        calibration = _calibrate(table, space, fit, fit_ms, held_out, held_out_ms)
+        table.calibrations[space.fingerprint] = calibration = calibrate(table, space, sessions)
         # What is left of the time goes to the networks that teach most; those that check stay random, so that it is fair.
-        if calibration.relative_interval <= NARROW or not bench.seconds or bench.seconds < 0:
+        if calibration.relative_interval() <= NARROW or not bench.seconds or bench.seconds < 0:
             break
-        chosen = _least_certain(table, space, fit, fit_ms)
+        chosen = _least_certain(table, space, sessions)
         bench.models_left = len(chosen)
-        fit_ms = np.append(fit_ms, bench.network_ms(space, chosen, track, f"timing more networks on {device.name}"))
-        fit = np.concatenate([fit, chosen])
+        measured_ms = bench.network_ms(space, chosen, track, f"timing more networks on {device.name}")
+        sessions.append(TimedNetworks(chosen, measured_ms, drawn=False))
     else:
-        _calibrate(table, space, fit, fit_ms, held_out, held_out_ms)
+        table.calibrations[space.fingerprint] = calibrate(table, space, sessions)
     table.save(path)
     return table
 
@@ -105,35 +107,22 @@ def open_device(
     return provenance | {"method": "timed in an emulator, which says nothing about the device"}
 
 
-def _calibrate(
-    table: LatencyTable, space: SearchSpace, fit: np.ndarray, fit_ms: np.ndarray, held_out: np.ndarray, held_out_ms: np.ndarray
-) -> Calibration:
-    """The calibration, put into the table, with its check and the interval that follows from it."""
-    table.calibrations[space.fingerprint] = calibrate(table, space, fit, fit_ms)
-    checked = check(table.predict(space, held_out), held_out_ms)
-    calibration = replace(table.calibration(space), check=checked, relative_interval=checked.error_quantile)
-    table.calibrations[space.fingerprint] = calibration
-    return calibration
-
-
-def _least_certain(table: LatencyTable, space: SearchSpace, fit: np.ndarray, fit_ms: np.ndarray) -> np.ndarray:
+def _least_certain(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedNetworks]) -> np.ndarray:
     """`(BATCH, d)`: of many random networks those that the calibration knows least about."""
-    pool = space.sample(np.random.default_rng(len(fit)), POOL)
+    known = np.concatenate([session.genomes for session in sessions])
+    known_ms = np.concatenate([session.measured_ms for session in sessions])
+    pool = space.sample(np.random.default_rng(len(known)), POOL)
     model = deviation_model(space, table.costs(space))
-    model.fit(block_counts(space, fit), table.predict(space, fit), fit_ms)
+    model.fit(block_counts(space, known), table.predict(space, known), known_ms)
     return pool[model.least_certain(block_counts(space, pool), table.predict(space, pool), BATCH)]
 
 
-def planned_networks(space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
-    """Two arrays of genomes: the networks that the calibration is fitted to, and those that check it. Always the same."""
-    return _calibration_genomes(space), space.sample(np.random.default_rng(CHECK_SEED), CHECK_NETWORKS)
-
-
-def _calibration_genomes(space: SearchSpace) -> np.ndarray:
-    """`(n, d)`: random networks, and at every resolution the smallest and largest, so that the fit never extrapolates."""
+def planned_networks(space: SearchSpace) -> list[np.ndarray]:
+    """Genomes of whole networks, session by session: first the smallest and largest at every resolution, which every fit has,
+    so that it never extrapolates; then random ones. Always the same."""
     ends = [space.encode(space.architecture(r, pick, pick)) for r in _spread(space.resolutions, 3) for pick in (min, max)]
-    sampled = space.sample(np.random.default_rng(CALIBRATION_SEED), CALIBRATION_NETWORKS - len(ends))
-    return np.concatenate([np.stack(ends), sampled])
+    drawn = space.sample(np.random.default_rng(NETWORKS_SEED), SESSIONS * SESSION_NETWORKS)
+    return [np.stack(ends), *np.split(drawn, SESSIONS)]
 
 
 def _spread(values: tuple[int, ...], n: int) -> list[int]:

@@ -12,10 +12,14 @@ import numpy as np
 from edgenas.cost import block_parameters
 from edgenas.errors import EdgeNASError
 from edgenas.files import read_json, write_json
+from edgenas.latency.tolerance import normal_half_width, tolerance
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 
-VERSION = 1
+VERSION = 2
 MEASURED, ESTIMATED, EMULATED = "measured", "estimated", "emulated"
+
+CONFIDENCE = 0.9
+"""Of intervals, unless another is asked for."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Check:
-    """Predictions against measurements of networks that calibration did not see. Errors are relative to the measurement.
+    """Predictions against measurements of networks that calibration did not see.
 
-    error_quantile: 90 % of such networks err by no more, with a confidence of 90 %; see `calibration.tolerance`.
+    errors: ascending, without sign, relative to the measurement. spearman: the rank correlation of the two.
     """
 
-    networks: int
-    mean_error: float
-    worst_error: float
-    error_quantile: float
+    errors: tuple[float, ...]
     spearman: float
+
+    @property
+    def mean_error(self) -> float:
+        return float(np.mean(self.errors))
+
+    @property
+    def worst_error(self) -> float:
+        return self.errors[-1]
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,9 @@ class Calibration:
     scale: alone, a block pays for layout changes at its borders that a network does not.
     weights_ms: per million parameters. Alone, a block finds its weights in the nearest cache; in a network they were
         pushed out by the other blocks'.
-    relative_interval: r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with 90 % confidence.
     fitted_on: the number of whole networks behind the numbers.
+    check: on networks, each predicted by a fit that had not seen it; None for a formula.
+    stated_interval: how far a formula may be off, by itself: its `relative_interval` of 90 % confidence.
     se_ms: per block with squeeze and excitation, whose tiny operators overlap with others in a network, and not alone.
     corrections: by `BlockSpec.key`, how much more a block costs in a network, relative; 0 where absent. See `DeviationModel`.
     """
@@ -64,15 +74,21 @@ class Calibration:
     overhead_ms: float
     scale: float
     weights_ms: float
-    relative_interval: float
     fitted_on: int
     check: Check | None = None
+    stated_interval: float = 0.0
     se_ms: float = 0.0
     corrections: dict[str, float] = field(default_factory=dict)
 
+    def relative_interval(self, confidence: float = CONFIDENCE) -> float:
+        """r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with a confidence in [0, 1); 0 for none."""
+        if self.check is not None:
+            return tolerance(np.array(self.check.errors), confidence)
+        return self.stated_interval * normal_half_width(confidence) / normal_half_width(CONFIDENCE)
+
 
 class Interval(NamedTuple):
-    """Milliseconds, lower and upper end, of 90 % confidence."""
+    """Milliseconds: lower and upper end."""
 
     low: np.ndarray
     high: np.ndarray
@@ -82,7 +98,7 @@ class Interval(NamedTuple):
 class LatencyTable:
     """Block latencies of one device, runtime, precision and number of threads; plain JSON on disk.
 
-    kind: "measured", or "estimated" from a formula, or "emulated": timed under qemu, which proves that a path works and says
+    kind: "measured", or "estimated" from a formula, or "emulated": timed under qemu or on a software GPU, which proves that a path works and says
         nothing about a device. Neither of the last two is ever to be shown as a measurement.
     provenance: where and how the numbers came about; see `device_timer.environment`.
     reference_ms: latency of `microbenchmark.REFERENCE` when the table was begun: the speed of the machine that all entries,
@@ -136,9 +152,9 @@ class LatencyTable:
     def predict_one(self, space: SearchSpace, architecture: Architecture) -> float:
         return float(self.predict(space, space.encode(architecture)[None])[0])
 
-    def interval(self, space: SearchSpace, latency_ms: np.ndarray | float) -> Interval:
-        """Where 90 % of the real latencies lie, for predictions of any shape."""
-        factor = 1 + self.calibration(space).relative_interval
+    def interval(self, space: SearchSpace, latency_ms: np.ndarray | float, confidence: float = CONFIDENCE) -> Interval:
+        """Where such a share of the real latencies lies, for predictions of any shape."""
+        factor = 1 + self.calibration(space).relative_interval(confidence)
         return Interval(np.asarray(latency_ms) / factor, np.asarray(latency_ms) * factor)
 
     def fastest(self, space: SearchSpace) -> tuple[Architecture, float]:
@@ -165,6 +181,8 @@ class LatencyTable:
         version = data.pop("version", None) if isinstance(data, dict) else None
         if isinstance(version, int) and version > VERSION:
             raise EdgeNASError(f"{path} was written by a newer EdgeNAS: update EdgeNAS, or measure again with --fresh.")
+        if isinstance(version, int) and version < VERSION:
+            raise EdgeNASError(f"{path} was written by an older EdgeNAS, which timed otherwise: measure again with --fresh.")
         try:
             data["entries"] = {BlockSpec.from_key(key).key: Entry(**_numbers(e)) for key, e in data["entries"].items()}
             data["calibrations"] = {space: _calibration(c) for space, c in data["calibrations"].items()}
@@ -219,8 +237,11 @@ def _fastest_at(space: SearchSpace, resolution: int, cost: dict[BlockSpec, float
 
 
 def _calibration(data: dict) -> Calibration:
-    check, corrections = data.pop("check"), _numbers(data.pop("corrections", {}))
-    return Calibration(**_numbers(data), check=Check(**_numbers(check)) if check else None, corrections=corrections)
+    check, corrections = data.pop("check"), _numbers(data.pop("corrections"))
+    if check is not None:
+        errors = tuple(_numbers(dict(enumerate(check.pop("errors")))).values())
+        check = Check(errors, **_numbers(check))
+    return Calibration(**_numbers(data), check=check, corrections=corrections)
 
 
 def _numbers(data: dict) -> dict:

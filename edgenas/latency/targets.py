@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,25 +38,6 @@ class LatencyTarget(Protocol):
     def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
         """The model's outputs for `(n, ...)` images, each run alone, in the layout that the file takes: `(n, ...)`."""
         ...
-
-
-class LocalTarget:
-    """This machine, in this process."""
-
-    def environment(self, runtime: str) -> dict[str, Any]:
-        with _explained(runtime):
-            return device_timer.environment(runtime)
-
-    def time(
-        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
-    ) -> dict[str, list[float]]:
-        with _explained(runtime):
-            sessions = {name: device_timer.open_session(runtime, model, threads) for name, model in models.items()}
-        return device_timer.time_models(sessions, rounds, threads, progress=lambda r: track(r, "timing", rounds))
-
-    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
-        with _explained(runtime):
-            return device_timer.run_images(device_timer.open_session(runtime, model, threads), images)
 
 
 class JobTarget:
@@ -101,6 +82,30 @@ class JobTarget:
             return result, np.load(folder / "outputs.npy", allow_pickle=False) if images is not None else None
 
 
+class Stopwatch:
+    """A target that also keeps what it timed, by name, and the seconds that took: opening and running, transfer included."""
+
+    def __init__(self, target: LatencyTarget):
+        self._target = target
+        self.timed: set[str] = set()
+        self.seconds = 0.0
+
+    def environment(self, runtime: str) -> dict[str, Any]:
+        return self._target.environment(runtime)
+
+    def time(
+        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+    ) -> dict[str, list[float]]:
+        start = time.monotonic()
+        times_ms = self._target.time(models, runtime=runtime, threads=threads, rounds=rounds, track=track)
+        self.seconds += time.monotonic() - start
+        self.timed |= set(models)
+        return times_ms
+
+    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+        return self._target.run(model, images, runtime=runtime, threads=threads)
+
+
 def timing_job(models: Mapping[str, bytes], runtime: str, threads: int, rounds: int) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The content of job.json, and the other files of its folder by name; see `device_timer`."""
     # Names such as block keys are no safe file names everywhere, so files are numbered.
@@ -120,15 +125,3 @@ def python_target(python: Path | str = sys.executable) -> JobTarget:
     return JobTarget(run_folder)
 
 
-@contextmanager
-def _explained(runtime: str) -> Iterator[None]:
-    """Errors of a runtime as sentences."""
-    require_python_runtime(runtime)
-    try:
-        yield
-    except ImportError as error:
-        raise EdgeNASError(f"{runtime} cannot be imported here ({error}): install it, or choose another runtime.") from error
-    except EdgeNASError:
-        raise
-    except Exception as error:
-        raise EdgeNASError(f"{runtime} cannot open or run the model: {error}") from error

@@ -47,7 +47,7 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else ""))
-    kind = "latency" if first.latency_kind == "measured" else "ESTIMATED latency"
+    kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
     axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.runtime}, {first.precision}, {first.threads} thread)")
     axes.set_ylabel("top-1 accuracy on validation images in %")
     axes.grid(alpha=0.3)

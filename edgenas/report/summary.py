@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgenas.export import load_exports, load_verifications
+from edgenas.latency.table import EMULATED
 from edgenas.search import load_records
 from edgenas.training import Run
 
@@ -14,6 +15,7 @@ class Row:
     """One exported file for one budget in one runtime. Latencies in ms, accuracies in 0..1 on the test images.
 
     device, budget_ms: what was searched for. on_device: whether the machine that verified is that device.
+    emulated: whether that machine was an emulator, whose latency says nothing.
     is_budgeted_runtime: whether the budget was for this runtime.
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
@@ -31,6 +33,7 @@ class Row:
     exported_accuracy: float
     max_difference: float
     file_bytes: int
+    emulated: bool = False
 
     @property
     def error(self) -> float | None:
@@ -40,7 +43,7 @@ class Row:
     @property
     def breaks_budget(self) -> bool:
         """Whether the file was measured where its budget applies, and is slower."""
-        return self.on_device and self.is_budgeted_runtime and self.measured_ms > self.budget_ms
+        return self.on_device and not self.emulated and self.is_budgeted_runtime and self.measured_ms > self.budget_ms
 
 
 def summarise(run: Run) -> list[Row]:
@@ -58,13 +61,15 @@ def summarise(run: Run) -> list[Row]:
                     id=model.architecture.id,
                     runtime=v.runtime,
                     predicted_ms=v.predicted_ms,
-                    on_device=v.fingerprint == record.latency_provenance.get("fingerprint"),
+                    on_device=(v.fingerprint, v.emulated)
+                    == (record.latency_provenance.get("fingerprint"), record.latency_kind == EMULATED),
                     is_budgeted_runtime=v.runtime == record.runtime,
                     measured_ms=v.latency_ms,
                     supernet_accuracy=v.torch_accuracy,
                     exported_accuracy=v.accuracy,
                     max_difference=v.parity.max_difference,
                     file_bytes=v.file_bytes,
+                    emulated=v.emulated,
                 )
             )
     return rows

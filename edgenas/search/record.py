@@ -10,18 +10,20 @@ from typing import Any
 
 from edgenas.errors import CheckpointError
 from edgenas.files import read_json, write_json
-from edgenas.latency import LatencyTable
+from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.search.search import Candidate, SearchResult
 from edgenas.space import Architecture
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
 class SearchRecord:
     """What a search found, for which device and budget, and where its latencies come from.
 
-    latency_kind: "measured" (a table built on the device) or "estimated" (the device profile's formula).
+    latency_kind: "measured" (a table built on the device), "estimated" (the device profile's formula, or another device's
+        table) or "emulated" (a trial).
+    confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
     limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
     stopped: why the search ended. claimed_accuracy, optimal: see `SearchResult`; None in files of version 1.
     """
@@ -37,6 +39,7 @@ class SearchRecord:
     front: tuple[Candidate, ...]
     predictor: dict[str, float]
     date: str
+    confidence: float = CONFIDENCE
     limits: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
     claimed_accuracy: float | None = None
@@ -44,11 +47,12 @@ class SearchRecord:
 
     @classmethod
     def of(
-        cls, result: SearchResult, table: LatencyTable, budget_ms: float, limits: Mapping[str, float] | None = None
-    ) -> SearchRecord:
+        cls, result: SearchResult, table: LatencyTable, budget_ms: float, limits: Mapping[str, float] | None = None,
+        confidence: float = CONFIDENCE,
+    ) -> SearchRecord:  # fmt: skip
         return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
                    result.best, result.front, asdict(result.predictor),
-                   datetime.now(UTC).isoformat(timespec="seconds"), dict(limits or {}), result.stopped,
+                   datetime.now(UTC).isoformat(timespec="seconds"), confidence, dict(limits or {}), result.stopped,
                    result.claimed_accuracy, result.optimal)  # fmt: skip
 
     @property

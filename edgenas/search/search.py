@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgenas import cost
-from edgenas.latency import LatencyTable
+from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.predictor import LinkRidge, PredictorQuality
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck
@@ -25,7 +25,7 @@ from edgenas.space import Architecture, SearchSpace
 class Candidate:
     """An architecture whose accuracy was measured.
 
-    latency_ms: the table's prediction; latency_low_ms, latency_high_ms: its 90 % interval.
+    latency_ms: the table's prediction; latency_low_ms, latency_high_ms: its interval, of the search's confidence.
     validation_accuracy: measured with recalibrated batch norm. predicted_accuracy: the predictor's. Both in 0..1.
     """
 
@@ -57,14 +57,16 @@ class SearchResult:
     optimal: bool
 
 
-def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float) -> Constraint:
-    """Latency on a table's device, at the upper end of its 90 % interval, within a budget."""
-    return Constraint(f"latency on {table.device} ({table.kind}, upper end of the 90 % interval)", latency_high(space, table),
-                      budget_ms, "ms")  # fmt: skip
+def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
+    """Latency on a table's device, at the upper end of its interval of a confidence in [0, 1), within a budget."""
+    which = f"upper end of the {100 * confidence:g} % interval" if confidence else "as predicted, without an interval"
+    return Constraint(
+        f"latency on {table.device} ({table.kind}, {which})", latency_high(space, table, confidence), budget_ms, "ms"
+    )
 
 
-def latency_high(space: SearchSpace, table: LatencyTable) -> Additive:
-    return Additive(lambda genomes: table.interval(space, table.predict(space, genomes)).high)
+def latency_high(space: SearchSpace, table: LatencyTable, confidence: float) -> Additive:
+    return Additive(lambda genomes: table.interval(space, table.predict(space, genomes), confidence).high)
 
 
 def macs_constraint(space: SearchSpace, limit: float) -> Constraint:
@@ -87,6 +89,7 @@ def search(
     ledger: Ledger,
     budgets_ms: Sequence[float],
     *,
+    confidence: float = CONFIDENCE,
     constraints: Sequence[Constraint] = (),
     evaluations: int = 75,
     seconds: float = np.inf,
@@ -94,17 +97,19 @@ def search(
     seed: int = 0,
     track: Track = quiet,
 ) -> list[SearchResult]:
-    """For every budget the most accurate architectures whose latency is within it with 95 % confidence.
+    """For every budget the most accurate architectures whose latency is within it.
 
     `strategy` proposes what is evaluated, `Bayesian` unless told otherwise; what is returned was all evaluated. `ledger`
     keeps every evaluation, so the next search of the same supernet begins where this one ended.
 
+    confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
     constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
     evaluations, seconds: the most that are spent on new evaluations.
     Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints.
     """
-    latency = latency_high(space, table)
-    budget_limits = [replace(latency_constraint(space, table, budget), measure=latency) for budget in sorted(budgets_ms)]
+    latency = latency_high(space, table, confidence)
+    limits = [latency_constraint(space, table, budget, confidence) for budget in sorted(budgets_ms)]
+    budget_limits = [replace(limit, measure=latency) for limit in limits]
     fastest = SearchProblem(space, (Additive(lambda g: -latency(g)), latency), (budget_limits[0], *constraints))
     cheapest = Exact(budgets=2).search(fastest).genomes[0]
     problem = SearchProblem(space, (lambda g: np.zeros(len(g)), latency), (budget_limits[-1], *constraints))
@@ -125,7 +130,7 @@ def search(
     predicted = Exact(budgets=2 + len(budgets_ms)).search(problem.with_accuracy(accuracy))
     results = []
     for budget in budgets_ms:
-        front = _measured_front(space, table, ledger, predictor, budget, constraints)
+        front = _measured_front(space, table, confidence, ledger, predictor, budget, constraints)
         claimed = float(predicted.accuracy[max(np.searchsorted(predicted.cost, budget, side="right") - 1, 0)])
         results.append(SearchResult(front[-1], front, quality, outcome.evaluated, outcome.stopped, claimed, predicted.optimal))
     return results
@@ -139,6 +144,7 @@ def _sum(space: SearchSpace, of_block) -> Additive:
 def _measured_front(
     space: SearchSpace,
     table: LatencyTable,
+    confidence: float,
     ledger: Ledger,
     predictor: LinkRidge,
     budget_ms: float,
@@ -147,7 +153,7 @@ def _measured_front(
     """The front of everything that was evaluated and is within the budget and the constraints."""
     genomes, accuracy = ledger.arrays()
     latency_ms = table.predict(space, genomes)
-    interval = table.interval(space, latency_ms)
+    interval = table.interval(space, latency_ms, confidence)
     predicted = predictor.predict(genomes)
     within = interval.high <= budget_ms
     for constraint in constraints:

@@ -12,7 +12,7 @@ import torch
 from edgenas import latency
 from edgenas.cli.search import run_ledger
 from edgenas.export import load_exports, load_verifications
-from edgenas.latency import LocalTarget, load_device, load_table
+from edgenas.latency import load_device, load_table, python_target
 from edgenas.search import load_records
 from edgenas.training import Evaluator, Run
 from tests.cli.conftest import edgenas
@@ -83,7 +83,7 @@ def test_an_exported_file_is_all_that_one_needs(at_work):
     ]
     if how["resolution"] != dataset.size:
         inputs = torch.nn.functional.interpolate(inputs, (how["resolution"],) * 2, mode="bilinear", antialias=True)
-    outputs = LocalTarget().run(model.file("onnx").read_bytes(), inputs.contiguous().numpy(), runtime="onnxruntime")
+    outputs = python_target().run(model.file("onnx").read_bytes(), inputs.contiguous().numpy(), runtime="onnxruntime")
     with torch.no_grad():
         expected = model.network(run.space)(inputs).numpy()
     np.testing.assert_allclose(outputs, expected, atol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,7 @@ from tests.conftest import make_micro_space
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(profile_command, "get_space", lambda family, preset, classes: make_micro_space())
+    monkeypatch.setattr(profile_command, "get_space", lambda family, preset, classes, **sizes: make_micro_space())
     return tmp_path
 
 
@@ -67,6 +68,15 @@ def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> No
     output = edgenas_profile("--prior", str(path), "--threads", "2")
     assert "ESTIMATED from the table of cpu" in output
     assert LatencyTable.load(table_path("cpu", "onnxruntime", 2)).kind == "estimated"
+
+
+def test_it_says_how_fast_it_measures() -> None:
+    output = edgenas_profile("--time", "1s")
+    pace = re.search(r"(\d+) entries in (\d+) s, .*: (\d+) a minute; (\d+) % of the time in the timer", output)
+    entries, seconds, a_minute, share = map(int, pace.groups())
+    assert entries == len(make_micro_space().distinct_blocks)
+    assert 60 * entries / (seconds + 1) <= a_minute + 1 and 30 < share <= 100
+    assert "entries in" not in edgenas_profile(), "nothing was left to measure"
 
 
 def test_a_table_that_no_longer_holds_fails_the_command(table: LatencyTable) -> None:

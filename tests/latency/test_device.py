@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import LatencyTable, load_device, load_table, table_path
 from edgenas.latency.device import device_folders
 from edgenas.space import BlockSpec, SearchSpace, get_space
+from tools import fit_estimates
 
 GOOD = 'name = "box"\ndescription = "A box."\narch = "x86_64"\nruntime = "onnxruntime"\nthreads = 1\n'
 ESTIMATE = """
@@ -35,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_shipped_profile_loads(folder: Path) -> None:
     names = sorted(path.stem for path in device_folders()[1].glob("*.toml"))
     assert names == ["cpu", "mobile-gpu", "pi4"]
-    assert [name for name in names if load_device(name).estimate] == ["pi4"]
+    assert [name for name in names if load_device(name).estimate] == ["mobile-gpu", "pi4"]
 
 
 def test_the_users_own_profile_goes_before_the_shipped_one(folder: Path) -> None:
@@ -101,6 +103,14 @@ def test_a_measured_table_goes_before_the_estimate(folder: Path, table: LatencyT
     assert not load_table(device, get_space("mobilenetv3", "tiny", 7)).measured, "a table of other blocks does not count"
 
 
+def test_an_emulated_table_is_refused_unless_asked_for(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
+    (folder / "box.toml").write_text(GOOD + ESTIMATE)
+    replace(table, kind="emulated").save(table_path("box", "onnxruntime", 1))
+    with pytest.raises(EdgeNASError, match=r"timed in an emulator, .* a real box: .*--allow-emulated"):
+        load_table(load_device("box"), micro_space)
+    assert load_table(load_device("box"), micro_space, allow_emulated=True).kind == "emulated"
+
+
 def test_an_estimate_by_hand(folder: Path) -> None:
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
     spec = BlockSpec("mbconv", 10, 8, 24, 8, kernel=3, residual=True)
@@ -127,32 +137,32 @@ def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, 
         load_table(load_device("box"), micro_space, **other)
 
 
-# MobileNetV3-Large (arXiv:1905.02244, table 1): kernel, expanded and output channels, SE, activation, stride.
-MOBILENETV3_LARGE = (
-    (3, 16, 16, False, "relu", 1), (3, 64, 24, False, "relu", 2), (3, 72, 24, False, "relu", 1),
-    (5, 72, 40, True, "relu", 2), (5, 120, 40, True, "relu", 1), (5, 120, 40, True, "relu", 1),
-    (3, 240, 80, False, "hswish", 2), (3, 200, 80, False, "hswish", 1), (3, 184, 80, False, "hswish", 1),
-    (3, 184, 80, False, "hswish", 1), (3, 480, 112, True, "hswish", 1), (3, 672, 112, True, "hswish", 1),
-    (5, 672, 160, True, "hswish", 2), (5, 960, 160, True, "hswish", 1), (5, 960, 160, True, "hswish", 1),
+@pytest.mark.parametrize("device", fit_estimates.DEVICES, ids=lambda device: device.name)
+def test_a_shipped_estimate_is_what_the_tool_finds(folder: Path, shared: Path, device: fit_estimates.Device) -> None:
+    found, estimate = fit_estimates.fit(device, shared), load_device(device.name).estimate
+    for name in ("dense_ms_per_mmac", "depthwise_ms_per_mmac", "block_ms"):
+        assert getattr(estimate, name) == pytest.approx(getattr(found, name), rel=5e-3)
+    for error in (*found.table_error, *found.errors.values(), *found.left_out.values()):
+        if abs(error) > 1e-9:
+            assert f"{100 * abs(error):.1f}" in estimate.method
+        assert abs(error) < estimate.relative_interval
+
+
+@pytest.mark.parametrize(
+    ("name", "mmacs"),
+    [("MobileNetV1 1.0", 569), ("MobileNetV2 1.0", 300), ("MobileNetV3-Large", 219), ("MobileNetV3-Small", 56),
+     ("EfficientNet-Lite0", 407), ("EfficientNet-Lite4", 2554)],
 )  # fmt: skip
+def test_the_published_networks_have_the_published_size(name: str, mmacs: float) -> None:
+    """Per their papers and READMEs; Lite0's counts the resize too."""
+    assert sum(map(block_macs, fit_estimates.NETWORKS[name])) / 1e6 == pytest.approx(mmacs, rel=0.06)
 
 
-def test_the_pi4_estimate_agrees_with_a_published_latency(folder: Path) -> None:
-    """MobileNetV3-Large takes 38 ms (32-bit) to 40 ms (64-bit) on a Raspberry Pi 4: XNNPACK's README."""
-    blocks = [BlockSpec("conv", 224, 3, 0, 16, kernel=3, stride=2, activation="hswish")]
-    for kernel, mid, out, se, activation, stride in MOBILENETV3_LARGE:
-        before = blocks[-1]
-        blocks.append(BlockSpec("mbconv", before.out_resolution, before.out_channels, mid, out, kernel, stride, activation, se))
-    blocks += [
-        BlockSpec("conv", 7, 160, 0, 960, activation="hswish"),
-        BlockSpec("head", 7, 960, 1280, 1000, activation="hswish"),
-    ]
-    assert sum(map(block_macs, blocks)) == pytest.approx(217e6, rel=0.03), "the published 219 million"
-    estimate = load_device("pi4").estimate
-    latency_ms = sum(map(estimate.block, blocks))
-    assert latency_ms / (1 + estimate.relative_interval) < 38
-    assert latency_ms * (1 + estimate.relative_interval) > 40
-    assert latency_ms == pytest.approx(39, rel=0.4)
+def test_the_estimates_agree_with_published_latencies(folder: Path) -> None:
+    """XNNPACK's README, 32 and 64 bit; EfficientNet-Lite's README."""
+    for device, name, low_ms, high_ms in (("pi4", "MobileNetV3-Large", 38, 40), ("mobile-gpu", "EfficientNet-Lite4", 21, 21)):
+        latency_ms = sum(map(load_device(device).estimate.block, fit_estimates.NETWORKS[name]))
+        assert 0.9 * low_ms < latency_ms < 1.1 * high_ms
 
 
 def test_where_tables_are(folder: Path) -> None:

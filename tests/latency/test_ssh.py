@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import DeviceProfile, LocalTarget, profile, ssh, ssh_target
+from edgenas.latency import python_target, ssh, ssh_target
 from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 from edgenas.latency.provision import RemotePython
-from edgenas.space import SearchSpace
-
-PI = os.environ.get("EDGENAS_EMULATED_PI")
-EMULATED_PI = Path(__file__).parents[2] / "tools" / "emulated_pi.sh"
-needs_pi = pytest.mark.skipif(
-    PI is None or shutil.which("ssh") is None,
-    reason="no emulated Raspberry Pi: run tools/emulated_pi.sh FOLDER and set EDGENAS_EMULATED_PI to it",
-)
-
+from tests.conftest import wait_until
 
 # ---- without a device ----
 
@@ -108,57 +98,26 @@ def test_which_wheels_a_python_takes() -> None:
 
 
 @pytest.fixture(scope="module")
-def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The home folder of an emulated Raspberry Pi 4 at ssh://pi: empty at first."""
-    home = Path(PI) / "home"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("pi") / "sshd.log"
-    with log.open("w") as file, pytest.MonkeyPatch.context() as patch:
-        server = subprocess.Popen(["bash", str(EMULATED_PI), PI, str(port)], stdout=file, stderr=file)
-        patch.setenv(ssh.SSH, f"ssh -F {PI}/ssh_config")
-        try:
-            _wait_until(lambda: "Server listening" in log.read_text())
-            yield home
-        finally:
-            server.terminate()
-            server.wait()
-
-
-@pytest.fixture(scope="module")
 def provisioned(pi: Path) -> Path:
     with ssh_target("ssh://pi", "onnxruntime", provision=True):
         return pi
-
-
-def _wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.1)
 
 
 def _jobs(home: Path) -> list[Path]:
     return list(home.glob(".cache/edgenas/job.*"))
 
 
-@needs_pi
 def test_without_the_runtime_it_says_provision(pi: Path) -> None:
     with pytest.raises(EdgeNASError, match=r"has no litert .*: add --provision"), ssh_target("ssh://pi", "litert"):
         pass
 
 
-@needs_pi
 def test_no_login_without_a_key(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ssh.SSH, f"ssh -F {PI}/ssh_config -o PubkeyAuthentication=no")
+    monkeypatch.setenv(ssh.SSH, f"{os.environ[ssh.SSH]} -o PubkeyAuthentication=no")
     with pytest.raises(EdgeNASError, match="ssh-copy-id"), ssh_target("ssh://pi", "onnxruntime"):
         pass
 
 
-@needs_pi
 def test_a_provisioned_device_measures_runs_and_keeps_only_its_cache(provisioned: Path) -> None:
     model = model_bytes(REFERENCE, "onnxruntime")
     images = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
@@ -171,14 +130,13 @@ def test_a_provisioned_device_measures_runs_and_keeps_only_its_cache(provisioned
         outputs = target.run(model, images, runtime="onnxruntime")
         with pytest.raises(EdgeNASError, match="The device's timer failed"):
             target.time({"broken": b"not a model"}, runtime="onnxruntime", rounds=1)
-    np.testing.assert_allclose(outputs, LocalTarget().run(model, images, runtime="onnxruntime"), atol=1e-4)
+    np.testing.assert_allclose(outputs, python_target().run(model, images, runtime="onnxruntime"), atol=1e-4)
     left = [str(path.relative_to(provisioned)) for path in sorted(provisioned.rglob("*"))]
     assert all(path.startswith(".cache") for path in left)
     assert os.listdir(provisioned / ".cache" / "edgenas") == ["packages-onnxruntime"]
     assert not any("__pycache__" in path for path in left)
 
 
-@needs_pi
 def test_a_dropped_connection_is_taken_up_again(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh, "RECONNECT_PAUSE_S", 0.2)
     with ssh._Connection("ssh://pi") as connection:
@@ -199,19 +157,18 @@ with ssh_target("ssh://pi", "onnxruntime") as target:
 """
 
 
-@needs_pi
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_when_the_host_dies_nothing_goes_on_running(provisioned: Path, end: signal.Signals) -> None:
     host = subprocess.Popen([sys.executable, "-c", HOST], stderr=subprocess.DEVNULL)
     try:
-        _wait_until(lambda: any((job / "log").exists() for job in _jobs(provisioned)))
+        wait_until(lambda: any((job / "log").exists() for job in _jobs(provisioned)))
         time.sleep(1)
         (job,) = _jobs(provisioned)
         assert _running(job)
     finally:
         host.send_signal(end)
         host.wait()
-    _wait_until(lambda: not _jobs(provisioned) and not _running(job))
+    wait_until(lambda: not _jobs(provisioned) and not _running(job))
 
 
 def _running(job: Path) -> bool:
@@ -223,13 +180,3 @@ def _running(job: Path) -> bool:
         except OSError:
             continue
     return any(os.fsencode(job) in line for line in lines)
-
-
-@needs_pi
-def test_a_table_of_an_emulated_pi(provisioned: Path, micro_space: SearchSpace, tmp_path: Path) -> None:
-    device, path = DeviceProfile("pi4", "A Pi.", "aarch64", "onnxruntime", 1, "remote"), tmp_path / "pi4.json"
-    with ssh_target("ssh://pi", "onnxruntime") as target:
-        with pytest.raises(EdgeNASError, match="emulated"):
-            profile(micro_space, device, target, path, runtime="onnxruntime", rounds=1)
-        table = profile(micro_space, device, target, path, runtime="onnxruntime", rounds=1, allow_emulated=True)
-    assert table.covers(micro_space) and table.kind == "emulated"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgenas.cost import block_parameters
 from edgenas.errors import EdgeNASError
-from edgenas.latency import LatencyTable, spearman
+from edgenas.latency import Check, LatencyTable, spearman
 from edgenas.space import SearchSpace
 
 
@@ -51,7 +51,24 @@ def test_the_interval_is_a_factor_either_way(table: LatencyTable, micro_space: S
     np.testing.assert_allclose(high, [1.21, 2.42])
 
 
-def test_a_file_holds_everything(table: LatencyTable, tmp_path: Path) -> None:
+def test_the_interval_follows_the_confidence(table: LatencyTable, micro_space: SearchSpace) -> None:
+    def high(confidence: float) -> float:
+        return float(table.interval(micro_space, 1.0, confidence).high)
+
+    assert high(0.0) == 1.0
+    assert high(0.9) == pytest.approx(1.1)
+    assert high(0.99) == pytest.approx(1 + 0.1 * 2.576 / 1.645, abs=1e-4)
+    errors = tuple(np.linspace(0.001, 0.06, 60))
+    key = micro_space.fingerprint
+    table.calibrations[key] = replace(table.calibrations[key], check=Check(errors, 0.99))
+    assert high(0.9) == pytest.approx(1.059)  # the 59th of 60
+    assert high(0.5) == pytest.approx(1.037)
+    assert high(0.99) > 1.06
+
+
+def test_a_file_holds_everything(table: LatencyTable, micro_space: SearchSpace, tmp_path: Path) -> None:
+    key = micro_space.fingerprint
+    table.calibrations[key] = replace(table.calibrations[key], check=Check((0.01, 0.02), 0.9), corrections={"a": 0.1})
     table.provenance = {"cpu": "some", "temperature_c": None}
     table.save(tmp_path / "t.json")
     assert LatencyTable.load(tmp_path / "t.json") == table
@@ -79,7 +96,7 @@ def test_a_missing_calibration_names_the_command(table: LatencyTable, micro_spac
         lambda text: text.replace('"scale": 1.2', '"scale": "fast"'),
         lambda text: text.replace('"spread_ms"', '"spred_ms"', 1),
         lambda text: text.replace('"kind": "measured"', '"kind": "guessed"'),
-        lambda text: text.replace('"version": 1', '"version": 0'),
+        lambda text: text.replace('"version": 2', '"version": "2"'),
     ],
 )
 def test_a_damaged_file_is_one_sentence(table: LatencyTable, tmp_path: Path, damage) -> None:
@@ -97,6 +114,14 @@ def test_a_newer_file_asks_for_an_update(table: LatencyTable, tmp_path: Path) ->
     table.save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 99, "entries": "of another form"}))
     with pytest.raises(EdgeNASError, match="newer EdgeNAS: update"):
+        LatencyTable.load(path)
+
+
+def test_an_older_file_asks_to_measure_again(table: LatencyTable, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    table.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 1}))
+    with pytest.raises(EdgeNASError, match=r"older EdgeNAS.*--fresh"):
         LatencyTable.load(path)
 
 

@@ -7,13 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import LocalTarget, device_timer, python_target, tflite_runtime_python
+from edgenas.latency import Stopwatch, device_timer, python_target, tflite_runtime_python
 from edgenas.latency.microbenchmark import FORMATS, REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.targets import JobTarget, LatencyTarget
 from edgenas.space import BlockSpec
@@ -23,9 +25,8 @@ HEAVY = (BlockSpec("conv", 32, 16, 0, 64, kernel=5),)
 
 PROVIDERS = {"onnxruntime": "CPUExecutionProvider", "litert": "XNNPACK", "onnxruntime-web-wasm": "wasm"}
 
-TARGETS = {"local": LocalTarget, "job": python_target, "browser": None}
-MEMBERS = [(target, runtime) for target in ("local", "job") for runtime in ("onnxruntime", "litert")]
-MEMBERS += [("browser", "onnxruntime-web-wasm")]
+TARGETS = {"python": python_target, "browser": None}
+MEMBERS = [("python", "onnxruntime"), ("python", "litert"), ("browser", "onnxruntime-web-wasm")]
 
 
 @pytest.fixture
@@ -99,9 +100,9 @@ def test_a_runtime_that_is_not_there(target: LatencyTarget) -> None:
 
 def test_both_runtimes_compute_the_same() -> None:
     images = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
-    onnx = LocalTarget().run(model_bytes(REFERENCE, "onnxruntime"), images, runtime="onnxruntime")
+    onnx = python_target().run(model_bytes(REFERENCE, "onnxruntime"), images, runtime="onnxruntime")
     nhwc = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    np.testing.assert_allclose(onnx, LocalTarget().run(model_bytes(REFERENCE, "litert"), nhwc, runtime="litert"), atol=1e-5)
+    np.testing.assert_allclose(onnx, python_target().run(model_bytes(REFERENCE, "litert"), nhwc, runtime="litert"), atol=1e-5)
 
 
 def test_tflite_runtime_in_its_own_python() -> None:
@@ -111,7 +112,7 @@ def test_tflite_runtime_in_its_own_python() -> None:
     target, model = python_target(python), model_bytes(REFERENCE, "tflite-runtime")
     assert target.environment("tflite-runtime")["runtime_version"].startswith("2.")
     images = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
-    ours = LocalTarget().run(model, images, runtime="litert")
+    ours = python_target().run(model, images, runtime="litert")
     np.testing.assert_allclose(target.run(model, images, runtime="tflite-runtime"), ours, atol=1e-5)
     assert len(target.time({"net": model}, runtime="tflite-runtime", rounds=2)["net"]) == 2
 
@@ -126,6 +127,20 @@ def test_where_tflite_runtime_is_looked_for(tmp_path: Path, monkeypatch: pytest.
     assert tflite_runtime_python() == cached
     monkeypatch.setenv("EDGENAS_TFLITE_RUNTIME_PYTHON", sys.executable)
     assert tflite_runtime_python() == Path(sys.executable)
+
+
+def test_a_stopwatch_keeps_what_was_timed_and_how_long_it_took() -> None:
+    target, start = Stopwatch(python_target()), time.monotonic()
+    models = {"light": model_bytes(LIGHT, "onnxruntime"), "nothing": empty_model_bytes("onnxruntime")}
+    assert target.time(models, runtime="onnxruntime", rounds=1).keys() == models.keys()
+    assert target.timed == set(models)
+    assert 0.01 < target.seconds <= time.monotonic() - start
+
+
+def test_models_are_opened_anew_in_the_course_of_the_rounds() -> None:
+    opened, session = [], SimpleNamespace(invoke=lambda: None)
+    times = device_timer.time_models(lambda: opened.append(1) or {"net": session}, rounds=7)
+    assert len(opened) == device_timer.OPENINGS == 3 and len(times["net"]) == 7
 
 
 def test_a_device_that_dies_is_one_sentence() -> None:

@@ -33,6 +33,21 @@ def test_every_budget_gets_its_best_within_it(micro_space, all_micro_genomes, ta
         assert result.evaluated == len(ledger) <= 60
 
 
+@pytest.mark.parametrize(("confidence", "factor"), [(0.0, 1.0), (0.9, 1.1), (0.5, 1 + 0.1 * 0.6745 / 1.6449)])
+def test_the_budget_holds_for_the_interval_that_is_asked_for(
+    micro_space, all_micro_genomes, table, tmp_path, confidence, factor
+):
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    fastest = table.predict(micro_space, all_micro_genomes).min()
+    found = search(micro_space, table, accuracy_of(micro_space), ledger, (1.0001 * factor * fastest,), confidence=confidence,
+                   evaluations=10)[0].best  # fmt: skip
+    assert found.latency_ms == pytest.approx(fastest)
+    assert found.latency_high_ms == pytest.approx(factor * fastest, rel=1e-3)
+    words = f"upper end of the {100 * confidence:g} % interval" if confidence else "as predicted, without an interval"
+    with pytest.raises(InfeasibleError, match=words):
+        search(micro_space, table, pytest.fail, ledger, (0.999 * factor * fastest,), confidence=confidence)
+
+
 def test_a_second_search_reuses_the_first(micro_space, table, tmp_path):
     evaluate = accuracy_of(micro_space)
     ledger = Ledger(tmp_path / "l", "k", micro_space)
