@@ -15,8 +15,8 @@ from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective, Table, usable
 from edgenas.search.constrained import best_within
 from edgenas.search.layout import Layout, layout_of
-from edgenas.search.partial import Separated, grow, least_ahead
 from edgenas.search.pareto import pareto_front
+from edgenas.search.partial import Separated, grow, least_ahead
 from edgenas.search.problem import Constraint, Population, SearchProblem
 
 
