@@ -14,7 +14,7 @@ from edgenas.latency import LatencyTable
 from edgenas.search.search import Candidate, SearchResult
 from edgenas.space import Architecture
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class SearchRecord:
 
     latency_kind: "measured" (a table built on the device) or "estimated" (the device profile's formula).
     limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
-    stopped: why the search ended. claimed_accuracy, optimal: see `SearchResult`; None in files of version 1.
+    stopped: why the search ended. predictor, shift, claim: the fields of `SearchResult`'s; without the latter two before
+    version 3.
     """
 
     device: str
@@ -39,8 +40,8 @@ class SearchRecord:
     date: str
     limits: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
-    claimed_accuracy: float | None = None
-    optimal: bool | None = None
+    shift: dict[str, float] | None = None
+    claim: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -48,8 +49,8 @@ class SearchRecord:
     ) -> SearchRecord:
         return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
                    result.best, result.front, asdict(result.predictor),
-                   datetime.now(UTC).isoformat(timespec="seconds"), dict(limits or {}), result.stopped,
-                   result.claimed_accuracy, result.optimal)  # fmt: skip
+                   datetime.now(UTC).isoformat(timespec="seconds"), dict(limits or {}),
+                   result.outcome.stopped, asdict(result.shift) if result.shift else None, asdict(result.claim))  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -68,8 +69,11 @@ class SearchRecord:
         """Raises EdgeNASError for a file that is missing or damaged, CheckpointError for one from a newer version."""
         data = read_json(path, "search result")
         try:
-            if data.pop("version") > VERSION:
+            if (version := data.pop("version")) > VERSION:
                 raise CheckpointError(f"{path} was written by a newer EdgeNAS: install that version to read it.")
+            if version < 3:
+                data.pop("claimed_accuracy", None)
+                data.pop("optimal", None)
             data["best"] = _from_json(data["best"])
             data["front"] = tuple(map(_from_json, data["front"]))
             return cls(**data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,9 +10,9 @@ import numpy as np
 
 from edgenas import cost
 from edgenas.latency import LatencyTable
-from edgenas.predictor import LinkRidge, PredictorQuality
+from edgenas.predictor import LinkRidge, PredictorQuality, Shift, measure_shift
 from edgenas.progress import Track, quiet
-from edgenas.search.additive import Additive, Bottleneck
+from edgenas.search.additive import Additive, Bottleneck, Objective
 from edgenas.search.exact import Exact
 from edgenas.search.ledger import Ledger
 from edgenas.search.pareto import pareto_front
@@ -41,20 +42,33 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The best accuracy that the predictor expects of any architecture within the limits.
+
+    optimal: whether it is proved that none is predicted to be better. evaluated: whether that architecture was, so that its
+    accuracy is measured as well. outside: whether it lies outside the evaluated ones, so that the predictor extrapolates.
+    """
+
+    accuracy: float
+    optimal: bool
+    evaluated: bool
+    outside: bool
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """best: the most accurate candidate within the budget. front: by rising latency and accuracy, `best` the last.
 
-    claimed_accuracy: what the predictor expects of the best architecture of the whole space within the budget. optimal:
-    whether it is proved that no architecture is predicted to be better.
+    predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
+    was fitted without (None where too few others were evaluated).
     """
 
     best: Candidate
     front: tuple[Candidate, ...]
     predictor: PredictorQuality
-    evaluated: int
-    stopped: str
-    claimed_accuracy: float
-    optimal: bool
+    shift: Shift | None
+    claim: Claim
+    outcome: Outcome
 
 
 def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float) -> Constraint:
@@ -103,32 +117,44 @@ def search(
     evaluations, seconds: the most that are spent on new evaluations.
     Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints.
     """
+    begin = time.process_time()
     latency = latency_high(space, table)
-    budget_limits = [replace(latency_constraint(space, table, budget), measure=latency) for budget in sorted(budgets_ms)]
-    fastest = SearchProblem(space, (Additive(lambda g: -latency(g)), latency), (budget_limits[0], *constraints))
-    cheapest = Exact(budgets=2).search(fastest).genomes[0]
-    problem = SearchProblem(space, (lambda g: np.zeros(len(g)), latency), (budget_limits[-1], *constraints))
-    strategy = strategy or Bayesian(targets=tuple(budgets_ms))
 
-    known = len(ledger)
-    architecture = space.decode(cheapest)
-    if architecture not in ledger:
-        ledger.evaluate(architecture, evaluate)  # so that every budget has an answer
-    first = len(ledger) - known
+    def within(accuracy: Objective, budget_ms: float) -> SearchProblem:
+        budget = replace(latency_constraint(space, table, budget_ms), measure=latency)
+        return SearchProblem(space, (accuracy, latency), (budget, *constraints))
+
+    cheapest = Exact(budgets=2).search(within(Additive(lambda g: -latency(g)), min(budgets_ms))).genomes[:1]
+    problem = within(lambda g: np.zeros(len(g)), max(budgets_ms))
     outcome = run_strategy(
-        problem, strategy, evaluate, ledger, evaluations=evaluations - first, seconds=seconds, seed=seed, track=track
-    )
-    outcome = Outcome(outcome.evaluated + first, outcome.stopped)
+        problem, strategy or Bayesian(targets=tuple(budgets_ms)), evaluate, ledger, first=cheapest,
+        evaluations=evaluations, seconds=seconds, seed=seed, track=track,
+    )  # fmt: skip
+    ledger.wait_for(space.decode(cheapest[0]), evaluate)  # should another worker have had it in hand
     predictor = LinkRidge(space)
     quality = predictor.fit(*ledger.arrays())
     accuracy = Additive(predictor.score, predictor.link)
-    predicted = Exact(budgets=2 + len(budgets_ms)).search(problem.with_accuracy(accuracy))
-    results = []
-    for budget in budgets_ms:
-        front = _measured_front(space, table, ledger, predictor, budget, constraints)
-        claimed = float(predicted.accuracy[max(np.searchsorted(predicted.cost, budget, side="right") - 1, 0)])
-        results.append(SearchResult(front[-1], front, quality, outcome.evaluated, outcome.stopped, claimed, predicted.optimal))
-    return results
+    fronts = [_measured_front(space, table, ledger, predictor, budget, constraints) for budget in budgets_ms]
+    shifts = [_shift(ledger, front) for front in fronts]
+    claims = [_claim(within(accuracy, budget), predictor, ledger) for budget in budgets_ms]
+    outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
+    return [
+        SearchResult(front[-1], front, quality, shift, claim, outcome)
+        for front, shift, claim in zip(fronts, shifts, claims, strict=True)
+    ]
+
+
+def _claim(predicted: SearchProblem, predictor: LinkRidge, ledger: Ledger) -> Claim:
+    front = Exact(budgets=2).search(predicted)
+    best = front.take(np.array([-1]))
+    is_evaluated = predicted.space.decode(best.genomes[0]) in ledger
+    return Claim(float(best.accuracy[0]), front.optimal, is_evaluated, bool(predictor.is_outside(best.genomes)[0]))
+
+
+def _shift(ledger: Ledger, front: tuple[Candidate, ...]) -> Shift | None:
+    found = {candidate.architecture for candidate in front}
+    genomes, accuracies = ledger.arrays()
+    return measure_shift(ledger.space, genomes, accuracies, np.array([a in found for a, _ in ledger.items()]))
 
 
 def _sum(space: SearchSpace, of_block) -> Additive:

@@ -10,7 +10,7 @@ from edgenas.search.search import latency_constraint, macs_constraint, memory_co
 
 
 def accuracy_of(space):
-    def evaluate(architecture):
+    def evaluate(architecture, share=1.0):
         macs = cost.macs(space.blocks(architecture))
         return 0.9 - 0.5 * np.exp(-macs / 2e5) + 0.01 * (len(architecture.stages[0]) == 2)
 
@@ -28,9 +28,9 @@ def test_every_budget_gets_its_best_within_it(micro_space, all_micro_genomes, ta
         assert result.best.latency_high_ms <= budget
         assert result.best.validation_accuracy > truth[high <= budget].max() - 0.01
         assert result.best == result.front[-1]
-        assert result.optimal
-        assert result.claimed_accuracy == pytest.approx(result.best.validation_accuracy, abs=0.05)
-        assert result.evaluated == len(ledger) <= 60
+        assert result.claim.optimal
+        assert result.claim.accuracy == pytest.approx(result.best.validation_accuracy, abs=0.05)
+        assert result.outcome.evaluated == len(ledger) <= 60
 
 
 def test_a_second_search_reuses_the_first(micro_space, table, tmp_path):
@@ -39,7 +39,7 @@ def test_a_second_search_reuses_the_first(micro_space, table, tmp_path):
     search(micro_space, table, evaluate, ledger, (1.3, 1.5), evaluations=60)
     known = len(ledger)
     again = search(micro_space, table, evaluate, ledger, (1.4,), evaluations=60)[0]
-    assert again.evaluated == len(ledger) - known < 15
+    assert again.outcome.evaluated == len(ledger) - known < 15
 
 
 def test_all_limits_hold_together(micro_space, table, tmp_path):

@@ -70,7 +70,7 @@ def rank_and_crowding(points: np.ndarray, violation: np.ndarray) -> tuple[np.nda
         left &= ~front
         level += 1
     crowding = np.zeros(len(points))
-    for level in range(rank.max() + 1):
+    for level in range(rank.max(initial=-1) + 1):
         members = np.flatnonzero(rank == level)
         for column in points[members].T:
             order = np.argsort(column, kind="stable")
