@@ -155,10 +155,8 @@ def search_run(
         f"Accuracy predictor: Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
     )
     if outcome.evaluated:
-        share = outcome.own_cpu_s / outcome.evaluation_cpu_s
-        say(
-            f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {percent(share, 1)} of that for the search itself."
-        )
+        own = percent(outcome.own_cpu_s / outcome.evaluation_cpu_s, 1)
+        say(f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {own} of that for the search itself.")
     values = {name: constraint.limit for name, constraint in limits.items()}
     records = [SearchRecord.of(result, latencies, budget, values) for result, budget in zip(results, budgets, strict=True)]
     for record in records:

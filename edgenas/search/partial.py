@@ -68,11 +68,12 @@ def grow(problem: Separated, branch: int, keep: Keep) -> Partial:
 def _extended(problem: Separated, prefix: Partial, branch: int, s: int, u: int, keep: Keep) -> Partial:
     slot = problem.layout.segments[s].slots[u]
     options = np.flatnonzero(problem.allowed[branch, s, u])
+    # Option by option, so that partial networks sorted by a sum stay sorted in runs.
+    score = (problem.score.choice[branch, s, u, options][:, None] + prefix.score).ravel()
     added = np.array([table.choice[branch, s, u, options] for table in problem.tables]).reshape(-1, len(options)).T
-    score = (prefix.score[:, None] + problem.score.choice[branch, s, u, options]).ravel()
-    sums = (prefix.sums[:, None] + added).reshape(len(score), len(problem.tables))
+    sums = (added[:, None] + prefix.sums).reshape(len(score), len(problem.tables))
     kept = keep(score, sums, s, u + 1)
-    before, chosen = np.divmod(kept, max(len(options), 1))
+    chosen, before = np.divmod(kept, max(len(prefix), 1))
     genes = prefix.genes[before]
     genes[:, list(slot)] = problem.layout.choices(slot)[options[chosen]]
     return Partial(score[kept], sums[kept], genes)
