@@ -21,8 +21,8 @@ class Bayesian:
 
     A skewed start covers the range of costs; then, batch after batch, a link-ridge predictor is fitted to all that was
     measured and members of the exact front of its acquisition (evolution's, where that is not separable) are measured, spread
-    evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring
-    there and fitting again mends just that.
+    evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring there and fitting
+    again mends just that.
 
     start_size: evaluations before the first prediction. batch: the most between two. acquisition: what is maximised, the
     prediction unless told otherwise. targets: costs at which the best is always measured, such as budgets.

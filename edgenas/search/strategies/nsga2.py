@@ -16,6 +16,9 @@ TRIES = 20
 class NSGA2:
     """Tournaments by constrained domination rank and crowding, uniform crossover, genes mutated by drawing anew.
 
+    The paper's operators for real numbers are replaced by these, since genes are choices. Parents are the best of all that was
+    ever told, not of the last two generations, so that a resumed search goes on from everything known.
+
     population: parents, and children of a generation. mutation: expected genes of a child that are drawn anew.
     """
 

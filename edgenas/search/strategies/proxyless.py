@@ -18,9 +18,9 @@ COST_SAMPLES = 16
 class Proxyless:
     """The search of ProxylessNAS over genes in place of paths.
 
-    From the paper. Section 3.2.2: in every step two paths of each choice are sampled by their probabilities, the loss is
+    From the paper. Section 3.2: in every step two paths of each choice are sampled by their probabilities, the loss is
     differentiated with respect to the binary gates of these two alone, and after the update both architecture parameters are
-    shifted so that together they are as probable as before. Section 3.3.1: the loss has the expected latency of the table,
+    shifted so that together they are as probable as before. Section 3.3: the loss has the expected latency of the table,
     whose derivative by the probability of a path is the expected latency with that path chosen.
 
     Different here. Weights are trained already and stay as they are, so only architecture parameters learn. The derivative of
