@@ -10,6 +10,8 @@ import numpy as np
 
 from edgenas.predictor.features import features
 
+LEAST_SAMPLES = 10
+
 _PENALTIES = np.geomspace(1e-2, 1e4, 25)
 _USUAL = 0.95
 _HEADROOMS = np.geomspace(0.05, 20.0, 13)
@@ -40,7 +42,8 @@ class LinkRidge:
     """Ridge regression on z = -log(c - accuracy) over `features`.
 
     `c`, the accuracy that no network of the space reaches, and the penalty are chosen by leave-one-out error, which
-    ridge regression has in closed form. Needs at least 10 evaluated architectures. `ceiling` is c, once fitted.
+    ridge regression has in closed form. Needs at least LEAST_SAMPLES evaluated architectures.
+    `ceiling` is c, once fitted.
     """
 
     def __init__(self, space: Any):
@@ -48,9 +51,9 @@ class LinkRidge:
         self.space = space
 
     def fit(self, genomes: np.ndarray, accuracies: np.ndarray) -> PredictorQuality:
-        """`(n, d)` genomes and their `(n,)` accuracies in 0..1. Raises ValueError for fewer than 10."""
-        if len(genomes) < 10:
-            raise ValueError(f"a predictor needs at least 10 evaluated architectures, not {len(genomes)}")
+        """`(n, d)` genomes and their `(n,)` accuracies in 0..1. Raises ValueError for fewer than LEAST_SAMPLES."""
+        if len(genomes) < LEAST_SAMPLES:
+            raise ValueError(f"a predictor needs at least {LEAST_SAMPLES} evaluated architectures, not {len(genomes)}")
         raw, self._samples = features(self.space, genomes), len(genomes)
         self._mean, self._scale = raw.mean(0), raw.std(0)
         self._scale[self._scale == 0] = 1.0  # a choice that no sample varies tells nothing

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.predictor.link_ridge import LinkRidge
+from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Shift:
 def measure_shift(space: Any, genomes: np.ndarray, accuracies: np.ndarray, found: np.ndarray) -> Shift | None:
     """`(n, d)` genomes, their `(n,)` measured accuracies, `(n,)` booleans. None where too few others are left to fit on."""
     others = ~found
-    if others.sum() < 10 or not found.any():
+    if others.sum() < LEAST_SAMPLES or not found.any():
         return None
     predictor = LinkRidge(space)
     predictor.fit(genomes[others], accuracies[others])

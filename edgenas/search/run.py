@@ -55,7 +55,7 @@ def run_strategy(
     What the ledger knows already is told first and costs nothing. Other workers may share its storage: what they are
     evaluating is left to them. first: genomes to evaluate before the strategy is asked.
     """
-    meter = Meter(evaluate, ledger, evaluations, seconds, track)
+    meter = _Meter(evaluate, ledger, evaluations, seconds, track)
     if isinstance(strategy, Screening):
         strategy.screen_with(lambda genomes, share: _preview(problem, meter, genomes, share))
     strategy.start(problem, np.random.default_rng(seed))
@@ -73,7 +73,7 @@ class _Over(Exception):
     """There is nothing left to do, and why."""
 
 
-def _propose_and_measure(problem: SearchProblem, strategy: Strategy, ledger: Ledger, meter: Meter) -> None:
+def _propose_and_measure(problem: SearchProblem, strategy: Strategy, ledger: Ledger, meter: _Meter) -> None:
     told, idle = 0, 0
     while True:
         meter.check(1.0)
@@ -101,12 +101,12 @@ def _propose_and_measure(problem: SearchProblem, strategy: Strategy, ledger: Led
             raise _Over("nothing new is proposed")
 
 
-def _preview(problem: SearchProblem, meter: Meter, genomes: np.ndarray, share: float) -> np.ndarray:
+def _preview(problem: SearchProblem, meter: _Meter, genomes: np.ndarray, share: float) -> np.ndarray:
     measured = [meter.measure(problem.space.decode(genome), share) for genome in genomes]
     return np.array([np.nan if accuracy is None else accuracy for accuracy in measured])
 
 
-class Meter:
+class _Meter:
     """Measures, counts what that costs, and says when it is enough."""
 
     def __init__(self, evaluate: Evaluate, ledger: Ledger, evaluations: int, seconds: float, track: Track):

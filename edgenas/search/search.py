@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgenas import cost
+from edgenas.errors import EdgeNASError
 from edgenas.latency import LatencyTable
-from edgenas.predictor import LinkRidge, PredictorQuality, Shift, measure_shift
+from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Shift, measure_shift
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective
 from edgenas.search.exact import Exact
@@ -115,7 +116,8 @@ def search(
 
     constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
     evaluations, seconds: the most that are spent on new evaluations.
-    Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints.
+    Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints, and
+    EdgeNASError when too few were evaluated to fit a predictor.
     """
     begin = time.process_time()
     latency = latency_high(space, table)
@@ -131,6 +133,11 @@ def search(
         evaluations=evaluations, seconds=seconds, seed=seed, track=track,
     )  # fmt: skip
     ledger.wait_for(space.decode(cheapest[0]), evaluate)  # should another worker have had it in hand
+    if len(ledger) < LEAST_SAMPLES:
+        raise EdgeNASError(
+            f"{len(ledger)} subnets are evaluated, and a predictor needs {LEAST_SAMPLES}: search again with more --evaluations "
+            "or --time. What was evaluated is kept."
+        )
     predictor = LinkRidge(space)
     quality = predictor.fit(*ledger.arrays())
     accuracy = Additive(predictor.score, predictor.link)
