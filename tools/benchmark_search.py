@@ -4,7 +4,7 @@
 
 Accuracy is learned from 2,223 published ImageNet accuracies by a support vector regression that no strategy uses itself; the
 effect of the resolution and the block latencies are synthetic. Hypervolume is relative to the best front known. Needs
-`pip install edgenas[benchmark]`.
+`pip install edgenas[benchmark]`; Once-for-All's own finder is compared with where `pip install --no-deps ofa` found a place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # CPU time of one thread is what is compared
@@ -21,12 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # CPU time of one thread is what 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from pymoo.algorithms.moo.nsga2 import NSGA2 as PymooNSGA2
-from pymoo.core.mutation import Mutation
-from pymoo.core.problem import Problem
-from pymoo.operators.crossover.ux import UniformCrossover
-from pymoo.operators.sampling.rnd import IntegerRandomSampling
-from pymoo.optimize import minimize
+from optuna.samplers import GPSampler
+from search_peers import Linas, PymooStrategy, ofa_finder, pymoo_nsga2
 from sklearn.svm import SVR
 
 from edgenas import cost
@@ -35,6 +32,7 @@ from edgenas.predictor import LinkRidge, kendall_tau, stage_features
 from edgenas.search import (
     STRATEGIES,
     Additive,
+    Bayesian,
     Evolution,
     Exact,
     Ledger,
@@ -44,12 +42,17 @@ from edgenas.search import (
     hypervolume,
     run_strategy,
 )
-from edgenas.search.strategies import History, Strategy
-from edgenas.search.strategies.base import distinct_unknown
+from edgenas.search.strategies import OptunaSampler, Strategy
 from edgenas.space import SearchSpace, get_space
 from edgenas.space.mobilenetv3 import from_ofa
 
-CHECKPOINTS = (50, 100, 200, 400)
+CHECKPOINTS = (50, 60, 75, 100, 120, 150, 200, 300, 400)
+PEERS = {"pymoo NSGA-II": PymooStrategy, "linas": Linas, "optuna:gp": lambda: OptunaSampler(GPSampler)}
+MOST_EVALUATIONS = {"optuna:gp": 100, "gp-ei": 100}
+"""Strategies that take seconds for each proposal, and more the more they know."""
+MOST_SEEDS = {"optuna:gp": 2}
+VALIDATION_IMAGES = 10_000
+"""What the noise of evaluations on a share of the images is that of."""
 
 
 def published(data: Path, space: SearchSpace) -> tuple[np.ndarray, np.ndarray]:
@@ -79,66 +82,6 @@ def make_problem(space: SearchSpace, genomes: np.ndarray, accuracies: np.ndarray
     return SearchProblem(space, (accuracy, Additive(lambda some: 1 + space.gather(latency_ms, some))))
 
 
-# ---- peers ----
-
-
-class RandomReset(Mutation):
-    """Each gene drawn anew with probability 1 / genes; pymoo has none for integers."""
-
-    def _do(self, problem, X, random_state=None, **kwargs):
-        rng = random_state if random_state is not None else np.random.default_rng()
-        drawn = np.stack([rng.integers(problem.xl, problem.xu + 1) for _ in range(len(X))])
-        return np.where(rng.random(X.shape) < 1 / X.shape[1], drawn, X)
-
-
-def pymoo_nsga2(problem: SearchProblem, population: int, generations: int, seed: int, begin: np.ndarray | None = None):
-    """The final population of pymoo's NSGA-II, `(n, d)` genomes."""
-    space = problem.space
-
-    class Vectorised(Problem):
-        def __init__(self):
-            super().__init__(n_var=len(space.gene_sizes), n_obj=2, xl=0, xu=space.gene_sizes - 1, vtype=int)
-
-        def _evaluate(self, x, out, *args, **kwargs):
-            genomes = space.canonical(x.astype(int))
-            out["F"] = np.stack([-problem.accuracy(genomes), problem.cost(genomes)], axis=1)
-
-    algorithm = PymooNSGA2(
-        pop_size=population, sampling=IntegerRandomSampling() if begin is None else begin, crossover=UniformCrossover(),
-        mutation=RandomReset(), eliminate_duplicates=True,
-    )  # fmt: skip
-    result = minimize(Vectorised(), algorithm, ("n_gen", generations), seed=seed, verbose=False)
-    return space.canonical(result.pop.get("X").astype(int))
-
-
-class Linas:
-    """LINAS of DyNAS-T (Cummings et al., 2022, arXiv:2205.10358), from its paper: 50 random architectures, then NSGA-II on an
-    SVR over one-hot genes proposes 50 more, and so on."""
-
-    batch = 50
-
-    def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
-        self.problem, self.rng, self.history = problem, rng, History(problem)
-
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
-        self.history.add(genomes, accuracies)
-
-    def ask(self, count: int) -> np.ndarray:
-        space, sizes = self.problem.space, self.problem.space.gene_sizes
-        if len(self.history) < self.batch:
-            return space.sample(self.rng, min(count, self.batch))
-
-        def one_hot(genomes: np.ndarray) -> np.ndarray:
-            return np.concatenate([np.eye(size)[genomes[:, i]] for i, size in enumerate(sizes)], axis=1)
-
-        known = self.history.accuracy
-        mean, scale = known.mean(), known.std()
-        model = SVR(C=10, epsilon=0.01).fit(one_hot(self.history.genomes), (known - mean) / scale)
-        predicted = self.problem.with_accuracy(lambda genomes: mean + scale * model.predict(one_hot(genomes)))
-        found = pymoo_nsga2(predicted, 50, 50, int(self.rng.integers(2**31)))
-        return distinct_unknown(self.history, np.concatenate([found, space.sample(self.rng, count)]), min(count, self.batch))
-
-
 # ---- experiments ----
 
 
@@ -160,7 +103,7 @@ def predictor_rows(space: SearchSpace, genomes: np.ndarray, accuracies: np.ndarr
 
 
 def cheap_rows(problem: SearchProblem, seeds: int) -> list[dict]:
-    """Engines on a predictor: CPU time of the front, accuracy lost on average over its budgets, architectures per second."""
+    """Engines on a predictor: CPU time, accuracy lost on average over budgets, architectures per CPU-second."""
     start = time.process_time()
     exact = Exact().search(problem)
     rows = [_cheap_row("exact", 0, exact, exact, time.process_time() - start, 0)]
@@ -170,9 +113,32 @@ def cheap_rows(problem: SearchProblem, seeds: int) -> list[dict]:
             found = engine.search(problem, np.random.default_rng(seed)).front
             looked_at = engine.children * (generations + 1)
             rows.append(_cheap_row(f"evolution {generations}", seed, exact, found, time.process_time() - start, looked_at))
+        for generations in (200, 1000):
+            start = time.process_time()
+            found = problem.evaluate(pymoo_nsga2(problem, 100, generations, seed)).front
+            seconds = time.process_time() - start
+            rows.append(_cheap_row(f"pymoo NSGA-II {generations}", seed, exact, found, seconds, 100 * generations))
+    return rows
+
+
+def finder_rows(problem: SearchProblem, seeds: int) -> list[dict]:
+    """Five budgets: Once-for-All's EvolutionFinder once for each (100 x 500, its default), the exact front once for all."""
+    rows = []
+    for seed in range(seeds):
         start = time.process_time()
-        found = problem.evaluate(pymoo_nsga2(problem, 100, 200, seed)).front
-        rows.append(_cheap_row("pymoo NSGA-II 200", seed, exact, found, time.process_time() - start, 100 * 200))
+        exact = Exact().search(problem)
+        exact_s = time.process_time() - start
+        budgets = np.geomspace(exact.cost[0], exact.cost[-1], 7)[1:-1]
+        best = np.array([exact.accuracy[int(np.searchsorted(exact.cost, b, side="right")) - 1] for b in budgets])
+        start = time.process_time()
+        found = ofa_finder(problem, budgets, seed)
+        if found is None:
+            print("ofa is not installed: pip install --no-deps ofa", flush=True)
+            break
+        finder_s, gap = time.process_time() - start, 100 * float(np.mean(best - found))
+        rows.append({"engine": "exact", "seed": seed, "cpu_s": exact_s, "gap_percent": 0.0, "times_exact": 1.0})
+        rows.append({"engine": "OFA EvolutionFinder", "seed": seed, "cpu_s": finder_s, "gap_percent": gap,
+                     "times_exact": finder_s / exact_s})  # fmt: skip
     return rows
 
 
@@ -184,37 +150,62 @@ def _cheap_row(engine: str, seed: int, exact: Population, found: Population, sec
     return {"engine": engine, "seed": seed, "cpu_s": seconds, "gap_percent": gap, "per_s": looked_at / seconds}
 
 
-def expensive_rows(problem: SearchProblem, strategies: dict, seeds: int, evaluations: int) -> list[dict]:
-    """Hypervolume in percent of the best known after so many true evaluations, and the strategy's own CPU time."""
+def expensive_rows(problem: SearchProblem, strategies: dict, seeds: int, evaluations: int, out: Path) -> list[dict]:
+    """Hypervolume in percent of the best known after so many true evaluations, and the strategy's own CPU time.
+
+    An evaluation on a share of the images counts as that share; its accuracy has the binomial noise of that many images.
+    """
     found = [Evolution(generations=150).search(problem, np.random.default_rng(seed)).genomes for seed in range(2)]
     best = problem.evaluate(np.concatenate(found)).front
     low, high = 0.9 * best.accuracy.min(), best.cost.max()
     whole, rows = hypervolume(best.accuracy, best.cost, low, high), []
     for name, make in strategies.items():
-        for seed in range(seeds):
-            ledger, spent = Ledger(None, f"{name}-{seed}", problem.space), 0.0
+        most = min(evaluations, MOST_EVALUATIONS.get(name, evaluations))
+        for seed in range(min(seeds, MOST_SEEDS.get(name, seeds))):
+            noise, spent, when = np.random.default_rng(seed), 0.0, []
 
-            def evaluate(architecture):
+            def evaluate(architecture, share=1.0, noise=noise, when=when):
                 nonlocal spent
-                begin = time.process_time()
+                spent += share
                 value = float(problem.accuracy(problem.space.encode(architecture)[None])[0])
-                spent += time.process_time() - begin
+                if share < 1:
+                    return value + noise.normal() * np.sqrt(value * (1 - value) / VALIDATION_IMAGES * (1 / share - 1))
+                when.append(spent)
                 return value
 
-            start = time.process_time()
             strategy: Strategy = make()
-            if hasattr(strategy, "tolerance"):
-                strategy.tolerance = -1.0  # all evaluations are wanted here
-            run_strategy(problem, strategy, evaluate, ledger, evaluations=evaluations, seed=seed)
-            seconds = time.process_time() - start - spent
+            if isinstance(strategy, Bayesian):
+                strategy = replace(strategy, tolerance=-1.0)  # all evaluations are wanted here
+            ledger = Ledger(None, f"{name}-{seed}", problem.space)
+            outcome = run_strategy(problem, strategy, evaluate, ledger, evaluations=most, seed=seed)
             genomes, accuracy = ledger.arrays()
             costs = problem.cost(genomes)
-            row = {"strategy": name, "seed": seed, "cpu_s": seconds}
-            for n in [n for n in CHECKPOINTS if n <= evaluations]:
-                row[f"at_{n}"] = 100 * hypervolume(accuracy[:n], costs[:n], low, high) / whole
+            row = {"strategy": name, "seed": seed, "evaluations": most, "cpu_s": outcome.own_cpu_s}
+            for n in CHECKPOINTS:
+                made = int(np.searchsorted(when, n + 1e-9))
+                value = 100 * hypervolume(accuracy[:made], costs[:made], low, high) / whole
+                row[f"at_{n}"] = value if n <= most else float("nan")
             rows.append(row)
+        write_csv(out / "expensive.csv", rows)
         print(summary([row for row in rows if row["strategy"] == name], "strategy")[0], flush=True)
     return rows
+
+
+def reached(rows: list[dict], peer: str) -> list[dict]:
+    """After how many evaluations the median of each strategy reaches the peer's at the end."""
+    columns = [f"at_{n}" for n in CHECKPOINTS]
+    medians = {
+        name: np.array([np.median([row[c] for row in rows if row["strategy"] == name]) for c in columns])
+        for name in dict.fromkeys(row["strategy"] for row in rows)
+    }
+    if peer not in medians:
+        return []
+    goal = np.nanmax(medians[peer])
+    return [
+        {"strategy": name, "reaches": peer, "hypervolume_percent": goal, "after": next(
+            (n for n, value in zip(CHECKPOINTS, values, strict=True) if value >= goal), "never")}
+        for name, values in medians.items()
+    ]  # fmt: skip
 
 
 # ---- output ----
@@ -246,7 +237,7 @@ def plot(path: Path, rows: list[dict]) -> None:
     axes = figure.add_subplot()
     for name in dict.fromkeys(row["strategy"] for row in rows):
         columns = [c for c in rows[0] if c.startswith("at_")]
-        values = np.array([[row[c] for c in columns] for row in rows if row["strategy"] == name])
+        values = np.array([[row[c] for c in columns] for row in rows if row["strategy"] == name], dtype=float)
         x = [int(c.removeprefix("at_")) for c in columns]
         axes.plot(x, np.median(values, axis=0), "o-", ms=4, label=name)
         axes.fill_between(x, values.min(axis=0), values.max(axis=0), alpha=0.12)
@@ -265,7 +256,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-search"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=400)
-    parser.add_argument("--strategies", nargs="+", default=[*STRATEGIES, "linas"])
+    parser.add_argument("--strategies", nargs="+", default=[*STRATEGIES, *PEERS])
     options = parser.parse_args()
     space = get_space("mobilenetv3", "imagenet", 1000)
     genomes, accuracies = published(options.data, space)
@@ -280,14 +271,19 @@ def main() -> None:
     predictor.fit(genomes[order], accuracies[order])
     smaller = 0.6 * np.log(np.array(space.resolutions) / 224)
     predicted = problem.with_accuracy(Additive(lambda g: predictor.score(g) + smaller[g[:, 0]], predictor.link))
-    rows = cheap_rows(predicted, options.seeds)
-    write_csv(options.out / "cheap.csv", rows)
-    print(*summary(rows, "engine"), sep="\n", flush=True)
+    for name, measure in {"cheap": cheap_rows, "finder": finder_rows}.items():
+        if rows := measure(predicted, options.seeds):
+            write_csv(options.out / f"{name}.csv", rows)
+            print(*summary(rows, "engine"), sep="\n", flush=True)
 
-    chosen = {name: Linas if name == "linas" else (lambda name=name: get_strategy(name)) for name in options.strategies}
-    rows = expensive_rows(problem, chosen, options.seeds, options.evaluations)
-    write_csv(options.out / "expensive.csv", rows)
+    chosen = {name: PEERS.get(name) or (lambda name=name: get_strategy(name)) for name in options.strategies}
+    rows = expensive_rows(problem, chosen, options.seeds, options.evaluations, options.out)
     plot(options.out / "expensive.png", rows)
+    goals = [row for peer in ("linas", "nsga2", "pymoo NSGA-II", "random") for row in reached(rows, peer)]
+    if goals:
+        write_csv(options.out / "reached.csv", goals)
+    for row in goals:
+        print("{strategy:20} reaches {reaches}'s hypervolume ({hypervolume_percent:.1f} %) after {after}".format(**row))
 
 
 if __name__ == "__main__":

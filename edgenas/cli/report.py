@@ -11,7 +11,7 @@ import numpy as np
 
 from edgenas.cli.display import console, percent, say, table
 from edgenas.cli.options import open_run, run_argument
-from edgenas.cli.search import run_ledger
+from edgenas.cli.search import prediction_lines, run_ledger
 from edgenas.errors import UsageError
 from edgenas.files import write_json
 from edgenas.latency import load_device, load_table
@@ -42,6 +42,8 @@ def report_run(run: Run) -> list[Row]:
         show(rows)
     else:
         say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
+    for record in records:
+        console.print("\n".join(prediction_lines(record)))
     write_json(run.path / "report.json", [asdict(row) for row in rows])
     ledger = run_ledger(run)
     first = True

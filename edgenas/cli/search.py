@@ -164,23 +164,45 @@ def search_run(
     )  # fmt: skip
     if ledger is not own:  # the run stays complete in itself: its report shows them all
         own.absorb(ledger)
-    quality = results[0].predictor
+    quality, outcome = results[0].predictor, results[0].outcome
     say(
-        f"{results[0].evaluated} new evaluations, {len(ledger)} in all; stopped because {results[0].stopped}. "
+        f"{outcome.evaluated} new evaluations, {len(ledger)} in all; stopped because {outcome.stopped}. "
         f"Accuracy predictor: Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
     )
+    if outcome.evaluated:
+        own = percent(outcome.own_cpu_s / outcome.evaluation_cpu_s, 1)
+        say(f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {own} of that for the search itself.")
     values = {name: constraint.limit for name, constraint in limits.items()}
     records = [
         SearchRecord.of(result, latencies, budget, values, confidence) for result, budget in zip(results, budgets, strict=True)
     ]
     for record in records:
-        claim = "proved the highest prediction within the limits" if record.optimal else "the highest prediction found"
-        say(f"{record.budget_ms:g} ms: measured {percent(record.best.validation_accuracy)}; predicted at best "
-            f"{percent(record.claimed_accuracy)} +- {percent(quality.interval)} ({claim}).")  # fmt: skip
-        if record.claimed_accuracy > record.best.validation_accuracy + quality.interval:
-            say("     That prediction lies beyond what was evaluated: allow more --evaluations to test it.")
+        for line in prediction_lines(record):
+            say(line)
         record.save(run.path / "search")
     return records
+
+
+def prediction_lines(record: SearchRecord) -> list[str]:
+    """How far the predictor is to be trusted, and what was done where it is not."""
+    claim, shift, predictor = record.claim, record.shift, record.predictor
+    name = f"{record.device} {record.budget_ms:g} ms"
+    if claim is None:
+        return [f"{name}: measured {percent(record.best.validation_accuracy)}."]
+    proof = "proved the highest prediction within the limits" if claim["optimal"] else "the highest prediction found"
+    lines = [f"{name}: measured {percent(record.best.validation_accuracy)}; predicted at best {percent(claim['accuracy'])} "
+             f"+- {percent(predictor['interval'])} ({proof})."]  # fmt: skip
+    surprise = claim["accuracy"] > record.best.validation_accuracy + predictor["interval"]
+    if not claim["evaluated"] and (claim["outside"] or surprise):
+        why = " and lies outside the evaluated ones, so that it is an extrapolation" if claim["outside"] else ""
+        lines.append(f"    That prediction was not tested{why}: allow more --evaluations to test it.")
+    if shift and shift["outside"]:
+        lines.append(
+            f"    {shift['outside']} of the front's {shift['found']} architectures lie outside the {shift['others']} others. "
+            f"Fitted without the front, the predictor errs by {percent(shift['error'])} on it. "
+            "So all of them were measured, and the predictor was fitted again with them."
+        )
+    return lines
 
 
 def warn_unless_measured(latencies: LatencyTable, run: Run) -> None:

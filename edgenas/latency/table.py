@@ -98,8 +98,8 @@ class Interval(NamedTuple):
 class LatencyTable:
     """Block latencies of one device, runtime, precision and number of threads; plain JSON on disk.
 
-    kind: "measured", or "estimated" from a formula, or "emulated": timed under qemu or on a software GPU, which proves that a path works and says
-        nothing about a device. Neither of the last two is ever to be shown as a measurement.
+    kind: "measured", or "estimated" from a formula, or "emulated": timed under qemu or on a software GPU, which proves
+        that a path works and says nothing about a device. Neither of the last two is ever to be shown as a measurement.
     provenance: where and how the numbers came about; see `device_timer.environment`.
     reference_ms: latency of `microbenchmark.REFERENCE` when the table was begun: the speed of the machine that all entries,
         later ones too, are stated for; see `Bench`.

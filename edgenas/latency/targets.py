@@ -123,5 +123,3 @@ def python_target(python: Path | str = sys.executable) -> JobTarget:
             raise EdgeNASError(f"{python} cannot be run: {error.strerror}.") from error
 
     return JobTarget(run_folder)
-
-

@@ -1,6 +1,16 @@
 """Predicting a subnet's accuracy from its architecture."""
 
 from edgenas.predictor.features import features, stage_features
-from edgenas.predictor.link_ridge import LinkRidge, PredictorQuality, kendall_tau
+from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge, PredictorQuality, kendall_tau
+from edgenas.predictor.shift import Shift, measure_shift
 
-__all__ = ["LinkRidge", "PredictorQuality", "features", "kendall_tau", "stage_features"]
+__all__ = [
+    "LEAST_SAMPLES",
+    "LinkRidge",
+    "PredictorQuality",
+    "Shift",
+    "features",
+    "kendall_tau",
+    "measure_shift",
+    "stage_features",
+]

@@ -10,7 +10,10 @@ import numpy as np
 
 from edgenas.predictor.features import features
 
+LEAST_SAMPLES = 10
+
 _PENALTIES = np.geomspace(1e-2, 1e4, 25)
+_USUAL = 0.95
 _HEADROOMS = np.geomspace(0.05, 20.0, 13)
 
 
@@ -39,7 +42,8 @@ class LinkRidge:
     """Ridge regression on z = -log(c - accuracy) over `features`.
 
     `c`, the accuracy that no network of the space reaches, and the penalty are chosen by leave-one-out error, which
-    ridge regression has in closed form. Needs at least 10 evaluated architectures.
+    ridge regression has in closed form. Needs at least LEAST_SAMPLES evaluated architectures.
+    `ceiling` is c, once fitted.
     """
 
     def __init__(self, space: Any):
@@ -47,44 +51,72 @@ class LinkRidge:
         self.space = space
 
     def fit(self, genomes: np.ndarray, accuracies: np.ndarray) -> PredictorQuality:
-        """`(n, d)` genomes and their `(n,)` accuracies in 0..1. Raises ValueError for fewer than 10."""
-        if len(genomes) < 10:
-            raise ValueError(f"a predictor needs at least 10 evaluated architectures, not {len(genomes)}")
-        raw = features(self.space, genomes)
+        """`(n, d)` genomes and their `(n,)` accuracies in 0..1. Raises ValueError for fewer than LEAST_SAMPLES."""
+        if len(genomes) < LEAST_SAMPLES:
+            raise ValueError(f"a predictor needs at least {LEAST_SAMPLES} evaluated architectures, not {len(genomes)}")
+        raw, self._samples = features(self.space, genomes), len(genomes)
         self._mean, self._scale = raw.mean(0), raw.std(0)
         self._scale[self._scale == 0] = 1.0  # a choice that no sample varies tells nothing
         x = (raw - self._mean) / self._scale
-        self._ceiling, penalty = _best_by_leave_one_out(x, accuracies)
-        z = -np.log(self._ceiling - accuracies)
+        self.ceiling, penalty = _best_by_leave_one_out(x, accuracies)
+        z = self.unlink(accuracies)
         self._intercept, self._weights = _ridge(x, z, penalty)
-        self._posterior = _posterior_factor(x, z - self._intercept - x @ self._weights, penalty)
+        self._root = _inverse_root(x, penalty)
+        own = np.minimum(self._leverage(x), 1 - 1e-6)
+        residual = z - self._intercept - x @ self._weights
+        self._noise = float(np.sqrt((residual**2).sum() / max(len(x) - own.sum(), 1.0)))
+        # What each sample's leverage would be without itself, so that strangers can be compared with it.
+        left_out = np.sort(own / (1 - own))
+        self._usual = left_out[min(int(np.ceil(_USUAL * (len(x) + 1))), len(x)) - 1]
         return self._cross_validate(x, accuracies, penalty)
 
     def score(self, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` scores: sums over blocks, depths and resolution, which an exact search can take apart."""
-        x = (features(self.space, genomes) - self._mean) / self._scale
-        return self._intercept + x @ self._weights
+        return self._intercept + self._standardised(genomes) @ self._weights
 
     def sampled_score(self, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
         """`score` with weights drawn from their posterior, for Thompson sampling: additive as well."""
-        weights = self._weights + self._posterior @ rng.standard_normal(self._posterior.shape[1])
-        return lambda genomes: self._intercept + (features(self.space, genomes) - self._mean) / self._scale @ weights
+        weights = self._weights + self._noise * self._root @ rng.standard_normal(self._root.shape[1])
+        return lambda genomes: self._intercept + self._standardised(genomes) @ weights
+
+    def deviation(self, genomes: np.ndarray) -> np.ndarray:
+        """`(n, d)` genomes -> `(n,)` posterior standard deviations of `score`."""
+        return self._noise * np.sqrt(self._leverage(self._standardised(genomes)))
+
+    def is_outside(self, genomes: np.ndarray) -> np.ndarray:
+        """`(n, d)` -> `(n,)`: which lie outside the data that this was fitted on, so that it extrapolates.
+
+        Told by leverage, the predictive variance in units of the noise: outside is more than 95 of 100 of the samples would
+        have, were they not among the samples. Of architectures drawn as the samples were, one in twenty is called outside
+        (a conformal test; Vovk et al., 2005).
+        """
+        return self._leverage(self._standardised(genomes)) > self._usual
 
     def link(self, score: np.ndarray) -> np.ndarray:
         """The accuracy that a score stands for; it never falls where the score rises."""
-        return _accuracy(score, self._ceiling)
+        return _accuracy(score, self.ceiling)
+
+    def unlink(self, accuracy: np.ndarray) -> np.ndarray:
+        """The score that stands for an accuracy below `ceiling`."""
+        return -np.log(self.ceiling - accuracy)
 
     def predict(self, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` accuracies in 0..1."""
         return self.link(self.score(genomes))
+
+    def _standardised(self, genomes: np.ndarray) -> np.ndarray:
+        return (features(self.space, genomes) - self._mean) / self._scale
+
+    def _leverage(self, x: np.ndarray) -> np.ndarray:
+        return 1 / self._samples + ((x @ self._root) ** 2).sum(axis=1)
 
     def _cross_validate(self, x: np.ndarray, accuracies: np.ndarray, penalty: float) -> PredictorQuality:
         # Not by leaving one out: where nothing can be learned, that correlates negatively with the truth by construction.
         left_out = np.empty(len(x))
         for fold in np.array_split(np.random.default_rng(0).permutation(len(x)), 10):
             others = np.setdiff1d(np.arange(len(x)), fold)
-            intercept, weights = _ridge(x[others], -np.log(self._ceiling - accuracies[others]), penalty)
-            left_out[fold] = _accuracy(intercept + x[fold] @ weights, self._ceiling)
+            intercept, weights = _ridge(x[others], self.unlink(accuracies[others]), penalty)
+            left_out[fold] = _accuracy(intercept + x[fold] @ weights, self.ceiling)
         off = np.abs(left_out - accuracies)
         error = float(np.sqrt(np.mean(off**2)))
         return PredictorQuality(len(x), kendall_tau(left_out, accuracies), error, float(np.quantile(off, 0.9)))
@@ -102,11 +134,11 @@ def _ridge(x: np.ndarray, z: np.ndarray, penalty: float) -> tuple[float, np.ndar
     return mean - centre @ weights, weights
 
 
-def _posterior_factor(x: np.ndarray, residual: np.ndarray, penalty: float) -> np.ndarray:
-    """`(f, f)`: a square root of the weights' posterior covariance, their prior being what the penalty stands for."""
-    noise = float(residual.std())
+def _inverse_root(x: np.ndarray, penalty: float) -> np.ndarray:
+    """`(f, f)` r with r @ r.T = inverse of (x.T @ x + penalty): in units of the noise, a root of the weights' posterior
+    covariance, their prior being what the penalty stands for."""
     values, vectors = np.linalg.eigh(x.T @ x + penalty * np.eye(x.shape[1]))
-    return vectors * (noise / np.sqrt(values))
+    return vectors / np.sqrt(values)
 
 
 def _best_by_leave_one_out(x: np.ndarray, accuracies: np.ndarray) -> tuple[float, float]:

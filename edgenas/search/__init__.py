@@ -8,7 +8,7 @@ from edgenas.search.ledger import Ledger
 from edgenas.search.pareto import hypervolume, pareto_front
 from edgenas.search.problem import Constraint, Population, SearchProblem
 from edgenas.search.record import SearchRecord, load_records
-from edgenas.search.run import Outcome, run_strategy
+from edgenas.search.run import Evaluate, Outcome, run_strategy
 from edgenas.search.search import Candidate, SearchResult, search
 from edgenas.search.strategies import STRATEGIES, Bayesian, Strategy, get_strategy
 
@@ -20,6 +20,7 @@ __all__ = [
     "Candidate",
     "Categorical",
     "Constraint",
+    "Evaluate",
     "Evolution",
     "Exact",
     "Layout",

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgenas.search.additive import Table
 from edgenas.search.layout import Layout
-from edgenas.search.problem import Constraint
+from edgenas.search.partial import Separated, grow, least_ahead
 
 ITERATIONS = 80
 """Of the subgradient ascent on the multipliers, at most."""
@@ -25,17 +25,6 @@ MOST_LABELS = 20_000
 BEAM = 300
 COMPARED = 200
 """Partial networks that all the others are compared with; dropping what they dominate is optional, so a few suffice."""
-
-
-class Separated(NamedTuple):
-    """What branch and bound works on. Arrays as in `Table`; allowed: `(r, s, u, c)`; open: `(r,)`."""
-
-    layout: Layout
-    score: Table
-    limits: list[Constraint]
-    tables: list[Table]
-    allowed: np.ndarray
-    open: np.ndarray
 
 
 class Solution(NamedTuple):
@@ -180,109 +169,38 @@ def _genomes(layout: Layout, relaxed: _Relaxed, branches: np.ndarray) -> np.ndar
 # ---- labels ----
 
 
-@dataclass(frozen=True)
-class _Labels:
-    """Partial networks: `(n,)` scores, `(n, k)` sums of the limits, `(n, d)` genes."""
-
-    score: np.ndarray
-    sums: np.ndarray
-    genes: np.ndarray
-
-    def take(self, indices: np.ndarray) -> _Labels:
-        return _Labels(self.score[indices], self.sums[indices], self.genes[indices])
-
-
-@dataclass(frozen=True)
-class _Ahead:
-    """The best that may still come: after segment `s` and `u` of its slots. bound: `(s, u)`; least: `(k, s, u)`."""
-
-    bound: np.ndarray
-    least: np.ndarray
-
-
 def _labels(problem: Separated, branch: int, multipliers: np.ndarray, incumbent: _Incumbent, most: int) -> bool:
     """Search one branch, improving the incumbent. Returns whether nothing was left out."""
-    layout, tables = problem.layout, problem.tables
-    ahead, complete = _look_ahead(problem, branch, multipliers), True
-    base = np.array([[table.base[branch] for table in tables]])
-    whole = _Labels(problem.score.base[branch, None], base, layout.empty(1, branch).astype(np.int16))
+    allowed, complete = problem.allowed[branch], True
+    combined = _combined(problem, np.broadcast_to(multipliers, (problem.layout.branches, len(multipliers))))
+    bound = -least_ahead(problem.layout, allowed, -combined.choice[branch], -combined.depth[branch])
+    least = [least_ahead(problem.layout, allowed, t.choice[branch], t.depth[branch]) for t in problem.tables]
+    least = np.array(least).reshape(-1, *bound.shape)
+    limit = np.array([constraint.limit for constraint in problem.limits])
+    tolerance = 1e-9 * np.maximum(1e-12, np.abs(limit))
 
-    def promising(labels: _Labels, s: int, u: int) -> _Labels:
+    def promising(score: np.ndarray, sums: np.ndarray, s: int, u: int) -> np.ndarray:
         nonlocal complete
-        kept, all_kept = _promising(
-            problem, labels, multipliers, ahead.bound[s, u], ahead.least[:, s, u], incumbent.to_beat, most
-        )
-        complete &= all_kept
-        return kept
+        highest = score + (limit - sums) @ multipliers + bound[s, u]
+        can = (highest > incumbent.to_beat) & (sums + least[:, s, u] <= limit + tolerance).all(axis=1)
+        order = np.flatnonzero(can)[np.argsort(-highest[can], kind="stable")]
+        kept = order[_undominated(score[order], sums[order])]
+        complete &= len(kept) <= most
+        return kept[:most]
 
-    for s, segment in enumerate(layout.segments):
-        prefix, ended = whole, []
-        for used in range(max(segment.depths) + 1):
-            if used:
-                prefix = promising(_extend(problem, prefix, branch, s, used - 1), s, used)
-            for j in np.flatnonzero(np.array(segment.depths) == used):
-                genes = prefix.genes.copy()
-                if segment.depth_column is not None:
-                    genes[:, segment.depth_column] = j
-                added = np.array([table.depth[branch, s, j] for table in tables])
-                ended.append(_Labels(prefix.score + problem.score.depth[branch, s, j], prefix.sums + added, genes))
-        joined = _Labels(*(np.concatenate([getattr(e, name) for e in ended]) for name in ("score", "sums", "genes")))
-        whole = promising(joined, s + 1, 0)
-    if len(whole.score):
+    whole = grow(problem, branch, promising)
+    if len(whole):
         incumbent.offer(whole.genes.astype(int))
     return complete
 
 
-def _extend(problem: Separated, labels: _Labels, branch: int, s: int, u: int) -> _Labels:
-    slot = problem.layout.segments[s].slots[u]
-    options = np.flatnonzero(problem.allowed[branch, s, u])
-    score = (labels.score[:, None] + problem.score.choice[branch, s, u, options]).ravel()
-    added = np.empty((len(options), len(problem.tables)))
-    for k, table in enumerate(problem.tables):
-        added[:, k] = table.choice[branch, s, u, options]
-    sums = (labels.sums[:, None] + added[None]).reshape(len(score), len(problem.tables))
-    genes = np.repeat(labels.genes, len(options), axis=0)
-    genes[:, list(slot)] = np.tile(problem.layout.choices(slot)[options], (len(labels.score), 1))
-    return _Labels(score, sums, genes)
-
-
-def _promising(
-    problem: Separated, labels: _Labels, multipliers: np.ndarray, bound: float, least: np.ndarray, to_beat: float, most: int
-) -> tuple[_Labels, bool]:
-    limit = np.array([constraint.limit for constraint in problem.limits])
-    tolerance = 1e-9 * np.maximum(1e-12, np.abs(limit))
-    highest = labels.score + (limit - labels.sums) @ multipliers + bound
-    can = (highest > to_beat) & (labels.sums + least <= limit + tolerance).all(axis=1)
-    order = np.flatnonzero(can)[np.argsort(-highest[can], kind="stable")]
-    undominated = _undominated(labels.take(order))
-    return undominated.take(np.arange(min(most, len(undominated.score)))), len(undominated.score) <= most
-
-
-def _undominated(labels: _Labels) -> _Labels:
-    """Without those that one of the first few dominates, equal ones among them."""
-    place = 0
-    while place < min(COMPARED, len(labels.score)):
-        worse = (labels.score <= labels.score[place]) & (labels.sums >= labels.sums[place]).all(axis=1)
+def _undominated(score: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Indices without those that one of the first few dominates, equal ones among them."""
+    left, place = np.arange(len(score)), 0
+    while place < min(COMPARED, len(left)):
+        one = left[place]
+        worse = (score[left] <= score[one]) & (sums[left] >= sums[one]).all(axis=1)
         worse[place] = False
-        labels = labels.take(np.flatnonzero(~worse))
+        left = left[~worse]
         place = place + 1 - int(worse[:place].sum())
-    return labels
-
-
-def _look_ahead(problem: Separated, branch: int, multipliers: np.ndarray) -> _Ahead:
-    allowed = problem.allowed[branch]
-    combined = _combined(problem, np.broadcast_to(multipliers, (problem.layout.branches, len(multipliers))))
-    bound = -_least_ahead(problem.layout, allowed, -combined.choice[branch], -combined.depth[branch])
-    least = [_least_ahead(problem.layout, allowed, t.choice[branch], t.depth[branch]) for t in problem.tables]
-    return _Ahead(bound, np.array(least).reshape(-1, *bound.shape))
-
-
-def _least_ahead(layout: Layout, allowed: np.ndarray, choice: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """`(s + 1, u + 1)`: the least that the rest can add once `u` slots of segment `s` are chosen."""
-    slots = np.where(allowed, choice, np.inf).min(axis=-1)
-    ahead = np.zeros((len(layout.segments) + 1, slots.shape[1] + 1))
-    for s, segment in reversed(list(enumerate(layout.segments))):
-        for u in range(max(segment.depths) + 1):
-            ends = [slots[s, u:d].sum() + depth[s, j] for j, d in enumerate(segment.depths) if d >= u]
-            ahead[s, u] = min(ends) + ahead[s + 1, 0]
-    return ahead
+    return left

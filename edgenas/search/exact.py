@@ -13,9 +13,10 @@ import numpy as np
 from edgenas.errors import InfeasibleError, UsageError
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective, Table, usable
-from edgenas.search.constrained import Separated, best_within
+from edgenas.search.constrained import best_within
 from edgenas.search.layout import Layout, layout_of
 from edgenas.search.pareto import pareto_front
+from edgenas.search.partial import Separated, grow, least_ahead
 from edgenas.search.problem import Constraint, Population, SearchProblem
 
 
@@ -117,62 +118,27 @@ def front_genomes(parts: Parts, track: Track = quiet) -> np.ndarray:
     return np.concatenate([np.empty((0, len(parts.layout.gene_sizes)), dtype=int), *found])
 
 
-@dataclass(frozen=True)
-class _Partial:
-    """Partial networks: `(n,)` scores and costs, `(n, d)` genes."""
-
-    score: np.ndarray
-    cost: np.ndarray
-    genes: np.ndarray
-
-    def take(self, indices: np.ndarray) -> _Partial:
-        return _Partial(self.score[indices], self.cost[indices], self.genes[indices])
-
-    def undominated(self) -> _Partial:
-        return self.take(pareto_front(self.score, self.cost))
-
-
 def _branch_front(parts: Parts, branch: int) -> np.ndarray:
     layout, score, cost = parts.layout, parts.score, parts.cost
-    cheapest_rest = _cheapest_rest(parts, branch)
-    slack = 1e-9 * max(1.0, abs(parts.cost_limit)) if np.isfinite(parts.cost_limit) else 0.0
-    whole = _Partial(score.base[branch, None], cost.base[branch, None], layout.empty(1, branch).astype(np.int16))
-    for s, segment in enumerate(layout.segments):
-        prefix, ended = whole, []
-        for used in range(max(segment.depths) + 1):
-            if used:
-                prefix = _extended(parts, prefix, branch, s, used - 1)
-            for j in np.flatnonzero(np.array(segment.depths) == used):
-                genes = prefix.genes.copy()
-                if segment.depth_column is not None:
-                    genes[:, segment.depth_column] = j
-                ended.append(_Partial(prefix.score + score.depth[branch, s, j], prefix.cost + cost.depth[branch, s, j], genes))
-        whole = _Partial(*(np.concatenate([getattr(e, name) for e in ended]) for name in ("score", "cost", "genes")))
-        whole = whole.take(np.flatnonzero(whole.cost + cheapest_rest[s + 1] <= parts.cost_limit + slack)).undominated()
-    return whole.genes.astype(int)
+    allowed = _worthwhile(parts, branch)
+    ahead = least_ahead(layout, allowed[branch], cost.choice[branch], cost.depth[branch])
+    most = parts.cost_limit + (1e-9 * max(1.0, abs(parts.cost_limit)) if np.isfinite(parts.cost_limit) else 0.0)
+
+    def undominated(scores: np.ndarray, sums: np.ndarray, s: int, u: int) -> np.ndarray:
+        within = np.flatnonzero(sums[:, 0] + ahead[s, u] <= most)
+        return within[pareto_front(scores[within], sums[within, 0])]
+
+    return grow(Separated(layout, score, [], [cost], allowed, parts.open), branch, undominated).genes.astype(int)
 
 
-def _extended(parts: Parts, prefix: _Partial, branch: int, s: int, u: int) -> _Partial:
-    slot = parts.layout.segments[s].slots[u]
-    options = np.flatnonzero(parts.allowed[branch, s, u])
-    gained, paid = parts.score.choice[branch, s, u, options], parts.cost.choice[branch, s, u, options]
-    options = options[best := pareto_front(gained, paid)]
-    total, spent = (prefix.score[:, None] + gained[best]).ravel(), (prefix.cost[:, None] + paid[best]).ravel()
-    keep = pareto_front(total, spent)
-    before, chosen = np.divmod(keep, max(len(options), 1))
-    genes = prefix.genes[before]
-    genes[:, list(slot)] = parts.layout.choices(slot)[options[chosen]]
-    return _Partial(total[keep], spent[keep], genes)
-
-
-def _cheapest_rest(parts: Parts, branch: int) -> np.ndarray:
-    """`(s + 1,)`: the least that the segments from each one on can add to the cost."""
-    rest = [0.0]
-    for s, segment in reversed(list(enumerate(parts.layout.segments))):
-        least = np.where(parts.allowed[branch, s], parts.cost.choice[branch, s], np.inf).min(axis=-1)
-        sums = np.concatenate([[0.0], np.cumsum(least[: len(segment.slots)])])
-        rest.append(rest[-1] + min(sums[d] + parts.cost.depth[branch, s, j] for j, d in enumerate(segment.depths)))
-    return np.array(rest[::-1])
+def _worthwhile(parts: Parts, branch: int) -> np.ndarray:
+    """`allowed` without the choices that another of the same slot dominates."""
+    allowed = np.zeros_like(parts.allowed)
+    for s, u in np.ndindex(*allowed.shape[1:3]):
+        options = np.flatnonzero(parts.allowed[branch, s, u])
+        place = branch, s, u
+        allowed[(*place, options[pareto_front(parts.score.choice[place][options], parts.cost.choice[place][options])])] = True
+    return allowed
 
 
 def _allowed(layout: Layout, bottlenecks: list[Constraint]) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import Protocol
 
@@ -57,8 +57,7 @@ class Layout:
 
     def choices(self, slot: tuple[int, ...]) -> np.ndarray:
         """`(c, len(slot))` genes: every joint choice of a slot."""
-        sizes = [self.gene_sizes[column] for column in slot]
-        return np.stack(np.unravel_index(np.arange(prod(sizes)), sizes), axis=1)
+        return _product(tuple(self.gene_sizes[column] for column in slot))
 
     def empty(self, n: int, branch: int = 0) -> np.ndarray:
         """`(n, d)` genomes of one branch whose other genes are 0."""
@@ -75,6 +74,13 @@ class Layout:
             for u, slot in enumerate(segment.slots):
                 genomes[:, list(slot)] *= (u < np.array(segment.depths)[depth])[:, None]
         return genomes
+
+
+@cache
+def _product(sizes: tuple[int, ...]) -> np.ndarray:
+    rows = np.stack(np.unravel_index(np.arange(prod(sizes)), sizes), axis=1)
+    rows.flags.writeable = False
+    return rows
 
 
 @dataclass(frozen=True)

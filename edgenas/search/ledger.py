@@ -3,43 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 import uuid
-from collections.abc import Callable, Hashable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from edgenas.errors import EdgeNASError
 from edgenas.search.layout import Space, gene_names
 
-LEASE = timedelta(minutes=15)
-"""How long an evaluation may take before others take its worker for dead and the architecture for free."""
+HEARTBEAT_S = 10.0
+"""How often a worker tells that it is alive while it evaluates."""
+LEASE_S = 60.0
+"""After this long without a heartbeat others take a worker for dead and its architecture for free. The clocks of machines that
+share a storage may differ by less than that."""
+
+OPENING_TRIES = 4
 
 
 class Ledger:
     """Validation accuracies of one supernet's architectures: an Optuna study, which optuna-dashboard opens.
 
     storage: an Optuna journal file, or the URL of a database that several workers share, such as
-    `postgresql://user@host/edgenas`; None for memory alone.
+    `postgresql://user@host/edgenas`, or an open storage; None for memory alone.
     key: names the study; accuracies of other weights belong to another.
     Each accuracy is written when it is known: an interrupted search loses none, and the next search for another budget or
     device begins with all of them. Raises EdgeNASError when the storage cannot be opened.
     """
 
-    def __init__(self, storage: Path | str | None, key: str, space: Space):
+    def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space):
         self.space = space
-        self._names = gene_names(space)
+        self._key, self._names = key, gene_names(space)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            self._study = optuna.create_study(
-                study_name=key, storage=_storage(storage), direction="maximize", load_if_exists=True
-            )
+            self._storage = _storage(storage)
+            self._study = optuna.create_study(study_name=key, storage=self._storage, direction="maximize", load_if_exists=True)
+        except ImportError as error:
+            raise EdgeNASError(_missing_driver(str(storage))) from error
         except Exception as error:  # of whatever database the URL names
             raise EdgeNASError(f"The storage of evaluations cannot be opened: {error}. Check --storage.") from error
         self._accuracies: dict[Hashable, float] = {}
@@ -70,11 +79,16 @@ class Ledger:
             architecture = self.space.decode(np.array(trial.user_attrs["genome"]))
             self._accuracies[architecture] = trial.value
 
+    def of_share(self, share: float) -> Ledger:
+        """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
+        return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space)
+
     def evaluate(self, architecture: Hashable, evaluate: Callable[[Hashable], float]) -> float | None:
         """The accuracy, measured unless it is known; None while another worker measures it.
 
         A worker first enters what it is about to measure. The storage numbers the entries, so that of two workers that choose
-        the same architecture at once both see whose entry is first.
+        the same architecture at once both see whose entry is first. A worker that dies without a word loses its claim when
+        its heartbeats are overdue.
         """
         if architecture in self._accuracies:
             return self._accuracies[architecture]
@@ -83,12 +97,19 @@ class Ledger:
             self.refresh()
             return self._accuracies.get(architecture)
         try:
-            accuracy = float(evaluate(architecture))
+            with self._heartbeats(number):
+                accuracy = float(evaluate(architecture))
         except BaseException:
             self._study.tell(number, state=TrialState.FAIL)  # so that whoever goes on may measure it
             raise
         self._study.tell(number, accuracy)
         self._accuracies[architecture] = accuracy
+        return accuracy
+
+    def wait_for(self, architecture: Hashable, evaluate: Callable[[Hashable], float]) -> float:
+        """`evaluate`, but waits where another worker has it in hand, and measures it should that worker die."""
+        while (accuracy := self.evaluate(architecture, evaluate)) is None:
+            time.sleep(0.5)
         return accuracy
 
     def absorb(self, other: Ledger) -> None:
@@ -97,25 +118,52 @@ class Ledger:
             self.evaluate(architecture, lambda _, accuracy=accuracy: accuracy)
 
     def _claim(self, architecture: Hashable) -> int | None:
+        """The number of an entry that gives the right to measure it; None where another worker has that."""
         genome, token = self.space.encode(architecture).tolist(), uuid.uuid4().hex
+        if self._claims(genome):
+            return None
         self._study.add_trial(self._entry(architecture, genome, token))
-        active = (TrialState.RUNNING, TrialState.COMPLETE)
-        same = [t for t in self._study.get_trials(deepcopy=False, states=active) if t.user_attrs["genome"] == genome]
-        expired = datetime.now() - LEASE
-        valid = [t for t in same if t.state == TrialState.COMPLETE or t.datetime_start > expired]
-        own = next(t.number for t in same if t.user_attrs["token"] == token)
-        if min(t.number for t in valid) == own:
-            return own
+        first, *others = self._claims(genome)
+        if first.user_attrs["token"] == token:
+            return first.number
+        own = next(trial.number for trial in others if trial.user_attrs["token"] == token)
         self._study.tell(own, state=TrialState.FAIL)
         return None
 
-    def _entry(self, architecture: Hashable, genome: list[int], token: str) -> optuna.trial.FrozenTrial:
+    def _claims(self, genome: list[int]) -> list[FrozenTrial]:
+        """Who has measured it or is at it, the first first."""
+        active = (TrialState.RUNNING, TrialState.COMPLETE)
+        same = [t for t in self._study.get_trials(deepcopy=False, states=active) if t.user_attrs["genome"] == genome]
+        alive = time.time() - LEASE_S
+        valid = [t for t in same if t.state == TrialState.COMPLETE or t.user_attrs.get("heartbeat", 0.0) > alive]
+        return sorted(valid, key=lambda t: t.number)
+
+    @contextmanager
+    def _heartbeats(self, number: int) -> Iterator[None]:
+        done = threading.Event()
+        study_id = self._storage.get_study_id_from_name(self._key)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+        def beat() -> None:
+            while not done.wait(HEARTBEAT_S):
+                with suppress(Exception):  # of whatever database: a beat that fails is one that is late
+                    self._storage.set_trial_user_attr(trial_id, "heartbeat", time.time())
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _entry(self, architecture: Hashable, genome: list[int], token: str) -> FrozenTrial:
         sizes = self.space.gene_sizes.tolist()
         return optuna.create_trial(
             state=TrialState.RUNNING,
             params=dict(zip(self._names, genome, strict=True)),
             distributions={n: CategoricalDistribution(tuple(range(s))) for n, s in zip(self._names, sizes, strict=True)},
-            user_attrs={"architecture": str(architecture), "genome": genome, "token": token},
+            user_attrs={"architecture": str(architecture), "genome": genome, "token": token, "heartbeat": time.time()},
         )
 
 
@@ -124,9 +172,26 @@ def weights_key(weights: Path) -> str:
     return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
 
 
-def _storage(storage: Path | str | None) -> BaseStorage | str | None:
-    if storage is None or (isinstance(storage, str) and "://" in storage):
-        return storage
+def _storage(storage: Path | str | BaseStorage | None) -> BaseStorage:
+    if storage is None or isinstance(storage, BaseStorage):
+        return get_storage(storage)
+    if "://" in str(storage):
+        return _database(str(storage))
     path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _database(url: str) -> BaseStorage:
+    """Of two workers that open an empty database at once, one fails to create its tables; a moment later they are there."""
+    for _ in range(OPENING_TRIES - 1):
+        with suppress(IntegrityError, OperationalError, ProgrammingError):
+            return get_storage(url)
+        time.sleep(0.5)
+    return get_storage(url)
+
+
+def _missing_driver(url: str) -> str:
+    database = url.split(":")[0].split("+")[0]
+    driver = "'edgenas[postgres]'" if database == "postgresql" else "the one that SQLAlchemy's documentation names"
+    return f"A driver for {database} is missing: pip install {driver}."

@@ -10,9 +10,11 @@ def pareto_front(accuracy: np.ndarray, cost: np.ndarray) -> np.ndarray:
 
     A point dominates another when it is at least as accurate and as cheap, and better in one. NaN is not allowed.
     """
-    order = np.lexsort((np.arange(len(accuracy)), -accuracy, cost))
+    order = np.argsort(cost, kind="stable")  # which is fast where the costs are a few sorted runs
     best_before = np.concatenate([[-np.inf], np.maximum.accumulate(accuracy[order])[:-1]])
-    return order[accuracy[order] > best_before]
+    front = order[accuracy[order] > best_before]
+    last_at_its_cost = np.append(cost[front][1:] > cost[front][:-1], True)[: len(front)]
+    return front[last_at_its_cost]
 
 
 def spread(front_cost: np.ndarray, count: int) -> np.ndarray:

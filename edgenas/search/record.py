@@ -25,7 +25,8 @@ class SearchRecord:
         table) or "emulated" (a trial).
     confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
     limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
-    stopped: why the search ended. claimed_accuracy, optimal: see `SearchResult`; None in files of version 1.
+    stopped: why the search ended. predictor, shift, claim: the fields of `SearchResult`'s; without the latter two before
+    version 3.
     """
 
     device: str
@@ -42,8 +43,8 @@ class SearchRecord:
     confidence: float = CONFIDENCE
     limits: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
-    claimed_accuracy: float | None = None
-    optimal: bool | None = None
+    shift: dict[str, float] | None = None
+    claim: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -52,8 +53,8 @@ class SearchRecord:
     ) -> SearchRecord:  # fmt: skip
         return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
                    result.best, result.front, asdict(result.predictor),
-                   datetime.now(UTC).isoformat(timespec="seconds"), confidence, dict(limits or {}), result.stopped,
-                   result.claimed_accuracy, result.optimal)  # fmt: skip
+                   datetime.now(UTC).isoformat(timespec="seconds"), confidence, dict(limits or {}),
+                   result.outcome.stopped, asdict(result.shift) if result.shift else None, asdict(result.claim))  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -72,8 +73,11 @@ class SearchRecord:
         """Raises EdgeNASError for a file that is missing or damaged, CheckpointError for one from a newer version."""
         data = read_json(path, "search result")
         try:
-            if data.pop("version") > VERSION:
+            if (version := data.pop("version")) > VERSION:
                 raise CheckpointError(f"{path} was written by a newer EdgeNAS: install that version to read it.")
+            if version < 3:
+                data.pop("claimed_accuracy", None)
+                data.pop("optimal", None)
             data["best"] = _from_json(data["best"])
             data["front"] = tuple(map(_from_json, data["front"]))
             return cls(**data)

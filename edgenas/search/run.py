@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from edgenas.progress import Track, quiet
 from edgenas.search.ledger import Ledger
 from edgenas.search.problem import SearchProblem
-from edgenas.search.strategies import Strategy
-
-Evaluate = Callable[[Hashable], float]
+from edgenas.search.strategies import Screening, Strategy
 
 MOST_IDLE = 50
 """Proposals in turn without anything new after which a search ends: the strategy has settled, or the space is exhausted."""
 
 
+class Evaluate(Protocol):
+    """An architecture's accuracy, truly measured. share: of the validation images, 0..1; strategies that never look at less
+    than all of them call without it."""
+
+    def __call__(self, architecture: Hashable, /, *, share: float = 1.0) -> float: ...
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """evaluated: architectures that were new. stopped: why the search ended, in words."""
+    """evaluated: architectures that were new. spent: what that cost in full evaluations; one on a share of the images is a
+    share of one. stopped: why the search ended, in words. evaluation_cpu_s, own_cpu_s: what evaluating took, and the rest.
+    """
 
     evaluated: int
+    spent: float
     stopped: str
+    evaluation_cpu_s: float
+    own_cpu_s: float
 
 
 def run_strategy(
@@ -34,54 +45,109 @@ def run_strategy(
     ledger: Ledger,
     *,
     evaluations: int,
+    first: Sequence[np.ndarray] = (),
     seconds: float = np.inf,
     seed: int = 0,
     track: Track = quiet,
 ) -> Outcome:
-    """Evaluate what a strategy proposes until it ends, `evaluations` new ones are made or `seconds` have passed.
+    """Evaluate what a strategy proposes until it ends, `evaluations` new ones are spent or `seconds` have passed.
 
     What the ledger knows already is told first and costs nothing. Other workers may share its storage: what they are
-    evaluating is left to them.
+    evaluating is left to them. first: genomes to evaluate before the strategy is asked.
     """
-    deadline, space = time.monotonic() + seconds, problem.space
+    meter = _Meter(evaluate, ledger, evaluations, seconds, track)
+    if isinstance(strategy, Screening):
+        strategy.screen_with(lambda genomes, share: _preview(problem, meter, genomes, share))
     strategy.start(problem, np.random.default_rng(seed))
-    told, evaluated, idle = 0, 0, 0
-    bar = track(range(evaluations), "Evaluating subnets", evaluations)
-    next(bar, None)
+    try:
+        for genome in first:
+            meter.measure(problem.space.decode(genome))
+        _propose_and_measure(problem, strategy, ledger, meter)
+    except _Over as reason:
+        return meter.outcome(str(reason))
+    finally:
+        meter.close()
 
-    def counted(architecture: Hashable) -> float:
-        nonlocal evaluated
-        accuracy = evaluate(architecture)
-        evaluated += 1
-        next(bar, None)
+
+class _Over(Exception):
+    """There is nothing left to do, and why."""
+
+
+def _propose_and_measure(problem: SearchProblem, strategy: Strategy, ledger: Ledger, meter: _Meter) -> None:
+    told, idle = 0, 0
+    while True:
+        meter.check(1.0)
+        ledger.refresh()
+        genomes, accuracies = ledger.arrays()
+        if len(genomes) > told:
+            strategy.tell(genomes[told:], accuracies[told:])
+            told = len(genomes)
+        before = meter.spent
+        asked = strategy.ask(meter.left)
+        if not len(asked):
+            raise _Over("nothing better is predicted")
+        known: list[tuple[np.ndarray, float]] = []
+        for genome in asked[: meter.left]:
+            architecture = problem.space.decode(genome)
+            if architecture in ledger:
+                known.append((genome, ledger[architecture]))
+            else:
+                meter.measure(architecture)
+        if known:
+            repeated, values = zip(*known, strict=True)
+            strategy.tell(np.stack(repeated), np.array(values))
+        idle = 0 if meter.spent > before else idle + 1
+        if idle == MOST_IDLE:
+            raise _Over("nothing new is proposed")
+
+
+def _preview(problem: SearchProblem, meter: _Meter, genomes: np.ndarray, share: float) -> np.ndarray:
+    measured = [meter.measure(problem.space.decode(genome), share) for genome in genomes]
+    return np.array([np.nan if accuracy is None else accuracy for accuracy in measured])
+
+
+class _Meter:
+    """Measures, counts what that costs, and says when it is enough."""
+
+    def __init__(self, evaluate: Evaluate, ledger: Ledger, evaluations: int, seconds: float, track: Track):
+        self.evaluated, self.spent = 0, 0.0
+        self._evaluate, self._evaluations, self._deadline = evaluate, evaluations, time.monotonic() + seconds
+        self._ledgers = {1.0: ledger}
+        self._begin, self._evaluation_cpu_s = time.process_time(), 0.0
+        self._bar = track(range(evaluations), "Evaluating subnets", evaluations)
+        next(self._bar, None)
+
+    @property
+    def left(self) -> int:
+        return int(self._evaluations - self.spent)
+
+    def check(self, share: float) -> None:
+        if self.spent + share > self._evaluations:
+            raise _Over("all evaluations are made")
+        if time.monotonic() > self._deadline:
+            raise _Over("the time is up")
+
+    def measure(self, architecture: Hashable, share: float = 1.0) -> float | None:
+        """Its accuracy on a share of the validation images; None while another worker measures it."""
+        if share not in self._ledgers:
+            self._ledgers[share] = self._ledgers[1.0].of_share(share)
+        if architecture not in self._ledgers[share]:
+            self.check(share)
+        return self._ledgers[share].evaluate(architecture, lambda known: self._counted(known, share))
+
+    def _counted(self, architecture: Hashable, share: float) -> float:
+        begin = time.process_time()
+        accuracy = self._evaluate(architecture) if share == 1 else self._evaluate(architecture, share=share)
+        self._evaluation_cpu_s += time.process_time() - begin
+        for _ in range(int(self.spent + share) - int(self.spent)):
+            next(self._bar, None)
+        self.spent += share
+        self.evaluated += share == 1
         return accuracy
 
-    try:
-        while evaluated < evaluations:
-            ledger.refresh()
-            genomes, accuracies = ledger.arrays()
-            if len(genomes) > told:
-                strategy.tell(genomes[told:], accuracies[told:])
-                told = len(genomes)
-            asked = strategy.ask(evaluations - evaluated)
-            if not len(asked):
-                return Outcome(evaluated, "nothing better is predicted")
-            before = evaluated
-            known: list[tuple[np.ndarray, float]] = []
-            for genome in asked[: evaluations - evaluated]:
-                if time.monotonic() > deadline:
-                    return Outcome(evaluated, "the time is up")
-                architecture = space.decode(genome)
-                if architecture in ledger:
-                    known.append((genome, ledger[architecture]))
-                else:
-                    ledger.evaluate(architecture, counted)
-            if known:
-                repeated, values = zip(*known, strict=True)
-                strategy.tell(np.stack(repeated), np.array(values))
-            idle = 0 if evaluated > before else idle + 1
-            if idle == MOST_IDLE:
-                return Outcome(evaluated, "nothing new is proposed")
-        return Outcome(evaluated, "all evaluations are made")
-    finally:
-        bar.close()
+    def outcome(self, stopped: str) -> Outcome:
+        own = time.process_time() - self._begin - self._evaluation_cpu_s
+        return Outcome(self.evaluated, self.spent, stopped, self._evaluation_cpu_s, own)
+
+    def close(self) -> None:
+        self._bar.close()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgenas import cost
+from edgenas.errors import EdgeNASError
 from edgenas.latency import CONFIDENCE, LatencyTable
-from edgenas.predictor import LinkRidge, PredictorQuality
+from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Shift, measure_shift
 from edgenas.progress import Track, quiet
-from edgenas.search.additive import Additive, Bottleneck
+from edgenas.search.additive import Additive, Bottleneck, Objective
 from edgenas.search.exact import Exact
 from edgenas.search.ledger import Ledger
 from edgenas.search.pareto import pareto_front
@@ -41,32 +43,40 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The best accuracy that the predictor expects of any architecture within the limits.
+
+    optimal: whether it is proved that none is predicted to be better. evaluated: whether that architecture was, so that its
+    accuracy is measured as well. outside: whether it lies outside the evaluated ones, so that the predictor extrapolates.
+    """
+
+    accuracy: float
+    optimal: bool
+    evaluated: bool
+    outside: bool
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """best: the most accurate candidate within the budget. front: by rising latency and accuracy, `best` the last.
 
-    claimed_accuracy: what the predictor expects of the best architecture of the whole space within the budget. optimal:
-    whether it is proved that no architecture is predicted to be better.
+    predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
+    was fitted without (None where too few others were evaluated).
     """
 
     best: Candidate
     front: tuple[Candidate, ...]
     predictor: PredictorQuality
-    evaluated: int
-    stopped: str
-    claimed_accuracy: float
-    optimal: bool
+    shift: Shift | None
+    claim: Claim
+    outcome: Outcome
 
 
 def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
     """Latency on a table's device, at the upper end of its interval of a confidence in [0, 1), within a budget."""
     which = f"upper end of the {100 * confidence:g} % interval" if confidence else "as predicted, without an interval"
-    return Constraint(
-        f"latency on {table.device} ({table.kind}, {which})", latency_high(space, table, confidence), budget_ms, "ms"
-    )
-
-
-def latency_high(space: SearchSpace, table: LatencyTable, confidence: float) -> Additive:
-    return Additive(lambda genomes: table.interval(space, table.predict(space, genomes), confidence).high)
+    high = Additive(lambda genomes: table.interval(space, table.predict(space, genomes), confidence).high)
+    return Constraint(f"latency on {table.device} ({table.kind}, {which})", high, budget_ms, "ms")
 
 
 def macs_constraint(space: SearchSpace, limit: float) -> Constraint:
@@ -105,35 +115,51 @@ def search(
     confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
     constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
     evaluations, seconds: the most that are spent on new evaluations.
-    Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints.
+    Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints, and
+    EdgeNASError when too few were evaluated to fit a predictor.
     """
-    latency = latency_high(space, table, confidence)
-    limits = [latency_constraint(space, table, budget, confidence) for budget in sorted(budgets_ms)]
-    budget_limits = [replace(limit, measure=latency) for limit in limits]
-    fastest = SearchProblem(space, (Additive(lambda g: -latency(g)), latency), (budget_limits[0], *constraints))
-    cheapest = Exact(budgets=2).search(fastest).genomes[0]
-    problem = SearchProblem(space, (lambda g: np.zeros(len(g)), latency), (budget_limits[-1], *constraints))
-    strategy = strategy or Bayesian(targets=tuple(budgets_ms))
+    begin = time.process_time()
+    latency = latency_constraint(space, table, max(budgets_ms), confidence)
 
-    known = len(ledger)
-    architecture = space.decode(cheapest)
-    if architecture not in ledger:
-        ledger.evaluate(architecture, evaluate)  # so that every budget has an answer
-    first = len(ledger) - known
+    def within(accuracy: Objective, budget_ms: float) -> SearchProblem:
+        return SearchProblem(space, (accuracy, latency.measure), (replace(latency, limit=budget_ms), *constraints))
+
+    cheapest = Exact(budgets=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
+    problem = within(lambda g: np.zeros(len(g)), max(budgets_ms))
     outcome = run_strategy(
-        problem, strategy, evaluate, ledger, evaluations=evaluations - first, seconds=seconds, seed=seed, track=track
-    )
-    outcome = Outcome(outcome.evaluated + first, outcome.stopped)
+        problem, strategy or Bayesian(targets=tuple(budgets_ms)), evaluate, ledger, first=cheapest,
+        evaluations=evaluations, seconds=seconds, seed=seed, track=track,
+    )  # fmt: skip
+    ledger.wait_for(space.decode(cheapest[0]), evaluate)  # should another worker have had it in hand
+    if len(ledger) < LEAST_SAMPLES:
+        raise EdgeNASError(
+            f"{len(ledger)} subnets are evaluated, and a predictor needs {LEAST_SAMPLES}: search again with more --evaluations "
+            "or --time. What was evaluated is kept."
+        )
     predictor = LinkRidge(space)
     quality = predictor.fit(*ledger.arrays())
     accuracy = Additive(predictor.score, predictor.link)
-    predicted = Exact(budgets=2 + len(budgets_ms)).search(problem.with_accuracy(accuracy))
-    results = []
-    for budget in budgets_ms:
-        front = _measured_front(space, table, confidence, ledger, predictor, budget, constraints)
-        claimed = float(predicted.accuracy[max(np.searchsorted(predicted.cost, budget, side="right") - 1, 0)])
-        results.append(SearchResult(front[-1], front, quality, outcome.evaluated, outcome.stopped, claimed, predicted.optimal))
-    return results
+    fronts = [_measured_front(space, table, confidence, ledger, predictor, budget, constraints) for budget in budgets_ms]
+    shifts = [_shift(ledger, front) for front in fronts]
+    claims = [_claim(within(accuracy, budget), predictor, ledger) for budget in budgets_ms]
+    outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
+    return [
+        SearchResult(front[-1], front, quality, shift, claim, outcome)
+        for front, shift, claim in zip(fronts, shifts, claims, strict=True)
+    ]
+
+
+def _claim(predicted: SearchProblem, predictor: LinkRidge, ledger: Ledger) -> Claim:
+    front = Exact(budgets=2).search(predicted)
+    best = front.take(np.array([-1]))
+    is_evaluated = predicted.space.decode(best.genomes[0]) in ledger
+    return Claim(float(best.accuracy[0]), front.optimal, is_evaluated, bool(predictor.is_outside(best.genomes)[0]))
+
+
+def _shift(ledger: Ledger, front: tuple[Candidate, ...]) -> Shift | None:
+    found = {candidate.architecture for candidate in front}
+    genomes, accuracies = ledger.arrays()
+    return measure_shift(ledger.space, genomes, accuracies, np.array([a in found for a, _ in ledger.items()]))
 
 
 def _sum(space: SearchSpace, of_block) -> Additive:

@@ -1,4 +1,5 @@
 import multiprocessing
+import sys
 import time
 
 import numpy as np
@@ -43,6 +44,42 @@ def test_what_another_worker_has_in_hand_is_left_to_it(tmp_path, plain_space):
     assert second.evaluate((1,) * 8, pytest.fail) == 0.5
 
 
+def test_a_long_evaluation_keeps_its_claim(tmp_path, plain_space, monkeypatch):
+    monkeypatch.setattr("edgenas.search.ledger.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("edgenas.search.ledger.LEASE_S", 0.5)
+    first, second = (Ledger(tmp_path / "l.log", "weights", plain_space) for _ in range(2))
+
+    def evaluate(architecture):
+        time.sleep(1.2)
+        assert second.evaluate(architecture, pytest.fail) is None
+        return 0.5
+
+    assert first.evaluate((1,) * 8, evaluate) == 0.5
+
+
+def hang(path, claimed):
+    def evaluate(architecture):
+        claimed.set()
+        time.sleep(60)
+
+    Ledger(path, "weights", Categorical([3] * 8)).evaluate((1,) * 8, evaluate)
+
+
+def test_a_killed_worker_loses_its_claim(tmp_path, plain_space, monkeypatch):
+    monkeypatch.setattr("edgenas.search.ledger.LEASE_S", 1.5)
+    context = multiprocessing.get_context("fork")
+    claimed = context.Event()
+    worker = context.Process(target=hang, args=(tmp_path / "l.log", claimed))
+    worker.start()
+    assert claimed.wait(30)
+    worker.kill()
+    worker.join()
+    ledger, start = Ledger(tmp_path / "l.log", "weights", plain_space), time.monotonic()
+    assert ledger.wait_for((1,) * 8, lambda a: 0.5) == 0.5
+    assert time.monotonic() - start < 10
+    assert Ledger(tmp_path / "l.log", "weights", plain_space).items() == [((1,) * 8, 0.5)]
+
+
 def test_optuna_opens_it(tmp_path, micro_space):
     ledger = Ledger(f"sqlite:///{tmp_path / 'l.db'}", "weights", micro_space)
     ledger.evaluate(micro_space.largest, lambda a: 0.75)
@@ -64,9 +101,17 @@ def test_one_ledger_takes_over_what_another_knows(tmp_path, plain_space):
 def test_a_storage_that_cannot_be_opened_is_one_clear_error(plain_space):
     with pytest.raises(EdgeNASError, match="Check --storage"):
         Ledger("nonsense://nowhere", "weights", plain_space)
+    with pytest.raises(EdgeNASError, match="Check --storage"):
+        Ledger("sqlite:////nowhere/at/all.db", "weights", plain_space)
 
 
-def work(path, seed, counter):
+def test_a_missing_driver_is_named(plain_space, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(EdgeNASError, match=r"edgenas\[postgres\]"):
+        Ledger("postgresql+psycopg://user@host/edgenas", "weights", plain_space)
+
+
+def work(storage, seed, counter, evaluations):
     space = Categorical([2] * 9)
 
     def evaluate(architecture):
@@ -76,20 +121,21 @@ def work(path, seed, counter):
         return float(np.mean(architecture))
 
     problem = SearchProblem(space, (evaluate, Additive(lambda g: g.sum(1).astype(float))))
-    run_strategy(problem, Random(), evaluate, Ledger(path, "weights", space), evaluations=100, seed=seed)
+    run_strategy(problem, Random(), evaluate, Ledger(storage, "weights", space), evaluations=evaluations, seed=seed)
 
 
-def test_two_workers_on_one_storage_lose_nothing_and_repeat_nothing(tmp_path):
-    context = multiprocessing.get_context("fork")
+@pytest.mark.parametrize(("url", "each"), [("{}/l.log", 100), ("sqlite:///{}/l.db", 15)], ids=["journal", "SQLite"])
+def test_two_workers_on_one_storage_lose_nothing_and_repeat_nothing(tmp_path, url, each):
+    context, storage = multiprocessing.get_context("fork"), url.format(tmp_path)
     counter = context.Array("i", 512)
     # The same seed: both propose the same architectures, in the same order.
-    workers = [context.Process(target=work, args=(tmp_path / "l.log", 0, counter)) for _ in range(2)]
+    workers = [context.Process(target=work, args=(storage, 0, counter, each)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert max(counter) == 1
-    ledger = Ledger(tmp_path / "l.log", "weights", Categorical([2] * 9))
-    assert len(ledger) == sum(counter) == 200
+    ledger = Ledger(storage, "weights", Categorical([2] * 9))
+    assert len(ledger) == sum(counter) == 2 * each
     assert all(accuracy == np.mean(architecture) for architecture, accuracy in ledger.items())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgenas.errors import UsageError
+from edgenas.predictor import LinkRidge
 from edgenas.search import (
     STRATEGIES,
     Additive,
@@ -18,6 +19,8 @@ from edgenas.search import (
     pareto_front,
     run_strategy,
 )
+from edgenas.search.strategies import History, Proxyless, SuccessiveHalving
+from edgenas.search.strategies.acquisition import expected_improvement, mean, upper_confidence_bound
 from edgenas.search.strategies.nsga2 import rank_and_crowding
 from tests.search.conftest import every_genome, random_sum
 
@@ -39,8 +42,9 @@ def run(name, space, evaluations=40, seed=0, limit=LIMIT, ledger=None):
     """The outcome, what was evaluated in order, and the ledger."""
     problem, asked = problem_of(space, limit), []
 
-    def evaluate(architecture):
-        asked.append(architecture)
+    def evaluate(architecture, share=1.0):
+        if share == 1:
+            asked.append(architecture)
         return float(problem.accuracy(space.encode(architecture)[None])[0])
 
     strategy = get_strategy(name) if isinstance(name, str) else name
@@ -59,7 +63,7 @@ def space(request, micro_space, plain_space):
 class TestContract:
     def test_no_more_is_evaluated_than_allowed_and_nothing_twice(self, name, space):
         outcome, asked, ledger = run(name, space)
-        assert 0 < outcome.evaluated == len(asked) == len(set(asked)) == len(ledger) <= 40
+        assert 0 < outcome.evaluated == len(asked) == len(set(asked)) == len(ledger) <= outcome.spent <= 40
 
     def test_the_same_seed_asks_the_same(self, name, space):
         first, second = (run(name, space, evaluations=30, seed=3)[1] for i in range(2))
@@ -125,6 +129,98 @@ def test_bayesian_searches_what_is_not_separable(plain_space):
     genomes, accuracy = ledger.arrays()
     best = problem.evaluate(every_genome(plain_space)).front.accuracy.max()
     assert accuracy[problem.violation(genomes) <= 0].max() > best - 0.01
+
+
+@pytest.fixture
+def fitted(plain_space):
+    """A problem without limits, what was evaluated of it, and a predictor fitted to that."""
+    problem, rng = problem_of(plain_space, limit=np.inf), np.random.default_rng(0)
+    history = History(problem)
+    genomes = plain_space.sample(rng, 25)
+    history.add(genomes, problem.accuracy(genomes) + 0.02 * rng.standard_normal(25))
+    predictor = LinkRidge(plain_space)
+    predictor.fit(history.genomes, history.accuracy)
+    return predictor, history, rng
+
+
+def test_expected_improvement_is_the_mean_of_what_the_best_becomes(fitted):
+    predictor, history, rng = fitted
+    genomes = history.problem.space.sample(np.random.default_rng(1), 100)
+    front = history.population.front
+    best = [front.accuracy[front.cost <= c].max(initial=history.accuracy.min()) for c in history.problem.cost(genomes)]
+    draws = predictor.score(genomes) + predictor.deviation(genomes) * rng.standard_normal((20_000, 1))
+    expected = np.maximum(predictor.ceiling - np.exp(-draws), best).mean(axis=0)
+    np.testing.assert_allclose(expected_improvement(predictor, history, rng)(genomes), expected, atol=5e-4)
+    assert (expected > np.array(best) + 5e-3).any()
+
+
+def test_the_upper_confidence_bound_adds_most_where_least_is_known(fitted):
+    predictor, history, rng = fitted
+    bound, plain = (acquisition(predictor, history, rng)(history.genomes) for acquisition in (upper_confidence_bound, mean))
+    assert (bound > plain).all()
+    often = np.tile(history.genomes[:1], (200, 1))
+    predictor.fit(np.concatenate([history.genomes, often]), np.append(history.accuracy, np.full(200, history.accuracy[0])))
+    deviations = predictor.deviation(history.genomes)
+    assert deviations.argmin() == 0
+
+
+def test_halving_spends_the_same_on_every_rung_and_keeps_the_better(plain_space):
+    problem, seen = problem_of(plain_space), {}
+
+    def evaluate(architecture, share=1.0):
+        seen.setdefault(share, []).append(architecture)
+        return float(problem.accuracy(np.array([architecture]))[0])
+
+    ledger = Ledger(None, "k", plain_space)
+    outcome = run_strategy(problem, SuccessiveHalving(), evaluate, ledger, evaluations=12)
+    assert {share: len(asked) for share, asked in seen.items()} == {1 / 16: 64, 1 / 4: 16, 1.0: 4}
+    assert set(seen[1 / 16]) > set(seen[1 / 4]) > set(seen[1.0]) == {architecture for architecture, _ in ledger.items()}
+    assert (outcome.evaluated, outcome.spent) == (4, 12.0)
+    first = np.array(seen[1 / 16])
+    points = problem.accuracy(first), problem.cost(first)
+    assert set(seen[1.0]) <= {tuple(genome) for genome in first[pareto_front(*points)].tolist()}
+
+
+def test_cheap_evaluations_are_kept_apart_and_made_once(tmp_path, plain_space):
+    def ledger():
+        return Ledger(tmp_path / "l.log", "k", plain_space)
+
+    def evaluate(architecture, share=1.0):
+        return share / 2
+
+    run_strategy(problem_of(plain_space), SuccessiveHalving(), evaluate, ledger(), evaluations=12)
+    assert {accuracy for _, accuracy in ledger().items()} == {0.5}
+    assert {accuracy for _, accuracy in ledger().of_share(1 / 16).items()} == {1 / 32}
+    # The same draws again: the cheap ones are known, so that more full ones can be had for as much.
+    again = run_strategy(problem_of(plain_space), SuccessiveHalving(), evaluate, ledger(), evaluations=12)
+    assert again.evaluated == len(ledger()) - 4 > 4
+
+
+def test_proxyless_moves_two_paths_and_leaves_the_others(plain_space):
+    strategy = Proxyless(weight=0.0)
+    strategy.start(problem_of(plain_space), np.random.default_rng(0))
+    before = [parameters.copy() for parameters in strategy._parameters]
+    strategy._step(lambda genomes: genomes[:, 0].astype(float))
+    moved = [(now != then).sum() for now, then in zip(strategy._parameters, before, strict=True)]
+    assert moved == [2] + [0] * 7
+    for now, then in zip(strategy._parameters, before, strict=True):
+        assert np.exp(now).sum() == pytest.approx(np.exp(then).sum())
+    for _ in range(300):
+        strategy._step(lambda genomes: genomes[:, 0].astype(float))
+    assert strategy._parameters[0].argmax() == 0
+
+
+def test_proxyless_descends_the_expected_latency_of_the_table():
+    space = Categorical([2, 3])
+    cost = Additive(lambda g: g @ np.array([1.0, 2.0]))
+    problem = SearchProblem(space, (cost, cost), (Constraint("cost", cost, 1e-6),))
+    strategy = Proxyless()
+    strategy.start(problem, np.random.default_rng(0))
+    probabilities = [np.array([0.5, 0.5]), np.array([0.2, 0.3, 0.5])]
+    slopes = np.mean([np.concatenate(strategy._expected_cost_slopes(probabilities)) for _ in range(200)], axis=0)
+    # Excess and violation are both cost / target here, and the expected cost is the sum of both genes' expectations.
+    exact = [p * (own - p @ own) for p, own in zip(probabilities, ([0.0, 1.0], [0.0, 2.0, 4.0]), strict=True)]
+    np.testing.assert_allclose(slopes * 1e-6 / 2, np.concatenate(exact), atol=0.03)
 
 
 def test_the_time_limit_is_kept(plain_space):

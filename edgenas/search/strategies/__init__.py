@@ -4,31 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
+
 from edgenas.errors import UsageError
-from edgenas.search.strategies.base import History, Strategy
+from edgenas.search.strategies import acquisition
+from edgenas.search.strategies.base import History, Preview, Screening, Strategy
 from edgenas.search.strategies.bayesian import Bayesian
 from edgenas.search.strategies.gp_ei import GaussianProcess
 from edgenas.search.strategies.gradient import Gradient
+from edgenas.search.strategies.halving import SuccessiveHalving
 from edgenas.search.strategies.nsga2 import NSGA2
 from edgenas.search.strategies.optuna_sampler import OptunaSampler
+from edgenas.search.strategies.proxyless import Proxyless
 from edgenas.search.strategies.reinforce import Reinforce
 from edgenas.search.strategies.sampling import CoarseToFine, Grid, Random
 from edgenas.space import unknown
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "bayesian": Bayesian,
-    "bayesian-thompson": lambda: Bayesian(thompson=True),
+    "bayesian-thompson": lambda: Bayesian(acquisition=acquisition.thompson),
+    "bayesian-ucb": lambda: Bayesian(acquisition=acquisition.upper_confidence_bound),
+    "bayesian-ei": lambda: Bayesian(acquisition=acquisition.expected_improvement),
     "random": Random,
     "grid": Grid,
     "coarse-to-fine": CoarseToFine,
+    "successive-halving": SuccessiveHalving,
     "nsga2": NSGA2,
     "gp-ei": GaussianProcess,
     "reinforce": Reinforce,
     "reinforce-soft": lambda: Reinforce(soft=True),
     "gradient": Gradient,
-    "optuna:tpe": lambda: OptunaSampler("tpe"),
-    "optuna:nsga2": lambda: OptunaSampler("nsga2"),
-    "optuna:random": lambda: OptunaSampler("random"),
+    "proxyless": Proxyless,
+    "optuna:tpe": lambda: OptunaSampler(TPESampler),
+    "optuna:nsga2": lambda: OptunaSampler(NSGAIISampler),
+    "optuna:random": lambda: OptunaSampler(RandomSampler),
 }
 
 
@@ -49,8 +58,12 @@ __all__ = [
     "Grid",
     "History",
     "OptunaSampler",
+    "Preview",
+    "Proxyless",
     "Random",
     "Reinforce",
+    "Screening",
     "Strategy",
+    "SuccessiveHalving",
     "get_strategy",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +25,20 @@ class Strategy(Protocol):
 
     def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
         """The `(n,)` accuracies of `(n, d)` genomes, those that were asked for or others."""
+        ...
+
+
+Preview = Callable[[np.ndarray, float], np.ndarray]
+"""`(n, d)` genomes, a share of the validation images -> `(n,)` accuracies measured on that share. Each counts as that share of
+an evaluation. NaN: another worker has it in hand."""
+
+
+@runtime_checkable
+class Screening(Protocol):
+    """What a strategy is besides, that looks at cheap evaluations before it asks for full ones."""
+
+    def screen_with(self, preview: Preview) -> None:
+        """Called before `start`."""
         ...
 
 

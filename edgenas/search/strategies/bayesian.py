@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgenas.predictor import LinkRidge
-from edgenas.search.additive import Additive
 from edgenas.search.evolution import Evolution
 from edgenas.search.exact import Exact, separable
 from edgenas.search.pareto import hypervolume, spread
-from edgenas.search.problem import SearchProblem, extremes, skewed_sample
+from edgenas.search.problem import Population, SearchProblem, extremes, skewed_sample
+from edgenas.search.strategies.acquisition import Acquisition, mean
 from edgenas.search.strategies.base import History, distinct_unknown
 
 
@@ -20,21 +20,21 @@ class Bayesian:
     """Model-based search. `edgenas search`'s default.
 
     A skewed start covers the range of costs; then, batch after batch, a link-ridge predictor is fitted to all that was
-    measured and members of the exact front of its predictions (evolution's, where the problem is not separable) are
-    measured, spread evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring
-    there and fitting again mends just that.
+    measured and members of the exact front of its acquisition (evolution's, where that is not separable) are measured, spread
+    evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring there and fitting
+    again mends just that.
 
-    start_size: evaluations before the first prediction. batch: the most between two. thompson: propose from a draw of the
-    predictor's posterior in place of its mean. targets: costs at which the best is always measured, such as budgets.
+    start_size: evaluations before the first prediction. batch: the most between two. acquisition: what is maximised, the
+    prediction unless told otherwise. targets: costs at which the best is always measured, such as budgets.
     tolerance: the search ends when two batches in turn raise the measured front's hypervolume by less than this share.
     """
 
     start_size: int = 25
     batch: int = 25
-    thompson: bool = False
+    acquisition: Acquisition = mean
     targets: tuple[float, ...] = ()
     tolerance: float = 1e-3
-    evolution: Evolution = field(default_factory=Evolution)
+    evolution: Evolution = field(default_factory=lambda: Evolution(generations=40, children=500))
 
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
         self._problem, self._rng, self._history = problem, rng, History(problem)
@@ -50,9 +50,7 @@ class Bayesian:
             return self._history.genomes[:0]
         predictor = LinkRidge(self._problem.space)
         predictor.fit(self._history.genomes, self._history.accuracy)
-        score = predictor.sampled_score(self._rng) if self.thompson else predictor.score
-        problem = self._problem.with_accuracy(Additive(score, predictor.link))
-        front = self._propose(problem)
+        front = self._propose(predictor)
         if not len(front):
             return self._first(count)
         unknown = front.take(np.flatnonzero(~self._history.is_known(front.genomes)))
@@ -67,10 +65,16 @@ class Bayesian:
         genomes = [extremes(self._problem.space), skewed_sample(self._problem.space, self._rng, 4 * count)]
         return distinct_unknown(self._history, np.concatenate(genomes), count)
 
-    def _propose(self, problem: SearchProblem):
-        if separable(problem):
-            return Exact(budgets=10).search(problem).front
-        return self.evolution.search(problem, self._rng, seeds=self._history.genomes).front
+    def _propose(self, predictor: LinkRidge) -> Population:
+        acquired, predicted = (
+            self._problem.with_accuracy(acquisition(predictor, self._history, self._rng))
+            for acquisition in (self.acquisition, mean)
+        )
+        exact = Exact(budgets=10)
+        if separable(acquired):
+            return exact.search(acquired).front
+        seeds = [self._history.genomes, *([exact.search(predicted).genomes] if separable(predicted) else [])]
+        return self.evolution.search(acquired, self._rng, seeds=np.concatenate(seeds)).front
 
     def _settled(self) -> bool:
         front = self._history.population.front

@@ -19,8 +19,9 @@ NOISES = (1e-4, 1e-2, 1e-1)
 class GaussianProcess:
     """Efficient global optimisation (Jones, Schonlau and Welch, 1998) with a squared-exponential kernel over `features`.
 
-    Length scale and noise have the highest marginal likelihood of a grid. Candidates are random architectures and mutations
-    of the best so far, all within the constraints; of them the `batch` with the highest expected improvement are evaluated.
+    Where they have one length scale for each dimension, here all features share one. It and the noise have the highest marginal
+    likelihood of a grid. Candidates are random architectures and mutations of the best so far, all within the constraints; of
+    them the `batch` with the highest expected improvement are evaluated.
     """
 
     first: int = 15

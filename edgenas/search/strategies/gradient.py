@@ -14,10 +14,13 @@ SAMPLES = 256
 
 @dataclass
 class Gradient(Reinforce):
-    """Paths are drawn from the policy and evaluated; accuracy's gradient is their score function (ProxylessNAS, section 3.3).
+    """Paths are drawn from the policy and evaluated; accuracy's gradient is their score function, as in ProxylessNAS's variant
+    by REINFORCE (section 3.3). `Proxyless` is the one with binary gates.
 
-    The cost's is that of its expectation under the policy, for which the table is asked about many more paths than are
-    evaluated. weight: of the expected cost's excess over the target, relative to the target.
+    Different here: the cost's gradient is that of its expectation under the policy, for which the table is asked about many
+    more paths than are evaluated, where that variant puts the cost into the reward; and weights are trained already.
+
+    weight: of the expected cost's excess over the target, relative to the target.
     """
 
     weight: float = 1.0

@@ -16,6 +16,9 @@ TRIES = 20
 class NSGA2:
     """Tournaments by constrained domination rank and crowding, uniform crossover, genes mutated by drawing anew.
 
+    The paper's operators for real numbers are replaced by these, since genes are choices. Parents are the best of all that was
+    ever told, not of the last two generations, so that a resumed search goes on from everything known.
+
     population: parents, and children of a generation. mutation: expected genes of a child that are drawn anew.
     """
 
@@ -70,7 +73,7 @@ def rank_and_crowding(points: np.ndarray, violation: np.ndarray) -> tuple[np.nda
         left &= ~front
         level += 1
     crowding = np.zeros(len(points))
-    for level in range(rank.max() + 1):
+    for level in range(rank.max(initial=-1) + 1):
         members = np.flatnonzero(rank == level)
         for column in points[members].T:
             order = np.argsort(column, kind="stable")

@@ -7,29 +7,28 @@ from collections.abc import Callable
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler
 
 from edgenas.search.layout import gene_names
 from edgenas.search.problem import SearchProblem
 from edgenas.search.strategies.base import History
-
-SAMPLERS: dict[str, Callable[..., BaseSampler]] = {"tpe": TPESampler, "nsga2": NSGAIISampler, "random": RandomSampler}
 
 
 class OptunaSampler:
     """Asks a sampler for one architecture after another; accuracy and cost are its two objectives.
 
     An architecture that violates constraints is told with a cost raised by how far, so that feasible ones dominate it.
+    sampler: called with a `seed`, such as `optuna.samplers.TPESampler`.
     """
 
-    def __init__(self, sampler: str):
+    def __init__(self, sampler: Callable[..., BaseSampler]):
         self.sampler = sampler
 
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._problem, self._history = problem, History(problem)
         self._study = optuna.create_study(
-            directions=["maximize", "minimize"], sampler=SAMPLERS[self.sampler](seed=int(rng.integers(2**31)))
+            directions=["maximize", "minimize"], sampler=self.sampler(seed=int(rng.integers(2**31)))
         )
         names, sizes = gene_names(problem.space), problem.space.gene_sizes.tolist()
         self._distributions = {n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)}

@@ -17,8 +17,10 @@ SHRINK = 0.9
 class Reinforce:
     """Independent categorical distributions of all genes, moved along the reward's gradient (Williams, 1992).
 
-    The reward is accuracy * (cost / target) ** w. Hard: w is 0 within the target and -1 beyond it; soft: w is -0.07 on both
-    sides. The target is the tightest limit on the cost, and the median of random costs where there is none.
+    The paper's policy is a recurrent network trained by PPO; here every gene has a distribution of its own, moved by the plain
+    gradient with a running mean as baseline. The reward is the paper's: accuracy * (cost / target) ** w. Hard: w is 0 within
+    the target and -1 beyond it; soft: w is -0.07 on both sides. The target is the tightest limit on the cost, and the median of
+    random costs where there is none.
     """
 
     soft: bool = False

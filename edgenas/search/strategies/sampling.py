@@ -41,7 +41,8 @@ class Random:
 
 
 class Grid(Random):
-    """Tied choices: all depths alike, all kernels alike, all expand ratios alike, at every resolution; compound scaling's grid.
+    """Tied choices: all depths alike, all kernels alike, all expand ratios alike, at every resolution; the grid of
+    compound scaling (Tan and Le, 2019, arXiv:1905.11946).
 
     What it has in feasible members is evaluated from the middle outwards by bisecting their order of cost.
     """
@@ -75,7 +76,7 @@ class Grid(Random):
 
 
 class CoarseToFine(Random):
-    """Random search that narrows: a skewed sample first, then neighbours of the front, nearer and nearer ones."""
+    """Random search that narrows: a skewed sample first, then neighbours of the front, nearer and nearer ones. No paper's."""
 
     def ask(self, count: int) -> np.ndarray:
         batch = min(count, 25)
