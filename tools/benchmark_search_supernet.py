@@ -11,7 +11,6 @@ are written after every one. The winners are timed in a process of their own; ex
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
