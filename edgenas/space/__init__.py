@@ -8,7 +8,9 @@ from edgenas.errors import UsageError
 from edgenas.space import mobilenetv3, proxyless
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
-from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
+from edgenas.space.layers import Layer, layers
+from edgenas.space.search_space import SearchSpace
+from edgenas.space.stage import FixedBlock, Stage
 
 FAMILIES = {"mobilenetv3": mobilenetv3, "proxyless": proxyless}
 
@@ -47,8 +49,10 @@ __all__ = [
     "BlockChoice",
     "BlockSpec",
     "FixedBlock",
+    "Layer",
     "SearchSpace",
     "Stage",
     "get_space",
+    "layers",
     "unknown",
 ]

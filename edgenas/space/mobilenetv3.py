@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.presets import DEPTHS, EXPANDS, IMAGENET_RESOLUTIONS, KERNELS, Preset
-from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
+from edgenas.space.search_space import SearchSpace
+from edgenas.space.stage import FixedBlock, Stage
 
 ACTIVATION = ("relu", "relu", "hswish", "hswish", "hswish")
 SE = (False, True, False, True, True)

@@ -7,7 +7,8 @@ stage is one block; width 1.3 gives its w1.3.
 from __future__ import annotations
 
 from edgenas.space.presets import DEPTHS, EXPANDS, IMAGENET_RESOLUTIONS, KERNELS, Preset
-from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
+from edgenas.space.search_space import SearchSpace
+from edgenas.space.stage import FixedBlock, Stage
 
 PRESETS = {
     "tiny": Preset((20, 24, 28), (16, 16, 16, 24, 32, 40, 48, 64, 192), 2, (1, 2, 2, 1, 1, 1)),

@@ -27,7 +27,7 @@ def random_sum(space, rng: np.random.Generator, whole: bool = False):
     def function(genomes: np.ndarray) -> np.ndarray:
         totals = np.zeros(len(genomes))
         for row, genome in enumerate(genomes):
-            branch = 0 if layout.branch_column is None else genome[layout.branch_column]
+            branch = layout.branch(genome[None])[0]
             totals[row] = base[branch]
             for s, segment in enumerate(layout.segments):
                 j = 0 if segment.depth_column is None else genome[segment.depth_column]
