@@ -47,7 +47,7 @@ from edgenas.search import (
 from edgenas.search.strategies import History, Strategy
 from edgenas.search.strategies.base import distinct_unknown
 from edgenas.space import SearchSpace, get_space
-from edgenas.space.mobilenetv3 import from_ofa
+from edgenas.space.once_for_all import from_ofa
 
 CHECKPOINTS = (50, 100, 200, 400)
 

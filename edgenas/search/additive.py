@@ -22,8 +22,8 @@ def _identity(values: np.ndarray) -> np.ndarray:
 class Additive:
     """A monotone function of a sum: `link(score(genomes))`.
 
-    score: given the branch (resolution and width), a sum over segments; within one, of a term for its depth and one for every slot
-    that counts. A table's latency, MACs, parameters and a link-ridge predictor's score are such sums.
+    score: given the branch (resolution and width), a sum over segments; within one, of a term for its depth and one for every
+    slot that counts. A table's latency, MACs, parameters and a link-ridge predictor's score are such sums.
     link: never falls where its argument rises.
     """
 

@@ -151,7 +151,7 @@ class SearchSpace:
         return self.architecture(min(self.resolutions), min, min)
 
     def covering(self, resolution: int, width: float) -> Iterator[Architecture]:
-        """Architectures of full depth that meet, between them, every choice at every place: the k-th makes every k-th choice."""
+        """Architectures of full depth that between them meet every choice at every place: the k-th makes all k-th choices."""
         for k in range(max(len(stage.choices) for stage in self.stages)):
             picks = (stage.choices[min(k, len(stage.choices) - 1)] for stage in self.stages)
             stages = tuple((pick,) * max(stage.depths) for pick, stage in zip(picks, self.stages, strict=True))

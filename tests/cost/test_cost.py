@@ -7,7 +7,7 @@ from torch import nn
 
 from edgenas import cost
 from edgenas.space import BlockSpec, get_space
-from edgenas.space.mobilenetv3 import from_ofa
+from edgenas.space.once_for_all import from_ofa
 from edgenas.supernet import Network
 
 
