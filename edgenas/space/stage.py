@@ -46,9 +46,8 @@ class FixedBlock:
         out = self.out_channels if self.op == "head" else scaled(self.out_channels, width)
         mid = scaled(self.mid_channels, width) if self.mid_channels else 0
         residual = self.op in ("mbconv", "fused", "bottleneck") and self.stride == 1 and in_channels == out
-        return BlockSpec(
-            self.op, resolution, in_channels, mid, out, self.kernel, self.stride, self.activation, self.se, residual
-        )
+        return BlockSpec(self.op, resolution, in_channels, mid, out, self.kernel, self.stride, self.activation,
+                         self.se, residual)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,6 @@ from edgenas.search import Categorical
 from edgenas.search.layout import layout_of
 
 
-def every_genome(space) -> np.ndarray:
-    """All canonical genomes of a small space."""
-    sizes = space.gene_sizes
-    return np.unique(space.canonical(np.stack(np.unravel_index(np.arange(sizes.prod()), sizes), axis=1)), axis=0)
-
-
 def random_sum(space, rng: np.random.Generator, whole: bool = False):
     """A random additive function of a space's genomes. whole: of small integers, so that ties occur and sums are exact."""
     layout = layout_of(space)
