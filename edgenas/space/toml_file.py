@@ -27,7 +27,7 @@ def read_description(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         reason = re.sub(r" \(at .*\)$", "", str(error))
         at = re.search(r"\(at line (\d+)", str(error))
-        line = int(at[1]) if at else text.count("\n") + 1
+        line = int(at[1]) if at else len(text.splitlines())
         raise UsageError(f"{path}, line {line}: this is no TOML: {reason}.") from None
     try:
         build_space(data, path.stem, classes=2)

@@ -213,7 +213,7 @@ def test_resnet_50d_is_a_member():
 
 
 def test_an_elastic_width_has_once_for_alls_channels():
-    """`make_divisible` of the ResNets that its code builds at width 0.65 and 0.8: stem, stages, and inner channels at ratio 0.35."""
+    """Those that its code builds at width 0.65 and 0.8: of the stem, the stages, and inside the bottlenecks at ratio 0.35."""
     space = get_space("resnet", "imagenet", 1000)
     for width, stem, outs, mids in (
         (0.65, [24, 40, 40], [168, 336, 664, 1328], [56, 120, 232, 464]),

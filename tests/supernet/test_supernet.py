@@ -106,7 +106,7 @@ def test_a_block_without_a_kernel_shares_the_rest():
 def test_a_narrower_network_is_made_of_the_first_channels():
     supernet = shaken(Supernet(make_universal_space()))
     space = supernet.space
-    slot, spec = [placed for placed in space.placed_blocks(space.largest) if placed[1].op == "bottleneck"][0]
+    slot, spec = next(placed for placed in space.placed_blocks(space.largest) if placed[1].op == "bottleneck")
     narrow = supernet.extract(replace(space.largest, width=0.5))[slot]
     full = supernet.blocks[slot].full
     into, mid, out = narrow.reduce.in_channels, narrow.conv.in_channels, narrow.project.out_channels
