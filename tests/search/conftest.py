@@ -5,6 +5,7 @@ import pytest
 
 from edgenas.search import Categorical
 from edgenas.search.layout import layout_of
+from tests.conftest import every_genome as every_genome
 
 
 def random_sum(space, rng: np.random.Generator, whole: bool = False):

@@ -91,6 +91,29 @@ def test_a_start_depthwise_has_transforms_of_its_own():
     assert not torch.allclose(transforms["to3"], transforms["start_to3"])
 
 
+def test_the_kernels_of_ordinary_convolutions_are_elastic_too():
+    space = make_universal_space()
+    conv, pool, fused, universal, bottleneck = space.stages
+    elastic = [
+        replace(conv, kernels=(1, 3)),
+        pool,
+        replace(fused, kernels=(3, 5)),
+        universal,
+        replace(bottleneck, kernels=(3, 5)),
+    ]
+    supernet = shaken(Supernet(replace(space, stages=tuple(elastic))))
+    full, small = supernet.blocks[3], supernet.extract(supernet.space.architecture(16, max, min))[3]
+    shape = small.expand.weight.shape
+    centre = full.full.expand.weight[: shape[0], : shape[1], 1:-1, 1:-1].detach().numpy()
+    expected = np.einsum("oik,jk->oij", centre.reshape(*shape[:2], 9), full.kernel_transforms["to3"].detach().numpy())
+    np.testing.assert_allclose(small.expand.weight.detach().numpy(), expected.reshape(shape), atol=1e-6)
+    for genome in supernet.space.sample(np.random.default_rng(0), 12):
+        architecture = supernet.space.decode(genome)
+        x = images(architecture.resolution)
+        with torch.no_grad():
+            torch.testing.assert_close(supernet.extract(architecture)(x), supernet(x, architecture), atol=1e-5, rtol=0)
+
+
 def test_a_block_without_a_kernel_shares_the_rest():
     """The feed-forward and the ExtraDW form of a universal block use the same expansion and projection."""
     supernet = Supernet(get_space("mobilenetv4", "tiny", 10))
