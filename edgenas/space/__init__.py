@@ -40,7 +40,7 @@ def get_space(
         raise UsageError(f"the width multiplier must be above 0, not {width}")
     if resolutions is not None and min(resolutions, default=0) < 8:
         raise UsageError(f"resolutions must be at least 8 pixels, not {resolutions}")
-    name, data = (Path(family).stem, description) if description else _find(family, preset)
+    name, data = (Path(family).stem, description) if description is not None else _find(family, preset)
     try:
         return build_space(data, name, classes, width, resolutions)
     except DescriptionError as error:
