@@ -79,15 +79,16 @@ def create(
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
     recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
-    largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions).resolutions)
+    # A user's own file is copied into the run, which can then be opened where the file is not.
+    own = {"description": read_description(Path(family))} if is_file(family) else {}
+    largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions, **own).resolutions)
     dataset = load_dataset(data, size=largest, seed=seed, track=track)
-    space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions)
+    space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions, **own)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
-    # A file is copied into the run, which can then be opened where the file is not.
-    which = {"description": read_description(Path(family))} if is_file(family) else {"preset": preset or DEFAULT_PRESET}
-    settings = {"family": family, "width": width, "resolutions": list(space.resolutions)} | which
+    settings = {"family": family, "width": width, "resolutions": list(space.resolutions)}
+    settings |= own or {"preset": preset or DEFAULT_PRESET}
     return Run.create(out, settings, dataset, seed, recipe)
 
 

@@ -40,6 +40,8 @@ def get_space(
         raise UsageError(f"the width multiplier must be above 0, not {width}")
     if resolutions is not None and min(resolutions, default=0) < 8:
         raise UsageError(f"resolutions must be at least 8 pixels, not {resolutions}")
+    if is_file(family) and preset is not None:
+        raise UsageError(f"Presets belong to the families {', '.join(FAMILIES)}: leave the preset out for {family}.")
     name, data = (Path(family).stem, description) if description is not None else _find(family, preset)
     try:
         return build_space(data, name, classes, width, resolutions)
@@ -56,8 +58,6 @@ def is_file(family: str) -> bool:
 def _find(family: str, preset: str | None) -> tuple[str, dict[str, Any]]:
     """The name and the description of a space."""
     if is_file(family):
-        if preset is not None:
-            raise UsageError(f"Presets belong to the families {', '.join(FAMILIES)}: leave the preset out for {family}.")
         return Path(family).stem, read_description(Path(family))
     if family not in FAMILIES:
         raise UsageError(unknown("space", family, FAMILIES))
