@@ -41,6 +41,24 @@ def make_micro_space(classes: int = 3) -> SearchSpace:
     )
 
 
+def make_universal_space(classes: int = 3) -> SearchSpace:
+    """As small (320 architectures), with what `make_micro_space` lacks: every other op, start depthwises, an elastic width."""
+    return SearchSpace(
+        name="universal",
+        resolutions=(12, 16),
+        widths=(0.5, 1.0),
+        stem=(),
+        stages=(
+            Stage(8, 2, "relu", False, (1, 2), (3,), (1,), "conv"),
+            Stage(8, 2, "relu", False, (1,), (3,), (1,), "maxpool"),
+            Stage(16, 1, "relu", False, (1,), (3,), (2,), "fused"),
+            Stage(16, 1, "relu", False, (1, 2), (0, 3), (2,), starts=(0, 3)),
+            Stage(32, 2, "relu", False, (1,), (3,), (0.25, 0.5), "bottleneck"),
+        ),
+        head=(FixedBlock("conv", 24), FixedBlock("head", classes)),
+    )
+
+
 @pytest.fixture
 def micro_space() -> SearchSpace:
     return make_micro_space()
@@ -48,8 +66,13 @@ def micro_space() -> SearchSpace:
 
 @pytest.fixture
 def all_micro_genomes(micro_space: SearchSpace) -> np.ndarray:
-    grid = np.stack(np.meshgrid(*[np.arange(n) for n in micro_space.gene_sizes], indexing="ij"), -1)
-    return np.unique(micro_space.canonical(grid.reshape(-1, len(micro_space.gene_sizes))), axis=0)
+    return every_genome(micro_space)
+
+
+def every_genome(space) -> np.ndarray:
+    """All canonical genomes of a small space."""
+    sizes = space.gene_sizes
+    return np.unique(space.canonical(np.stack(np.unravel_index(np.arange(sizes.prod()), sizes), axis=1)), axis=0)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ from edgenas.search import (
 )
 from edgenas.search.strategies import OptunaSampler, Strategy
 from edgenas.space import SearchSpace, get_space
-from edgenas.space.mobilenetv3 import from_ofa
+from edgenas.space.once_for_all import from_ofa
 
 CHECKPOINTS = (50, 60, 75, 100, 120, 150, 200, 300, 400)
 PEERS = {"pymoo NSGA-II": PymooStrategy, "linas": Linas, "optuna:gp": lambda: OptunaSampler(GPSampler)}

@@ -8,7 +8,10 @@ from typing import Any
 
 import click
 
+from edgenas.space import FAMILIES
 from edgenas.training import Run
+
+SPACE_HELP = f"Family of networks, {', '.join(FAMILIES)}, or your own: a .toml file."
 
 
 class Quantity(click.ParamType):

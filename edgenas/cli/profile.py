@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from edgenas.cli.display import say, track
-from edgenas.cli.options import SECONDS, Resolutions
+from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import (
     BundleTarget,
@@ -30,7 +30,7 @@ from edgenas.latency import (
 )
 from edgenas.latency.microbenchmark import PRECISIONS
 from edgenas.latency.ssh import CACHE
-from edgenas.space import SearchSpace, get_space
+from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 from edgenas.training import Run
 
 
@@ -53,8 +53,8 @@ from edgenas.training import Run
 @click.option(
     "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
 )
-@click.option("--space", "family", help="Measure a space before there is a run: its family, such as mobilenetv3.")
-@click.option("--preset", default="small", show_default=True, help="With --space.")
+@click.option("--space", "family", metavar="NAME|FILE", help=f"Measure a space before there is a run. {SPACE_HELP}")
+@click.option("--preset", help=f"With --space: the scale of a family.  [default: {DEFAULT_PRESET}]")
 @click.option("--width", type=float, default=1.0, show_default=True, help="With --space: multiplies all channels.")
 @click.option("--resolutions", type=Resolutions(), help="With --space: image sizes, such as 96,112.  [default: the preset's]")
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
@@ -67,7 +67,7 @@ from edgenas.training import Run
 def command(
     device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, check: bool,
     prior: Path | None, run: Path | None,
-    family: str | None, preset: str, width: float, resolutions: tuple[int, ...] | None, classes: int,
+    family: str | None, preset: str | None, width: float, resolutions: tuple[int, ...] | None, classes: int,
     runtime: str | None, threads: int | None,
     precision: str, seconds: float | None, fresh: bool, allow_emulated: bool,
 ) -> None:  # fmt: skip

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from edgenas.cli.display import percent, say, track
-from edgenas.cli.options import SECONDS, Resolutions
+from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
 from edgenas.data import load_dataset
 from edgenas.errors import UsageError
-from edgenas.space import FAMILIES, get_space
+from edgenas.space import DEFAULT_PRESET, get_space, is_file, read_description
 from edgenas.training import Recipe, Run, train_supernet
 from edgenas.training.recipe import LEARNING_RATES, SCHEMES
 from edgenas.training.train import fit_epochs
@@ -25,12 +25,10 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option(
     "--data", metavar="FOLDER|ZIP|NAME", help="Images: a folder or .zip with one sub-folder per class, or mnist5k or digits."
 )
-@click.option("--space", "family", default="mobilenetv3", show_default=True, help=f"Family of networks: {', '.join(FAMILIES)}.")
+@click.option("--space", "family", default="mobilenetv3", show_default=True, metavar="NAME|FILE", help=SPACE_HELP)
 @click.option(
     "--preset",
-    default="small",
-    show_default=True,
-    help="Scale of the space: tiny (20-28 px), small (96-128), imagenet (128-224).",
+    help=f"Scale of a family: tiny (20-28 px), small (96-128), imagenet (128-224).  [default: {DEFAULT_PRESET}]",
 )
 @click.option("--width", type=float, default=1.0, show_default=True, help="Multiplies all channel counts.")
 @click.option("--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32.")
@@ -71,7 +69,7 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
 
 
 def create(
-    data: str, *, family: str, preset: str, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
+    data: str, *, family: str, preset: str | None, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
     seconds: float | None, epochs: int | None, seed: int, **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
@@ -81,13 +79,16 @@ def create(
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
     recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
-    largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions).resolutions)
+    # A user's own file is copied into the run, which can then be opened where the file is not.
+    own = {"description": read_description(Path(family))} if is_file(family) else {}
+    largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions, **own).resolutions)
     dataset = load_dataset(data, size=largest, seed=seed, track=track)
-    space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions)
+    space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions, **own)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
-    settings = {"family": family, "preset": preset, "width": width, "resolutions": list(space.resolutions)}
+    settings = {"family": family, "width": width, "resolutions": list(space.resolutions)}
+    settings |= own or {"preset": preset or DEFAULT_PRESET}
     return Run.create(out, settings, dataset, seed, recipe)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 
-from edgenas.space import BlockSpec
+from edgenas.space import BlockSpec, layers
 
 
 def block_macs(spec: BlockSpec) -> int:
@@ -13,27 +14,17 @@ def block_macs(spec: BlockSpec) -> int:
 
     Like the published Once-for-All figures; activations, pooling, batch norm (folded) and SE's scaling count nothing.
     """
-    out_pixels = spec.out_resolution**2
-    if spec.op == "conv":
-        return out_pixels * spec.in_channels * spec.out_channels * spec.kernel**2
-    if spec.op == "head":
-        return _head_weights(spec)
-    expand = spec.resolution**2 * spec.in_channels * spec.mid_channels if spec.expands else 0
-    depthwise = out_pixels * spec.mid_channels * spec.kernel**2
-    excite = 2 * spec.mid_channels * spec.se_channels if spec.se else 0
-    return expand + depthwise + excite + out_pixels * spec.mid_channels * spec.out_channels
+    return sum(layer.resolution**2 * math.prod(layer.shape) for layer in layers(spec))
+
+
+def block_depthwise_macs(spec: BlockSpec) -> int:
+    """Those of the depthwise convolutions, which take longer each."""
+    return sum(layer.resolution**2 * math.prod(layer.shape) for layer in layers(spec) if layer.depthwise)
 
 
 def block_parameters(spec: BlockSpec) -> int:
     """Learned parameters, two per batch-norm channel among them."""
-    if spec.op == "conv":
-        return spec.in_channels * spec.out_channels * spec.kernel**2 + 2 * spec.out_channels
-    if spec.op == "head":
-        return _head_weights(spec) + spec.out_channels
-    mid = spec.mid_channels
-    expand = spec.in_channels * mid + 2 * mid if spec.expands else 0
-    excite = 2 * mid * spec.se_channels + mid + spec.se_channels if spec.se else 0
-    return expand + mid * spec.kernel**2 + 2 * mid + excite + mid * spec.out_channels + 2 * spec.out_channels
+    return sum(math.prod(layer.shape) + (2 * layer.norm + layer.bias) * layer.out_channels for layer in layers(spec))
 
 
 def block_peak_memory_bytes(spec: BlockSpec, bytes_per_value: int = 4) -> int:
@@ -42,24 +33,39 @@ def block_peak_memory_bytes(spec: BlockSpec, bytes_per_value: int = 4) -> int:
     The input of a residual block stays alive until the addition. The convention of MCUNet (arXiv:2007.10319) without
     its in-place depthwise.
     """
-    inputs = spec.in_channels * spec.resolution**2
-    outputs = spec.out_channels * spec.out_resolution**2
-    if spec.op == "conv":
-        return bytes_per_value * (inputs + outputs)
-    if spec.op == "head":
-        widths = [spec.in_channels, *([spec.mid_channels] if spec.mid_channels else []), spec.out_channels]
-        return bytes_per_value * max(inputs + spec.in_channels, *(a + b for a, b in pairwise(widths)))
+    return bytes_per_value * max(_MEMORY_STEPS.get(spec.op, _memory_steps)(spec))
+
+
+def _memory_steps(spec: BlockSpec) -> list[int]:
+    """Values alive in each operator of a block that is one chain, and its residual addition."""
+    inputs, outputs = spec.in_channels * spec.resolution**2, spec.out_channels * spec.out_resolution**2
     kept = inputs if spec.residual else 0
-    wide = spec.mid_channels * spec.resolution**2 if spec.expands else inputs
-    deep = spec.mid_channels * spec.out_resolution**2
-    steps = [kept + deep + (wide if spec.expands or not spec.residual else 0), kept + deep + outputs]
-    if spec.expands:
-        steps.append(inputs + wide)
-    if spec.se:
-        steps.append(kept + 2 * deep + spec.mid_channels)
+    chain = [layer for layer in layers(spec) if not layer.name.startswith("se.")]
+    sizes = [inputs, *(layer.out_channels * layer.resolution**2 for layer in chain)] if chain else [inputs, outputs]
+    # The first operator reads the input itself: kept or not, that counts once.
+    steps = [before + after + (kept if i else 0) for i, (before, after) in enumerate(pairwise(sizes))]
+    if spec.se:  # the scaling: what it reads, the gates, what it writes
+        steps.append(kept + 2 * sizes[-2] + spec.mid_channels)
+    return [*steps, kept + 2 * outputs] if spec.residual else steps
+
+
+def _bottleneck_steps(spec: BlockSpec) -> list[int]:
+    inputs, outputs = spec.in_channels * spec.resolution**2, spec.out_channels * spec.out_resolution**2
+    wide, narrow = spec.mid_channels * spec.resolution**2, spec.mid_channels * spec.out_resolution**2
+    steps = [inputs + wide, inputs + wide + narrow, inputs + narrow + outputs]
     if spec.residual:
-        steps.append(kept + 2 * outputs)
-    return bytes_per_value * max(steps)
+        return [*steps, inputs + 2 * outputs]
+    pooled = spec.in_channels * spec.out_resolution**2
+    pooling = [inputs + outputs + pooled] if spec.stride > 1 else []
+    return [*steps, *pooling, pooled + 2 * outputs, 3 * outputs]
+
+
+def _head_steps(spec: BlockSpec) -> list[int]:
+    widths = [spec.in_channels, *([spec.mid_channels] if spec.mid_channels else []), spec.out_channels]
+    return [spec.in_channels * (spec.resolution**2 + 1), *(a + b for a, b in pairwise(widths))]
+
+
+_MEMORY_STEPS = {"bottleneck": _bottleneck_steps, "head": _head_steps}
 
 
 def macs(blocks: Iterable[BlockSpec]) -> int:
@@ -72,9 +78,3 @@ def parameters(blocks: Iterable[BlockSpec]) -> int:
 
 def peak_memory_bytes(blocks: Iterable[BlockSpec]) -> int:
     return max(map(block_peak_memory_bytes, blocks))
-
-
-def _head_weights(spec: BlockSpec) -> int:
-    if spec.mid_channels:
-        return spec.mid_channels * (spec.in_channels + spec.out_channels)
-    return spec.in_channels * spec.out_channels

@@ -113,18 +113,29 @@ class OnnxGraph:
 
 
 def _conv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+    entry = value
     value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride)
-    return graph.activation(spec.activation, value)
+    value = graph.activation(spec.activation, value)
+    return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
+
+
+def _maxpool(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+    return graph.add("MaxPool", [value], f"{name}.pool", kernel_shape=[spec.kernel] * 2, pads=[spec.padding] * 4,
+                     strides=[spec.stride] * 2)  # fmt: skip
 
 
 def _mbconv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     entry = value
+    if spec.start:
+        value = graph.conv(f"{name}.start", value, weights["start.weight"], weights["start.bias"],
+                           stride=spec.start_stride, groups=spec.in_channels)  # fmt: skip
     if spec.expands:
         value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"])
         value = graph.activation(spec.activation, value)
-    value = graph.conv(f"{name}.depthwise", value, weights["depthwise.weight"], weights["depthwise.bias"],
-                       stride=spec.stride, groups=spec.mid_channels)  # fmt: skip
-    value = graph.activation(spec.activation, value)
+    if spec.kernel:
+        value = graph.conv(f"{name}.depthwise", value, weights["depthwise.weight"], weights["depthwise.bias"],
+                           stride=spec.stride, groups=spec.mid_channels)  # fmt: skip
+        value = graph.activation(spec.activation, value)
     if spec.se:
         gate = graph.add("GlobalAveragePool", [value], f"{name}.se.pool")
         gate = graph.conv(f"{name}.se.reduce", gate, weights["se.reduce.weight"], weights["se.reduce.bias"])
@@ -136,6 +147,29 @@ def _mbconv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights,
     return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
 
 
+def _fused(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+    entry = value
+    value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"], stride=spec.stride)
+    value = graph.activation(spec.activation, value)
+    value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
+    return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
+
+
+def _bottleneck(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+    entry = value
+    value = graph.conv(f"{name}.reduce", value, weights["reduce.weight"], weights["reduce.bias"])
+    value = graph.activation(spec.activation, value)
+    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride)
+    value = graph.activation(spec.activation, value)
+    value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
+    if not spec.residual:
+        if spec.stride > 1:
+            entry = graph.add("AveragePool", [entry], f"{name}.pool", kernel_shape=[spec.stride] * 2,
+                              strides=[spec.stride] * 2, ceil_mode=1)  # fmt: skip
+        entry = graph.conv(f"{name}.shortcut", entry, weights["shortcut.weight"], weights["shortcut.bias"])
+    return graph.activation(spec.activation, graph.add("Add", [value, entry], f"{name}.residual"))
+
+
 def _head(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     value = graph.add("GlobalAveragePool", [value], f"{name}.pool")
     value = graph.add("Flatten", [value], f"{name}.flatten")
@@ -145,4 +179,4 @@ def _head(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, v
     return graph.linear(f"{name}.classify", value, weights["classify.weight"], weights["classify.bias"])
 
 
-_BLOCKS = {"conv": _conv, "mbconv": _mbconv, "head": _head}
+_BLOCKS = {"conv": _conv, "maxpool": _maxpool, "mbconv": _mbconv, "fused": _fused, "bottleneck": _bottleneck, "head": _head}

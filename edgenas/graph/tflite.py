@@ -115,8 +115,7 @@ class _Graph:
         batch, size, _, _ = self.shape(value)
         channels, _, _, kernel = weight.shape
         padding, out = kernel // 2, (size - 1) // stride + 1
-        # SAME puts the smaller half of what it needs before the image: too little at stride 2 and an even size.
-        same = max((out - 1) * stride + kernel - size, 0) // 2 == padding
+        same = _pads_as_same(size, kernel, stride)
         if not same:
             value = self.pad(name, value, padding)
         layout = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
@@ -130,6 +129,17 @@ class _Graph:
         options.padding = schema.Padding.SAME if same else schema.Padding.VALID
         options.strideW = options.strideH = stride
         return self.activated(op, inputs, name, (batch, out, out, channels), options, activation)
+
+    def pooled(self, op: int, name: str, value: int, *, kernel: int, stride: int) -> int:
+        """The largest or the mean of k x k values; windows that end outside have the fewer values."""
+        batch, size, _, channels = self.shape(value)
+        out = (size - 1) // stride + 1
+        options = schema.Pool2DOptionsT(filterHeight=kernel, filterWidth=kernel, strideH=stride, strideW=stride)
+        same = op == _Op.AVERAGE_POOL_2D or _pads_as_same(size, kernel, stride)
+        if not same:
+            value = self.pad(name, value, kernel // 2)
+        options.padding = schema.Padding.SAME if same else schema.Padding.VALID
+        return self.activated(op, [value], name, (batch, out, out, channels), options, "")
 
     def linear(self, block: str, layer: str, weights: BlockWeights, value: int, *, activation: str = "") -> int:
         """A layer's matrix product: `(batch, 1, 1, in)` or `(batch, in)` to `(batch, out)`."""
@@ -154,6 +164,9 @@ class _Graph:
         paddings = self.constant(f"{name}.paddings", np.array([[0, 0], [padding] * 2, [padding] * 2, [0, 0]]))
         shape = (batch, height + 2 * padding, width + 2 * padding, channels)
         return self.add(_Op.PAD, [value, paddings], f"{name}.pad", shape, schema.PadOptionsT())
+
+    def sum(self, name: str, first: int, second: int, *, activation: str = "") -> int:
+        return self.activated(_Op.ADD, [first, second], name, self.shape(first), schema.AddOptionsT(), activation)
 
     def pool(self, name: str, value: int) -> int:
         """Global average: `(batch, 1, 1, channels)`."""
@@ -191,15 +204,33 @@ class _Graph:
         return bytes(builder.Output())
 
 
+def _pads_as_same(size: int, kernel: int, stride: int) -> bool:
+    """Whether the format's SAME means `kernel // 2` on all sides, or as good as that.
+
+    It puts the smaller half of what it needs before the image: too little at stride 2 and an even size.
+    """
+    needed = ((size - 1) // stride) * stride + kernel - size
+    return max(needed, 0) // 2 == kernel // 2
+
+
 def _conv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    return graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation)
+    entry = value
+    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation)
+    return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
+
+
+def _maxpool(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
+    return graph.pooled(_Op.MAX_POOL_2D, f"{name}.pool", value, kernel=spec.kernel, stride=spec.stride)
 
 
 def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
     entry = value
+    if spec.start:
+        value = graph.conv(name, "start", weights, value, stride=spec.start_stride, depthwise=True)
     if spec.expands:
         value = graph.conv(name, "expand", weights, value, activation=spec.activation)
-    value = graph.conv(name, "depthwise", weights, value, stride=spec.stride, activation=spec.activation, depthwise=True)
+    if spec.kernel:
+        value = graph.conv(name, "depthwise", weights, value, stride=spec.stride, activation=spec.activation, depthwise=True)
     if spec.se:
         # TFLite has no hard sigmoid. It is relu6(x + 3) / 6: the 3 goes into the bias, the 1 / 6 into the projection.
         weights = weights | {
@@ -211,9 +242,26 @@ def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, va
         gate = graph.conv(name, "se.expand", weights, gate, activation="relu6")
         value = graph.add(_Op.MUL, [value, gate], f"{name}.se.scale", graph.shape(value), schema.MulOptionsT())
     value = graph.conv(name, "project", weights, value)
-    if spec.residual:
-        value = graph.add(_Op.ADD, [value, entry], f"{name}.residual", graph.shape(value), schema.AddOptionsT())
-    return value
+    return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
+
+
+def _fused(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
+    entry = value
+    value = graph.conv(name, "expand", weights, value, stride=spec.stride, activation=spec.activation)
+    value = graph.conv(name, "project", weights, value)
+    return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
+
+
+def _bottleneck(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
+    entry = value
+    value = graph.conv(name, "reduce", weights, value, activation=spec.activation)
+    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation)
+    value = graph.conv(name, "project", weights, value)
+    if not spec.residual:
+        if spec.stride > 1:
+            entry = graph.pooled(_Op.AVERAGE_POOL_2D, f"{name}.pool", entry, kernel=spec.stride, stride=spec.stride)
+        entry = graph.conv(name, "shortcut", weights, entry)
+    return graph.sum(f"{name}.residual", value, entry, activation=spec.activation)
 
 
 def _head(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
@@ -223,4 +271,4 @@ def _head(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, valu
     return graph.linear(name, "classify", weights, value)
 
 
-_BLOCKS = {"conv": _conv, "mbconv": _mbconv, "head": _head}
+_BLOCKS = {"conv": _conv, "maxpool": _maxpool, "mbconv": _mbconv, "fused": _fused, "bottleneck": _bottleneck, "head": _head}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgenas.space import BlockSpec
+from edgenas.space import BlockSpec, layers
 
 BlockWeights = dict[str, np.ndarray]
 
@@ -16,33 +16,12 @@ def weight_shapes(spec: BlockSpec) -> dict[str, tuple[int, ...]]:
 
     Convolutions are `(out, in / groups, k, k)`, linear layers `(out, in)`, as in torch.
     """
-    if spec.op == "conv":
-        return {
-            "conv.weight": (spec.out_channels, spec.in_channels, spec.kernel, spec.kernel),
-            "conv.bias": (spec.out_channels,),
-        }
-    if spec.op == "head":
-        features = spec.mid_channels or spec.in_channels
-        mix = {"mix.weight": (spec.mid_channels, spec.in_channels)} if spec.mid_channels else {}
-        return mix | {"classify.weight": (spec.out_channels, features), "classify.bias": (spec.out_channels,)}
     shapes: dict[str, tuple[int, ...]] = {}
-    if spec.expands:
-        shapes |= {"expand.weight": (spec.mid_channels, spec.in_channels, 1, 1), "expand.bias": (spec.mid_channels,)}
-    shapes |= {
-        "depthwise.weight": (spec.mid_channels, 1, spec.kernel, spec.kernel),
-        "depthwise.bias": (spec.mid_channels,),
-    }
-    if spec.se:
-        shapes |= {
-            "se.reduce.weight": (spec.se_channels, spec.mid_channels, 1, 1),
-            "se.reduce.bias": (spec.se_channels,),
-            "se.expand.weight": (spec.mid_channels, spec.se_channels, 1, 1),
-            "se.expand.bias": (spec.mid_channels,),
-        }
-    return shapes | {
-        "project.weight": (spec.out_channels, spec.mid_channels, 1, 1),
-        "project.bias": (spec.out_channels,),
-    }
+    for layer in layers(spec):
+        shapes[f"{layer.name}.weight"] = layer.shape
+        if layer.norm or layer.bias:
+            shapes[f"{layer.name}.bias"] = (layer.out_channels,)
+    return shapes
 
 
 def random_weights(spec: BlockSpec, rng: np.random.Generator) -> BlockWeights:

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edgenas.cost import block_macs
+from edgenas.cost import block_depthwise_macs, block_macs
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.microbenchmark import FORMATS
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
@@ -36,7 +36,7 @@ class Estimate:
 
     def block(self, spec: BlockSpec) -> float:
         """Milliseconds of one block."""
-        depthwise = spec.out_resolution**2 * spec.mid_channels * spec.kernel**2 if spec.op == "mbconv" else 0
+        depthwise = block_depthwise_macs(spec)
         dense = block_macs(spec) - depthwise
         return (self.dense_ms_per_mmac * dense + self.depthwise_ms_per_mmac * depthwise) / 1e6 + self.block_ms
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,11 +161,11 @@ class LatencyTable:
     def fastest(self, space: SearchSpace) -> tuple[Architecture, float]:
         """The architecture of least predicted latency, and that latency in ms. Exact.
 
-        The shape that a block works on follows from the resolution and its place alone, so every block is chosen by itself and
-        every depth by its stage.
+        The shape that a block works on follows from the resolution, the width and its place alone, so every block is chosen by
+        itself and every depth by its stage.
         """
         cost = dict(zip(space.distinct_blocks, self.costs(space), strict=True))
-        members = [_fastest_at(space, resolution, cost) for resolution in space.resolutions]
+        members = [_fastest_at(space, *branch, cost) for branch in product(space.resolutions, space.widths)]
         latency_ms = self.predict(space, np.stack([space.encode(member) for member in members]))
         best = int(latency_ms.argmin())
         return members[best], float(latency_ms[best])
@@ -217,15 +218,11 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ((last - counts + last - 1) / 2)[inverse]
 
 
-def _fastest_at(space: SearchSpace, resolution: int, cost: dict[BlockSpec, float]) -> Architecture:
-    # Networks whose blocks all make their k-th choice meet, between them, every choice at every place.
-    most = max(len(stage.choices) for stage in space.stages)
+def _fastest_at(space: SearchSpace, resolution: int, width: float, cost: dict[BlockSpec, float]) -> Architecture:
     options: dict[int, list] = {}
-    for k in range(most):
-        picks = [stage.choices[min(k, len(stage.choices) - 1)] for stage in space.stages]
-        stages = tuple((pick,) * max(stage.depths) for pick, stage in zip(picks, space.stages, strict=True))
-        placed = list(space.placed_blocks(Architecture(resolution, stages)))[len(space.stem) : -len(space.head)]
-        for (slot, spec), choice in zip(placed, (choice for stage in stages for choice in stage), strict=True):
+    for member in space.covering(resolution, width):
+        placed = list(space.placed_blocks(member))[len(space.stem) : -len(space.head)]
+        for (slot, spec), choice in zip(placed, chain(*member.stages), strict=True):
             options.setdefault(slot, []).append((cost[spec], choice))
     best = iter([min(options[slot]) for slot in sorted(options)])
     stages = []
@@ -233,7 +230,7 @@ def _fastest_at(space: SearchSpace, resolution: int, cost: dict[BlockSpec, float
         blocks = [next(best) for _ in range(max(stage.depths))]
         depth = min(stage.depths, key=lambda d: sum(ms for ms, _ in blocks[:d]))
         stages.append(tuple(choice for _, choice in blocks[:depth]))
-    return Architecture(resolution, tuple(stages))
+    return Architecture(resolution, tuple(stages), width)
 
 
 def _calibration(data: dict) -> Calibration:

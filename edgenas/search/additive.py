@@ -22,8 +22,8 @@ def _identity(values: np.ndarray) -> np.ndarray:
 class Additive:
     """A monotone function of a sum: `link(score(genomes))`.
 
-    score: given the branch (the resolution), a sum over segments; within one, of a term for its depth and one for every slot
-    that counts. A table's latency, MACs, parameters and a link-ridge predictor's score are such sums.
+    score: given the branch (resolution and width), a sum over segments; within one, of a term for its depth and one for every
+    slot that counts. A table's latency, MACs, parameters and a link-ridge predictor's score are such sums.
     link: never falls where its argument rises.
     """
 
@@ -140,7 +140,7 @@ class Table:
 
     def __call__(self, genomes: np.ndarray, layout: Layout) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` sums."""
-        branch = np.zeros(len(genomes), dtype=int) if layout.branch_column is None else genomes[:, layout.branch_column]
+        branch = layout.branch(genomes)
         total = self.base[branch]
         for s, segment in enumerate(layout.segments):
             j = np.zeros(len(genomes), dtype=int) if segment.depth_column is None else genomes[:, segment.depth_column]

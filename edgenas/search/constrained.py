@@ -153,9 +153,7 @@ def _value(layout: Layout, table: Table, relaxed: _Relaxed) -> np.ndarray:
 
 
 def _genomes(layout: Layout, relaxed: _Relaxed, branches: np.ndarray) -> np.ndarray:
-    genomes = layout.empty(len(branches))
-    if layout.branch_column is not None:
-        genomes[:, layout.branch_column] = branches
+    genomes = layout.empty(len(branches), branches)
     for s, segment in enumerate(layout.segments):
         depth = relaxed.depth[branches, s]
         if segment.depth_column is not None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from edgenas.errors import UsageError
-from edgenas.space import SearchSpace
+from edgenas.space import BlockChoice, SearchSpace
 
 
 class Space(Protocol):
@@ -45,25 +45,38 @@ class Segment:
 
 @dataclass(frozen=True)
 class Layout:
-    """The genes as a branch, upon which everything may depend (the resolution), and independent segments."""
+    """The genes as a branch, upon which everything may depend, and independent segments.
+
+    branch_columns: the genes that make the branch together: the resolution, and an elastic width.
+    """
 
     gene_sizes: tuple[int, ...]
-    branch_column: int | None
+    branch_columns: tuple[int, ...]
     segments: tuple[Segment, ...]
 
     @property
     def branches(self) -> int:
-        return 1 if self.branch_column is None else self.gene_sizes[self.branch_column]
+        return prod(self._branch_sizes)
+
+    @property
+    def _branch_sizes(self) -> tuple[int, ...]:
+        return tuple(self.gene_sizes[column] for column in self.branch_columns)
+
+    def branch(self, genomes: np.ndarray) -> np.ndarray:
+        """`(n, d)` genomes -> `(n,)` branches."""
+        if not self.branch_columns:
+            return np.zeros(len(genomes), dtype=int)
+        return np.ravel_multi_index(tuple(genomes[:, list(self.branch_columns)].T), self._branch_sizes)
 
     def choices(self, slot: tuple[int, ...]) -> np.ndarray:
         """`(c, len(slot))` genes: every joint choice of a slot."""
         return _product(tuple(self.gene_sizes[column] for column in slot))
 
-    def empty(self, n: int, branch: int = 0) -> np.ndarray:
-        """`(n, d)` genomes of one branch whose other genes are 0."""
+    def empty(self, n: int, branch: int | np.ndarray = 0) -> np.ndarray:
+        """`(n, d)` genomes of one branch, or of `(n,)` branches, whose other genes are 0."""
         genomes = np.zeros((n, len(self.gene_sizes)), dtype=int)
-        if self.branch_column is not None:
-            genomes[:, self.branch_column] = branch
+        if self.branch_columns:
+            genomes[:, list(self.branch_columns)] = np.stack(np.unravel_index(branch, self._branch_sizes), axis=-1)
         return genomes
 
     def canonical(self, genomes: np.ndarray) -> np.ndarray:
@@ -104,7 +117,7 @@ class Categorical:
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.sizes, None, tuple(Segment(None, (1,), ((column,),)) for column in range(len(self.sizes))))
+        return Layout(self.sizes, (), tuple(Segment(None, (1,), ((column,),)) for column in range(len(self.sizes))))
 
     def count(self) -> int:
         return prod(self.sizes)
@@ -131,12 +144,11 @@ def layout_of(space: Space) -> Layout:
     """The structure of a space's genomes."""
     if not isinstance(space, SearchSpace):
         return space.layout
-    segments, column = [], 1
-    for stage in space.stages:
-        slots = tuple((column + 1 + 2 * i, column + 2 + 2 * i) for i in range(max(stage.depths)))
-        segments.append(Segment(column, stage.depths, slots))
-        column += 1 + 2 * len(slots)
-    return Layout(tuple(space.gene_sizes.tolist()), 0, tuple(segments))
+    segments = [
+        Segment(depth_column, stage.depths, tuple(map(tuple, blocks.tolist())))
+        for stage, (depth_column, blocks) in zip(space.stages, space.stage_columns, strict=True)
+    ]
+    return Layout(tuple(space.gene_sizes.tolist()), (0, 1) if space.has_elastic_width else (0,), tuple(segments))
 
 
 def gene_names(space: Space) -> list[str]:
@@ -144,9 +156,11 @@ def gene_names(space: Space) -> list[str]:
     layout = layout_of(space)
     names = [f"gene{column}" for column in range(len(layout.gene_sizes))]
     if isinstance(space, SearchSpace):
-        names[0] = "resolution"
+        for column, name in zip(layout.branch_columns, ("resolution", "width"), strict=False):
+            names[column] = name
         for s, segment in enumerate(layout.segments, start=1):
             names[segment.depth_column] = f"stage{s}.depth"
-            for u, (kernel, expand) in enumerate(segment.slots, start=1):
-                names[kernel], names[expand] = f"stage{s}.block{u}.kernel", f"stage{s}.block{u}.expand"
+            for u, slot in enumerate(segment.slots, start=1):
+                for column, field in zip(slot, BlockChoice._fields, strict=False):
+                    names[column] = f"stage{s}.block{u}.{field}"
     return names

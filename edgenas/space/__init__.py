@@ -2,53 +2,85 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+import tomllib
+from pathlib import Path
+from typing import Any
 
 from edgenas.errors import UsageError
-from edgenas.space import mobilenetv3, proxyless
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
-from edgenas.space.search_space import FixedBlock, SearchSpace, Stage
+from edgenas.space.description import DescriptionError, build_space, unknown
+from edgenas.space.layers import Layer, layers
+from edgenas.space.search_space import SearchSpace
+from edgenas.space.stage import FixedBlock, Stage
+from edgenas.space.toml_file import read_description
 
-FAMILIES = {"mobilenetv3": mobilenetv3, "proxyless": proxyless}
+_FOLDER = Path(__file__).parent / "families"
+FAMILIES = {folder.name: tuple(sorted(file.stem for file in folder.glob("*.toml"))) for folder in sorted(_FOLDER.iterdir())}
+"""The families that come with EdgeNAS, and their presets."""
+DEFAULT_PRESET = "small"
 
 
 def get_space(
-    family: str, preset: str, classes: int, *, width: float = 1.0, resolutions: tuple[int, ...] | None = None
-) -> SearchSpace:
-    """A space by name, such as `get_space("mobilenetv3", "tiny", classes=10)`.
+    family: str, preset: str | None, classes: int, *, width: float = 1.0, resolutions: tuple[int, ...] | None = None,
+    description: dict[str, Any] | None = None,
+) -> SearchSpace:  # fmt: skip
+    """A space by name, such as `get_space("mobilenetv3", "tiny", 10)`, or from a file: `get_space("my.toml", None, 10)`.
 
-    Raises UsageError for an unknown family or preset, naming the nearest, and for sizes that cannot be.
+    preset: of a family; None is `small`. width: multiplies all channel counts, which become multiples of 8.
+    resolutions: input sizes in pixels, in place of the description's.
+    description: the content of the file as it was read earlier; the file is not looked for.
+
+    Raises UsageError for an unknown family or preset, naming the nearest, for sizes that cannot be, and for a file with
+    mistakes, naming the line.
     """
-    if family not in FAMILIES:
-        raise UsageError(unknown("space", family, FAMILIES))
-    presets = FAMILIES[family].PRESETS
-    if preset not in presets:
-        raise UsageError(unknown(f"preset of {family}", preset, presets))
     if classes < 2:
         raise UsageError(f"a classifier needs at least 2 classes, not {classes}")
     if width <= 0:
         raise UsageError(f"the width multiplier must be above 0, not {width}")
     if resolutions is not None and min(resolutions, default=0) < 8:
         raise UsageError(f"resolutions must be at least 8 pixels, not {resolutions}")
-    return FAMILIES[family].build(preset, classes, width, resolutions)
+    if is_file(family) and preset is not None:
+        raise UsageError(f"Presets belong to the families {', '.join(FAMILIES)}: leave the preset out for {family}.")
+    name, data = (Path(family).stem, description) if description is not None else _find(family, preset)
+    try:
+        return build_space(data, name, classes, width, resolutions)
+    except DescriptionError as error:
+        where = " ".join(str(part + 1) if isinstance(part, int) else part for part in error.place)
+        raise UsageError(f"The description of the space {name} is wrong at {where or 'its top'}: {error}") from None
 
 
-def unknown(what: str, name: str, known: object) -> str:
-    """The sentence for a name that does not exist."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {what} {name!r}.{hint} Known: {', '.join(known)}."
+def is_file(family: str) -> bool:
+    """Whether a family is a user's own TOML file."""
+    return family.endswith(".toml")
+
+
+def _find(family: str, preset: str | None) -> tuple[str, dict[str, Any]]:
+    """The name and the description of a space."""
+    if is_file(family):
+        return Path(family).stem, read_description(Path(family))
+    if family not in FAMILIES:
+        raise UsageError(unknown("space", family, FAMILIES))
+    preset = preset or DEFAULT_PRESET
+    if preset not in FAMILIES[family]:
+        raise UsageError(unknown(f"preset of {family}", preset, FAMILIES[family]))
+    return f"{family}-{preset}", tomllib.loads((_FOLDER / family / f"{preset}.toml").read_text())
 
 
 __all__ = [
+    "DEFAULT_PRESET",
     "FAMILIES",
     "Architecture",
     "BlockChoice",
     "BlockSpec",
+    "DescriptionError",
     "FixedBlock",
+    "Layer",
     "SearchSpace",
     "Stage",
     "get_space",
+    "is_file",
+    "layers",
+    "read_description",
     "unknown",
 ]

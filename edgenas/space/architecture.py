@@ -9,15 +9,24 @@ from typing import Any, NamedTuple
 
 
 class BlockChoice(NamedTuple):
-    """What is elastic in one block: the kernel size and the expand ratio."""
+    """What is elastic in one block: the kernel size, the expand ratio, and the kernel of the start depthwise.
+
+    A kernel of 0 leaves its depthwise out: `(k, e, 0)` is an inverted bottleneck, `(0, e, k)` the ConvNeXt-like block,
+    `(0, e, 0)` a feed-forward network and `(k, e, k')` MobileNetV4's ExtraDW (arXiv:2404.10518).
+    """
 
     kernel: int
     expand: float
+    start: int = 0
+
+    def __str__(self) -> str:
+        """`34` for kernel 3 and expand ratio 4, `5+34` with a start depthwise of kernel 5."""
+        return f"{self.start}+" * bool(self.start) + f"{self.kernel}{self.expand:g}"
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An input resolution and, stage by stage, the choices of the blocks that exist.
+    """An input resolution, stage by stage the choices of the blocks that exist, and what multiplies all channel counts.
 
     A stage's depth is the length of its tuple, so blocks that a depth choice drops have no genes here and two equal
     networks are always equal Architectures.
@@ -25,15 +34,16 @@ class Architecture:
 
     resolution: int
     stages: tuple[tuple[BlockChoice, ...], ...]
+    width: float = 1.0
 
     @property
     def depths(self) -> tuple[int, ...]:
         return tuple(len(stage) for stage in self.stages)
 
     def __str__(self) -> str:
-        """For example `r28-34.56-36.36` : resolution, then kernel and expand ratio of every block, stage by stage."""
-        stages = (".".join(f"{c.kernel}{c.expand:g}" for c in stage) for stage in self.stages)
-        return "-".join([f"r{self.resolution}", *stages])
+        """For example `r28-34.56-36.36`, or `r28w0.5-34.56-36.36`: resolution and width, then every block, stage by stage."""
+        width = f"w{self.width:g}" if self.width != 1 else ""
+        return "-".join([f"r{self.resolution}{width}", *(".".join(map(str, stage)) for stage in self.stages)])
 
     @cached_property
     def id(self) -> str:
@@ -41,13 +51,15 @@ class Architecture:
         return hashlib.sha256(str(self).encode()).hexdigest()[:8]
 
     def to_json(self) -> dict[str, Any]:
-        return {"resolution": self.resolution, "stages": [[list(choice) for choice in stage] for stage in self.stages]}
+        """A width of 1 and absent start depthwises are left out."""
+        stages = [[list(choice if choice.start else choice[:2]) for choice in stage] for stage in self.stages]
+        return {"resolution": self.resolution, "stages": stages} | ({"width": self.width} if self.width != 1 else {})
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Architecture:
         """Inverse of `to_json`. Raises ValueError where the data has another form."""
         try:
-            stages = tuple(tuple(BlockChoice(int(k), e) for k, e in stage) for stage in data["stages"])
-            return cls(int(data["resolution"]), stages)
-        except (KeyError, TypeError, ValueError) as error:
+            stages = tuple(tuple(BlockChoice(int(k), e, *map(int, start)) for k, e, *start in s) for s in data["stages"])
+            return cls(int(data["resolution"]), stages, data.get("width", 1.0))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not an architecture: {data!r}") from error

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 
-OPS = ("conv", "mbconv", "head")
+OPS = ("conv", "maxpool", "mbconv", "fused", "bottleneck", "head")
 ACTIVATIONS = ("relu", "relu6", "hswish")
 
 _KEY = re.compile(
     r"(?P<op>[a-z]+)-r(?P<resolution>\d+)-i(?P<in_channels>\d+)-m(?P<mid_channels>\d+)-o(?P<out_channels>\d+)"
-    r"-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<activation>[a-z0-9]+)(?P<se>-se)?(?P<residual>-res)?"
+    r"-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<activation>[a-z0-9]+)(?P<se>-se)?(?P<residual>-res)?(?:-d(?P<start>[1-9]\d*))?"
 )
 
 
@@ -28,10 +28,16 @@ class BlockSpec:
     """One block: what it computes and on which shapes. Batch size is 1 and images are square.
 
     op:
-        `conv`: k x k convolution, batch norm, activation (`mid_channels` is 0).
+        `conv`: k x k convolution, batch norm, activation (`mid_channels` is 0); a residual is added after the activation.
+        `maxpool`: the largest of k x k values. Its input is never negative, so that padding with zeros changes nothing.
         `mbconv`: inverted bottleneck (MobileNetV2, arXiv:1801.04381; with squeeze-and-excitation MobileNetV3,
-        arXiv:1905.02244): 1x1 expansion to `mid_channels`, k x k depthwise, SE, 1x1 projection. Without the expansion
-        when `mid_channels == in_channels`.
+        arXiv:1905.02244; universal, MobileNetV4, arXiv:2404.10518): depthwise of kernel `start` without activation, 1x1
+        expansion to `mid_channels`, k x k depthwise, SE, 1x1 projection. A depthwise of kernel 0 is left out, the expansion
+        when `mid_channels == in_channels` and a k x k depthwise follows.
+        `fused`: inverted bottleneck whose expansion is the k x k convolution (arXiv:2104.00298).
+        `bottleneck`: ResNet's (arXiv:1512.03385): 1x1 to `mid_channels`, k x k, 1x1 to `out_channels`, plus the input, then
+        the activation. Where it has no residual, the input comes through average pooling and a 1x1 convolution
+        (ResNet-D, arXiv:1812.01187).
         `head`: global average pool, linear to `mid_channels` without bias and activation (left out when
         `mid_channels` is 0), linear to `out_channels` classes.
     resolution: height and width of the input, in pixels.
@@ -47,16 +53,25 @@ class BlockSpec:
     activation: str = "relu"
     se: bool = False
     residual: bool = False
+    start: int = 0
 
     def __post_init__(self) -> None:
         if self.op not in OPS:
             raise ValueError(f"unknown op {self.op!r}: one of {', '.join(OPS)}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {self.activation!r}: one of {', '.join(ACTIVATIONS)}")
-        if min(self.resolution, self.in_channels, self.out_channels, self.kernel, self.stride) < 1 or self.mid_channels < 0:
+        if min(self.resolution, self.in_channels, self.out_channels, self.stride) < 1 or self.mid_channels < 0:
             raise ValueError(f"sizes must be positive: {self}")
+        if self.kernel < (0 if self.op == "mbconv" else 1) or self.start < 0:
+            raise ValueError(f"kernels must be positive: {self}")
+        if self.start and self.op != "mbconv":
+            raise ValueError(f"only an mbconv has a start depthwise: {self}")
+        if self.op == "mbconv" and self.stride > 1 and not self.kernel and not self.start:
+            raise ValueError(f"a stride needs a depthwise: {self}")
         if self.residual and (self.stride != 1 or self.in_channels != self.out_channels):
             raise ValueError(f"a residual needs stride 1 and equal channels: {self}")
+        if self.op == "maxpool" and self.in_channels != self.out_channels:
+            raise ValueError(f"pooling keeps the channels: {self}")
 
     @property
     def padding(self) -> int:
@@ -69,8 +84,18 @@ class BlockSpec:
 
     @property
     def expands(self) -> bool:
-        """Whether an `mbconv` begins with a 1x1 expansion."""
-        return self.op == "mbconv" and self.mid_channels != self.in_channels
+        """Whether an `mbconv` has a 1x1 expansion."""
+        return self.op == "mbconv" and (self.mid_channels != self.in_channels or not self.kernel)
+
+    @property
+    def start_stride(self) -> int:
+        """The stride of the start depthwise: the block's, unless a later depthwise has it."""
+        return 1 if self.kernel else self.stride
+
+    @property
+    def mid_resolution(self) -> int:
+        """Height and width before the k x k kernel: what an expansion works on."""
+        return (self.resolution - 1) // self.start_stride + 1
 
     @property
     def se_channels(self) -> int:
@@ -80,9 +105,10 @@ class BlockSpec:
     @property
     def key(self) -> str:
         """A short text form, unique and readable, by which tables are keyed. `from_key` reads it back."""
+        start = f"-d{self.start}" if self.start else ""
         return (
             f"{self.op}-r{self.resolution}-i{self.in_channels}-m{self.mid_channels}-o{self.out_channels}"
-            f"-k{self.kernel}-s{self.stride}-{self.activation}{'-se' * self.se}{'-res' * self.residual}"
+            f"-k{self.kernel}-s{self.stride}-{self.activation}{'-se' * self.se}{'-res' * self.residual}{start}"
         )
 
     @classmethod
@@ -97,5 +123,5 @@ class BlockSpec:
             if name in ("se", "residual"):
                 values[name] = value is not None
             elif name not in ("op", "activation"):
-                values[name] = int(value)
+                values[name] = int(value or 0)
         return cls(**values)

@@ -11,64 +11,27 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
 from edgenas.space.architecture import Architecture, BlockChoice
-from edgenas.space.block import BlockSpec, make_divisible
-
-
-@dataclass(frozen=True)
-class FixedBlock:
-    """A block that every architecture has as it is: the stem and the head."""
-
-    op: str
-    out_channels: int
-    mid_channels: int = 0
-    kernel: int = 1
-    stride: int = 1
-    activation: str = "relu"
-    se: bool = False
-
-    def spec(self, resolution: int, in_channels: int) -> BlockSpec:
-        residual = self.op == "mbconv" and self.stride == 1 and in_channels == self.out_channels
-        return BlockSpec(self.op, resolution, in_channels, self.mid_channels, self.out_channels, self.kernel, self.stride,
-                         self.activation, self.se, residual)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A run of blocks of one width. The first has the stride; depth, kernels and expand ratios are elastic."""
-
-    out_channels: int
-    stride: int
-    activation: str
-    se: bool
-    depths: tuple[int, ...]
-    kernels: tuple[int, ...]
-    expands: tuple[float, ...]
-
-    def spec(self, index: int, choice: BlockChoice, resolution: int, in_channels: int) -> BlockSpec:
-        """Block `index` of the stage."""
-        stride = self.stride if index == 0 else 1
-        mid = make_divisible(round(in_channels * choice.expand))
-        residual = stride == 1 and in_channels == self.out_channels
-        return BlockSpec("mbconv", resolution, in_channels, mid, self.out_channels, choice.kernel, stride, self.activation,
-                         self.se, residual)  # fmt: skip
-
-    @property
-    def choices(self) -> list[BlockChoice]:
-        return [BlockChoice(k, e) for k in self.kernels for e in self.expands]
+from edgenas.space.block import BlockSpec
+from edgenas.space.stage import FixedBlock, Stage, described, later
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """All networks of one family: stem, stages, head, and the input resolutions.
 
-    A genome holds, as indices into the choices: the resolution; then for each stage its depth and, for each of its
-    `max(depths)` blocks, kernel and expand ratio. In canonical form the genes of dropped blocks are 0.
+    A genome holds, as indices into the choices: the resolution; the width, where it is elastic; then for each stage its
+    depth and, for each of its `max(depths)` blocks, kernel, expand ratio and, where the stage has them, start depthwise. In
+    canonical form the genes of dropped blocks are 0.
+
+    widths: what an architecture may multiply the channel counts of the whole network by, the classes excepted. One width
+    for all stages: what a block costs then depends on its own choices, the resolution and the width, and on no neighbour.
     """
 
     name: str
@@ -77,13 +40,14 @@ class SearchSpace:
     stages: tuple[Stage, ...]
     head: tuple[FixedBlock, ...]
     image_channels: int = 3
+    widths: tuple[float, ...] = later((1.0,))
 
     # ---- identity ----
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes when anything in the description does."""
-        return hashlib.sha256(repr(asdict(self)).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(described(self)).encode()).hexdigest()[:12]
 
     @property
     def classes(self) -> int:
@@ -91,32 +55,39 @@ class SearchSpace:
 
     def count(self) -> int:
         """How many distinct architectures there are."""
-        per_stage = (sum((len(s.kernels) * len(s.expands)) ** d for d in s.depths) for s in self.stages)
-        return len(self.resolutions) * math.prod(per_stage)
+        per_stage = (sum(len(s.choices) ** d for d in s.depths) for s in self.stages)
+        return len(self.resolutions) * len(self.widths) * math.prod(per_stage)
 
     # ---- genomes ----
+
+    @property
+    def has_elastic_width(self) -> bool:
+        return len(self.widths) > 1
 
     @cached_property
     def gene_sizes(self) -> np.ndarray:
         """`(d,)` integers: the number of choices of each gene."""
-        sizes = [len(self.resolutions)]
+        sizes = [len(self.resolutions)] + [len(self.widths)] * self.has_elastic_width
         for stage in self.stages:
-            sizes += [len(stage.depths)] + [len(stage.kernels), len(stage.expands)] * max(stage.depths)
+            sizes += [len(stage.depths)] + [len(values) for values in stage.genes] * max(stage.depths)
         return np.array(sizes)
 
     @cached_property
-    def _stage_columns(self) -> list[int]:
-        """The column of each stage's depth gene."""
-        widths = [1 + 2 * max(stage.depths) for stage in self.stages]
-        return [1 + sum(widths[:i]) for i in range(len(widths))]
+    def stage_columns(self) -> list[tuple[int, np.ndarray]]:
+        """For each stage the column of its depth gene, and `(max(depths), genes)` columns of its blocks' genes."""
+        columns, first = [], 1 + self.has_elastic_width
+        for stage in self.stages:
+            blocks = first + 1 + np.arange(max(stage.depths) * len(stage.genes)).reshape(-1, len(stage.genes))
+            columns.append((first, blocks))
+            first += 1 + blocks.size
+        return columns
 
     def canonical(self, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` -> `(n, d)`: the same architectures, with the genes of dropped blocks set to 0."""
         genomes = np.array(genomes)
-        for stage, column in zip(self.stages, self._stage_columns, strict=True):
-            depth = np.array(stage.depths)[genomes[:, column]]
-            dropped = np.repeat(np.arange(max(stage.depths)), 2)[None] >= depth[:, None]
-            genomes[:, column + 1 : column + 1 + dropped.shape[1]][dropped] = 0
+        for stage, (depth_column, blocks) in zip(self.stages, self.stage_columns, strict=True):
+            depth = np.array(stage.depths)[genomes[:, depth_column]]
+            genomes[:, blocks] *= (np.arange(len(blocks)) < depth[:, None])[:, :, None]
         return genomes
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
@@ -129,43 +100,47 @@ class SearchSpace:
         if genome.shape != self.gene_sizes.shape or (genome < 0).any() or (genome >= self.gene_sizes).any():
             raise ValueError(f"not a genome of {self.name}: {genome}")
         stages = []
-        for stage, column in zip(self.stages, self._stage_columns, strict=True):
-            genes = genome[column + 1 : column + 1 + 2 * stage.depths[genome[column]]].reshape(-1, 2)
-            stages.append(tuple(BlockChoice(stage.kernels[k], stage.expands[e]) for k, e in genes))
-        return Architecture(self.resolutions[genome[0]], tuple(stages))
+        for stage, (depth_column, blocks) in zip(self.stages, self.stage_columns, strict=True):
+            genes = genome[blocks[: stage.depths[genome[depth_column]]]]
+            stages.append(tuple(BlockChoice(*(v[g] for v, g in zip(stage.genes, row, strict=True))) for row in genes))
+        width = self.widths[genome[1]] if self.has_elastic_width else self.widths[0]
+        return Architecture(self.resolutions[genome[0]], tuple(stages), width)
 
     def encode(self, architecture: Architecture) -> np.ndarray:
         """Inverse of `decode`: `(d,)` integers in canonical form. Raises ValueError for a stranger to this space."""
         self.validate(architecture)
         genome = np.zeros(len(self.gene_sizes), dtype=int)
         genome[0] = self.resolutions.index(architecture.resolution)
-        for stage, column, choices in zip(self.stages, self._stage_columns, architecture.stages, strict=True):
-            genome[column] = stage.depths.index(len(choices))
-            for i, choice in enumerate(choices):
-                genome[column + 1 + 2 * i] = stage.kernels.index(choice.kernel)
-                genome[column + 2 + 2 * i] = stage.expands.index(choice.expand)
+        if self.has_elastic_width:
+            genome[1] = self.widths.index(architecture.width)
+        for stage, (depth_column, blocks), choices in zip(self.stages, self.stage_columns, architecture.stages, strict=True):
+            genome[depth_column] = stage.depths.index(len(choices))
+            for columns, choice in zip(blocks, choices, strict=False):
+                genome[columns] = [values.index(value) for values, value in zip(stage.genes, choice, strict=False)]
         return genome
 
     def validate(self, architecture: Architecture) -> None:
         """Raises ValueError naming what does not belong to this space."""
         if architecture.resolution not in self.resolutions:
             raise ValueError(f"{self.name} has resolutions {self.resolutions}, not {architecture.resolution}")
+        if architecture.width not in self.widths:
+            raise ValueError(f"{self.name} has widths {self.widths}, not {architecture.width}")
         if len(architecture.stages) != len(self.stages):
             raise ValueError(f"{self.name} has {len(self.stages)} stages, not {len(architecture.stages)}")
         for number, (stage, choices) in enumerate(zip(self.stages, architecture.stages, strict=True), start=1):
             if len(choices) not in stage.depths:
                 raise ValueError(f"stage {number} of {self.name} has depths {stage.depths}, not {len(choices)}")
             for choice in choices:
-                if choice.kernel not in stage.kernels or choice.expand not in stage.expands:
-                    raise ValueError(f"stage {number} of {self.name} has kernels {stage.kernels} and expand ratios "
-                                     f"{stage.expands}, not {choice}")  # fmt: skip
+                if any(value not in values for value, values in zip(choice, (*stage.genes, stage.starts), strict=False)):
+                    raise ValueError(f"stage {number} of {self.name} has kernels {stage.kernels}, expand ratios "
+                                     f"{stage.expands} and start depthwises {stage.starts}, not {tuple(choice)}")  # fmt: skip
 
     # ---- named members ----
 
     def architecture(self, resolution: int, depth: Callable[[tuple], int], choice: Callable[[tuple], float]) -> Architecture:
-        """The architecture whose every depth, kernel and expand ratio is picked by one rule, such as `max`."""
-        stages = tuple((BlockChoice(choice(s.kernels), choice(s.expands)),) * depth(s.depths) for s in self.stages)
-        return Architecture(resolution, stages)
+        """The architecture whose width and every depth, kernel and expand ratio are picked by one rule, such as `max`."""
+        stages = tuple((BlockChoice(*map(choice, s.genes)),) * depth(s.depths) for s in self.stages)
+        return Architecture(resolution, stages, choice(self.widths) if self.has_elastic_width else self.widths[0])
 
     @property
     def largest(self) -> Architecture:
@@ -174,6 +149,13 @@ class SearchSpace:
     @property
     def smallest(self) -> Architecture:
         return self.architecture(min(self.resolutions), min, min)
+
+    def covering(self, resolution: int, width: float) -> Iterator[Architecture]:
+        """Architectures of full depth that between them meet every choice at every place: the k-th makes all k-th choices."""
+        for k in range(max(len(stage.choices) for stage in self.stages)):
+            picks = (stage.choices[min(k, len(stage.choices) - 1)] for stage in self.stages)
+            stages = tuple((pick,) * max(stage.depths) for pick, stage in zip(picks, self.stages, strict=True))
+            yield Architecture(resolution, stages, width)
 
     # ---- blocks ----
 
@@ -184,7 +166,7 @@ class SearchSpace:
 
     def placed_blocks(self, architecture: Architecture) -> Iterator[tuple[int, BlockSpec]]:
         """The blocks with their slots: their places in the network of full depth, counted from 0."""
-        resolution, channels, slot = architecture.resolution, self.image_channels, 0
+        resolution, channels, width, slot = architecture.resolution, self.image_channels, architecture.width, 0
 
         def place(spec: BlockSpec) -> tuple[int, BlockSpec]:
             nonlocal resolution, channels
@@ -192,15 +174,15 @@ class SearchSpace:
             return slot, spec
 
         for block in self.stem:
-            yield place(block.spec(resolution, channels))
+            yield place(block.spec(resolution, channels, width))
             slot += 1
         for stage, choices in zip(self.stages, architecture.stages, strict=True):
             for i, choice in enumerate(choices):
-                yield place(stage.spec(i, choice, resolution, channels))
+                yield place(stage.spec(i, choice, resolution, channels, width))
                 slot += 1
             slot += max(stage.depths) - len(choices)
         for block in self.head:
-            yield place(block.spec(resolution, channels))
+            yield place(block.spec(resolution, channels, width))
             slot += 1
 
     @property
@@ -215,17 +197,14 @@ class SearchSpace:
 
     @cached_property
     def _block_lookup(self) -> tuple[np.ndarray, tuple[BlockSpec, ...]]:
-        """`(resolutions, slots, kernels, expands)` indices into the sorted blocks beside it."""
-        shape = max(len(s.kernels) for s in self.stages), max(len(s.expands) for s in self.stages)
-        lookup = np.zeros((len(self.resolutions), self.slots, *shape), dtype=int)
+        """`(resolutions * widths, slots, joint choices)` indices into the sorted blocks beside it."""
+        shape = len(self.resolutions) * len(self.widths), self.slots, max(len(stage.choices) for stage in self.stages)
+        lookup = np.zeros(shape, dtype=int)
         found: dict[BlockSpec, int] = {}
-        for r, resolution in enumerate(self.resolutions):
-            for k in range(shape[0]):
-                for e in range(shape[1]):
-                    stages = tuple((BlockChoice(s.kernels[min(k, len(s.kernels) - 1)], s.expands[min(e, len(s.expands) - 1)]),)
-                                   * max(s.depths) for s in self.stages)  # fmt: skip
-                    for slot, spec in self.placed_blocks(Architecture(resolution, stages)):
-                        lookup[r, slot, k, e] = found.setdefault(spec, len(found))
+        for branch, (resolution, width) in enumerate(product(self.resolutions, self.widths)):
+            for choice, architecture in enumerate(self.covering(resolution, width)):
+                for slot, spec in self.placed_blocks(architecture):
+                    lookup[branch, slot, choice] = found.setdefault(spec, len(found))
         blocks = sorted(found)
         rank = np.empty(len(blocks), dtype=int)
         rank[[found[spec] for spec in blocks]] = np.arange(len(blocks))
@@ -236,15 +215,17 @@ class SearchSpace:
         genomes = np.asarray(genomes)
         lookup, _ = self._block_lookup
         ids = np.empty((len(genomes), self.slots), dtype=int)
-        resolution, slot = genomes[:, 0], len(self.stem)
-        ids[:, :slot] = lookup[resolution, :slot, 0, 0]
-        for stage, column in zip(self.stages, self._stage_columns, strict=True):
-            depth = np.array(stage.depths)[genomes[:, column]]
-            for i in range(max(stage.depths)):
-                block = lookup[resolution, slot, genomes[:, column + 1 + 2 * i], genomes[:, column + 2 + 2 * i]]
+        branch, slot = genomes[:, 0], len(self.stem)
+        if self.has_elastic_width:
+            branch = branch * len(self.widths) + genomes[:, 1]
+        ids[:, :slot] = lookup[branch, :slot, 0]
+        for stage, (depth_column, blocks) in zip(self.stages, self.stage_columns, strict=True):
+            depth, sizes = np.array(stage.depths)[genomes[:, depth_column]], [len(values) for values in stage.genes]
+            for i, columns in enumerate(blocks):
+                block = lookup[branch, slot, np.ravel_multi_index(tuple(genomes[:, columns].T), sizes)]
                 ids[:, slot] = np.where(i < depth, block, len(self.distinct_blocks))
                 slot += 1
-        ids[:, slot:] = lookup[resolution, slot:, 0, 0]
+        ids[:, slot:] = lookup[branch, slot:, 0]
         return ids
 
     def gather(self, costs: np.ndarray, genomes: np.ndarray) -> np.ndarray:

@@ -14,16 +14,27 @@ ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hswish": nn.Hardswish}
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch norm, activation."""
+    """Convolution, batch norm, activation; then a residual."""
 
     def __init__(self, spec: BlockSpec):
         super().__init__()
         self.conv = nn.Conv2d(spec.in_channels, spec.out_channels, spec.kernel, spec.stride, spec.padding, bias=False)
         self.conv_norm = nn.BatchNorm2d(spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
+        self.residual = spec.residual
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.conv_norm(self.conv(x)))
+        y = self.activation(self.conv_norm(self.conv(x)))
+        return x + y if self.residual else y
+
+
+class MaxPool(nn.Module):
+    def __init__(self, spec: BlockSpec):
+        super().__init__()
+        self.pool = nn.MaxPool2d(spec.kernel, spec.stride, spec.padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(x)
 
 
 class SqueezeExcite(nn.Module):
@@ -40,15 +51,17 @@ class SqueezeExcite(nn.Module):
 
 
 class MBConvBlock(nn.Module):
-    """Inverted bottleneck: expansion, depthwise convolution, squeeze-and-excitation, linear projection."""
+    """Inverted bottleneck: start depthwise, expansion, depthwise, squeeze-and-excitation, linear projection."""
 
     def __init__(self, spec: BlockSpec):
         super().__init__()
         mid = spec.mid_channels
+        self.start = depthwise(spec.in_channels, spec.start, spec.start_stride) if spec.start else None
+        self.start_norm = nn.BatchNorm2d(spec.in_channels) if spec.start else None
         self.expand = nn.Conv2d(spec.in_channels, mid, 1, bias=False) if spec.expands else None
         self.expand_norm = nn.BatchNorm2d(mid) if spec.expands else None
-        self.depthwise = nn.Conv2d(mid, mid, spec.kernel, spec.stride, spec.padding, groups=mid, bias=False)
-        self.depthwise_norm = nn.BatchNorm2d(mid)
+        self.depthwise = depthwise(mid, spec.kernel, spec.stride) if spec.kernel else None
+        self.depthwise_norm = nn.BatchNorm2d(mid) if spec.kernel else None
         self.se = SqueezeExcite(mid, spec.se_channels) if spec.se else None
         self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
         self.project_norm = nn.BatchNorm2d(spec.out_channels)
@@ -57,13 +70,64 @@ class MBConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = x
+        if self.start is not None:
+            y = self.start_norm(self.start(y))
         if self.expand is not None:
             y = self.activation(self.expand_norm(self.expand(y)))
-        y = self.activation(self.depthwise_norm(self.depthwise(y)))
+        if self.depthwise is not None:
+            y = self.activation(self.depthwise_norm(self.depthwise(y)))
         if self.se is not None:
             y = self.se(y)
         y = self.project_norm(self.project(y))
         return x + y if self.residual else y
+
+
+class FusedBlock(nn.Module):
+    """Fused inverted bottleneck: an expansion of k x k, linear projection."""
+
+    def __init__(self, spec: BlockSpec):
+        super().__init__()
+        mid = spec.mid_channels
+        self.expand = nn.Conv2d(spec.in_channels, mid, spec.kernel, spec.stride, spec.padding, bias=False)
+        self.expand_norm = nn.BatchNorm2d(mid)
+        self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
+        self.project_norm = nn.BatchNorm2d(spec.out_channels)
+        self.activation = ACTIVATIONS[spec.activation]()
+        self.residual = spec.residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.activation(self.expand_norm(self.expand(x)))
+        y = self.project_norm(self.project(y))
+        return x + y if self.residual else y
+
+
+class Bottleneck(nn.Module):
+    """ResNet-D's bottleneck. The average pool of its shortcut counts only values inside, as at an odd size's end."""
+
+    def __init__(self, spec: BlockSpec):
+        super().__init__()
+        mid = spec.mid_channels
+        self.reduce = nn.Conv2d(spec.in_channels, mid, 1, bias=False)
+        self.reduce_norm = nn.BatchNorm2d(mid)
+        self.conv = nn.Conv2d(mid, mid, spec.kernel, spec.stride, spec.padding, bias=False)
+        self.conv_norm = nn.BatchNorm2d(mid)
+        self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
+        self.project_norm = nn.BatchNorm2d(spec.out_channels)
+        self.pool = nn.AvgPool2d(spec.stride, ceil_mode=True) if spec.stride > 1 else None
+        self.shortcut = None if spec.residual else nn.Conv2d(spec.in_channels, spec.out_channels, 1, bias=False)
+        self.shortcut_norm = None if spec.residual else nn.BatchNorm2d(spec.out_channels)
+        self.activation = ACTIVATIONS[spec.activation]()
+        self.residual = spec.residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.activation(self.reduce_norm(self.reduce(x)))
+        y = self.activation(self.conv_norm(self.conv(y)))
+        y = self.project_norm(self.project(y))
+        if self.pool is not None:
+            x = self.pool(x)
+        if self.shortcut is not None:
+            x = self.shortcut_norm(self.shortcut(x))
+        return self.activation(x + y)
 
 
 class Head(nn.Module):
@@ -82,7 +146,18 @@ class Head(nn.Module):
         return self.classify(x)
 
 
-MODULES = {"conv": ConvBlock, "mbconv": MBConvBlock, "head": Head}
+MODULES = {
+    "conv": ConvBlock,
+    "maxpool": MaxPool,
+    "mbconv": MBConvBlock,
+    "fused": FusedBlock,
+    "bottleneck": Bottleneck,
+    "head": Head,
+}
+
+
+def depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
 
 
 def build_block(spec: BlockSpec) -> nn.Module:
@@ -120,5 +195,5 @@ def initialise(module: nn.Module, kind: str = "he") -> None:
             nn.init.normal_(part.weight, std=0.01 if part.bias is not None else (2 / part.in_features) ** 0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-        elif isinstance(part, MBConvBlock) and part.residual:
+        elif isinstance(part, MBConvBlock | FusedBlock | Bottleneck) and part.residual:
             nn.init.zeros_(part.project_norm.weight)

@@ -16,20 +16,20 @@ class ElasticBlock(nn.Module):
     """Holds the largest form of a block; every smaller form uses a part of it (Once-for-All, arXiv:1908.09791).
 
     Channels: the first ones, which `sort_channels` makes the most important ones. Kernels: the centre of the next
-    larger kernel, transformed by a learned matrix that all channels share.
+    larger kernel, transformed by a learned matrix that all channels share. Layers that a form lacks are passed over.
 
-    largest: the spec with the largest kernel and expand ratio.
-    kernels: the kernel sizes that the depthwise convolution can take.
+    largest: the spec with the largest kernels and expand ratio.
+    kernels, starts: the sizes that the k x k convolution and the start depthwise can take; 0 where it may be left out.
     """
 
-    def __init__(self, largest: BlockSpec, kernels: tuple[int, ...]):
+    def __init__(self, largest: BlockSpec, kernels: tuple[int, ...], starts: tuple[int, ...] = (0,)):
         super().__init__()
         self.full = build_block(largest)
         self.largest = largest
-        self.kernels = tuple(sorted(kernels, reverse=True))
         # From each kernel to the next smaller one. The identity at first: the plain centre crop.
+        smaller = {f"to{size}": size for size in _smaller(kernels)} | {f"start_to{size}": size for size in _smaller(starts)}
         self.kernel_transforms = nn.ParameterDict(
-            {f"to{small}": nn.Parameter(torch.eye(small * small)) for small in self.kernels[1:]}
+            {name: nn.Parameter(torch.eye(size * size)) for name, size in smaller.items()}
         )
 
     def forward(self, x: Tensor, spec: BlockSpec) -> Tensor:
@@ -43,45 +43,62 @@ class ElasticBlock(nn.Module):
         own = dict(self.full.named_parameters()) | dict(self.full.named_buffers())
         tensors = {}
         for name, shape in _shapes(spec).items():
-            if name == "depthwise.weight":
-                tensors[name] = self._depthwise(spec.mid_channels, spec.kernel)
-            else:
-                tensors[name] = own[name][tuple(slice(size) for size in shape)]
+            tensor = own[name][tuple(slice(size) for size in shape[:2])]
+            tensors[name] = self._shrunk(name, tensor, shape[-1]) if len(shape) == 4 else tensor
         return tensors
 
-    def _depthwise(self, channels: int, kernel: int) -> Tensor:
-        weight = self.full.depthwise.weight[:channels]
-        for size in self.kernels:
-            if size < weight.shape[-1] and weight.shape[-1] > kernel:
-                margin = (weight.shape[-1] - size) // 2
-                centre = weight[:, :, margin : margin + size, margin : margin + size]
-                weight = (centre.flatten(1) @ self.kernel_transforms[f"to{size}"].T).view(channels, 1, size, size)
+    def _shrunk(self, name: str, weight: Tensor, kernel: int) -> Tensor:
+        """A convolution's weight `(out, in, k, k)` with a smaller kernel."""
+        prefix = "start_to" if name == "start.weight" else "to"
+        while weight.shape[-1] > kernel:
+            size = max(s for s in range(kernel, weight.shape[-1]) if f"{prefix}{s}" in self.kernel_transforms)
+            margin = (weight.shape[-1] - size) // 2
+            centre = weight[:, :, margin : margin + size, margin : margin + size]
+            weight = (centre.flatten(2) @ self.kernel_transforms[f"{prefix}{size}"].T).unflatten(2, (size, size))
         return weight
 
     @torch.no_grad()
     def sort_channels(self) -> None:
-        """Move the most important expanded channels to the front. The largest form computes what it did before.
+        """Move the most important inner channels to the front. The largest form computes what it did before.
 
-        Importance of a channel: the L1 norm of the weights that read it, in the projection and inside SE.
+        Importance of a channel: the L1 norm of the weights that read it, in the next convolution and inside SE. Inner
+        channels alone: those between blocks belong to all blocks of a stage, and keep their order where the width is elastic.
         """
-        if not self.largest.expands:
-            return
         block = self.full
-        by_projection = block.project.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
-        for tensor in (block.expand.weight, *_state(block.expand_norm), block.depthwise.weight, *_state(block.depthwise_norm)):
-            tensor.copy_(tensor[by_projection])
-        block.project.weight.copy_(block.project.weight[:, by_projection])
-        if block.se is not None:
-            by_gate = block.se.expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
-            reduce, expand = block.se.reduce, block.se.expand
-            reduce.weight.copy_(reduce.weight[by_gate][:, by_projection])
-            reduce.bias.copy_(reduce.bias[by_gate])
-            expand.weight.copy_(expand.weight[by_projection][:, by_gate])
-            expand.bias.copy_(expand.bias[by_projection])
+        if self.largest.op == "bottleneck":
+            _sort(block, block.conv.weight, writers=("reduce",))
+            _sort(block, block.project.weight, writers=("conv",))
+        elif self.largest.op == "fused":
+            _sort(block, block.project.weight, writers=("expand",))
+        elif self.largest.expands:
+            order = _sort(block, block.project.weight, writers=("expand", "depthwise") if self.largest.kernel else ("expand",))
+            if block.se is not None:
+                by_gate = _importance(block.se.expand.weight)
+                reduce, expand = block.se.reduce, block.se.expand
+                reduce.weight.copy_(reduce.weight[by_gate][:, order])
+                reduce.bias.copy_(reduce.bias[by_gate])
+                expand.weight.copy_(expand.weight[order][:, by_gate])
+                expand.bias.copy_(expand.bias[order])
 
 
-def _state(norm: nn.BatchNorm2d) -> tuple[Tensor, ...]:
-    return norm.weight, norm.bias, norm.running_mean, norm.running_var
+def _sort(block: nn.Module, reader: Tensor, writers: tuple[str, ...]) -> Tensor:
+    """Put the channels that a weight reads into their order of importance, which is returned, in all layers that write them."""
+    order = _importance(reader)
+    for name in writers:
+        norm = getattr(block, f"{name}_norm")
+        for tensor in (getattr(block, name).weight, norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            tensor.copy_(tensor[order])
+    reader.copy_(reader[:, order])
+    return order
+
+
+def _importance(reader: Tensor) -> Tensor:
+    """The input channels of a convolution's weight by falling L1 norm."""
+    return reader.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+
+
+def _smaller(kernels: tuple[int, ...]) -> list[int]:
+    return sorted((size for size in kernels if size), reverse=True)[1:]
 
 
 @cache

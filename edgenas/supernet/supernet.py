@@ -11,7 +11,7 @@ from edgenas.supernet.elastic import ElasticBlock
 
 
 class Supernet(nn.Module):
-    """A weight-sharing network (Once-for-All, arXiv:1908.09791), elastic in kernel, expand ratio, depth and resolution.
+    """A weight-sharing network (Once-for-All, arXiv:1908.09791), elastic in what its space is elastic in.
 
     A stage of depth d runs the first d of its blocks. Weights are freshly initialised from torch's global generator,
     after `initialise`.
@@ -20,12 +20,12 @@ class Supernet(nn.Module):
     def __init__(self, space: SearchSpace, initialisation: str = "he"):
         super().__init__()
         self.space = space
-        kernels = [(b.kernel,) for b in space.stem]
-        for stage in space.stages:
-            kernels += [stage.kernels] * max(stage.depths)
-        kernels += [(b.kernel,) for b in space.head]
+        elastic = [stage for stage in space.stages for _ in range(max(stage.depths))]
+        kernels = [((b.kernel,), (0,)) for b in space.stem]
+        kernels += [(stage.kernels, stage.starts) for stage in elastic]
+        kernels += [((b.kernel,), (0,)) for b in space.head]
         largest: list[BlockSpec] = [spec for _, spec in space.placed_blocks(space.largest)]
-        self.blocks = nn.ModuleList(map(ElasticBlock, largest, kernels))
+        self.blocks = nn.ModuleList(ElasticBlock(spec, *sizes) for spec, sizes in zip(largest, kernels, strict=True))
         initialise(self, initialisation)
         self.to(memory_format=torch.channels_last)
 

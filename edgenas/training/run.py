@@ -92,7 +92,7 @@ class Run:
 
     @cached_property
     def space(self) -> SearchSpace:
-        settings = dict(self.config["space"])
+        settings = {"preset": None} | self.config["space"]
         resolutions = tuple(settings.pop("resolutions"))
         return get_space(**settings, classes=len(self.classes), resolutions=resolutions)
 

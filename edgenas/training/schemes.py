@@ -79,6 +79,8 @@ class Sandwich:
 class ProgressiveShrinking:
     """Once-for-All's schedule (arXiv:1908.09791): the largest, then elastic kernel, depth and expand ratio, one by one.
 
+    An elastic width of the network comes with the expand ratio.
+
     Resolution is elastic in every phase. Steps train several random subnets of the phase on the whole batch, with the
     frozen largest subnet as teacher. Phases have the paper's proportions of its 180 + 125 + (25 + 125) + (25 + 125)
     epochs, with the two parts of depth and of expand ratio merged, and one learning-rate schedule spans them all.
@@ -113,7 +115,8 @@ class ProgressiveShrinking:
             if phase.name != "expand":
                 padded = [choice._replace(expand=max(stage.expands)) for choice in padded]
             stages.append(tuple(padded))
-        return Architecture(drawn.resolution, tuple(stages))
+        width = drawn.width if phase.name == "expand" else max(self.space.widths)
+        return Architecture(drawn.resolution, tuple(stages), width)
 
 
 class SinglePath:

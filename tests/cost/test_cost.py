@@ -2,13 +2,15 @@ import csv
 import json
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from edgenas import cost
 from edgenas.space import BlockSpec, get_space
-from edgenas.space.mobilenetv3 import from_ofa
+from edgenas.space.once_for_all import from_ofa
 from edgenas.supernet import Network
+from tests.conftest import every_genome, make_micro_space, make_universal_space
 
 
 def test_macs_and_parameters_equal_the_published_ones(shared):
@@ -23,9 +25,11 @@ def test_macs_and_parameters_equal_the_published_ones(shared):
         assert (cost.macs(blocks), cost.parameters(blocks)) == (int(row["macs"]), int(row["params"]))
 
 
-def test_costs_are_those_of_the_torch_network(micro_space, all_micro_genomes):
-    for genome in all_micro_genomes[::9]:
-        blocks = micro_space.blocks(micro_space.decode(genome))
+@pytest.mark.parametrize("make", [make_micro_space, make_universal_space])
+def test_costs_are_those_of_the_torch_network(make):
+    space = make()
+    for genome in every_genome(space)[::9]:
+        blocks = space.blocks(space.decode(genome))
         network = Network(blocks).eval()
         macs = 0
 
@@ -47,6 +51,15 @@ def test_peak_memory_of_a_block_by_hand():
     assert cost.block_peak_memory_bytes(block) == 4 * (8 * 16 + 2 * 16 * 16 + 16)
     plain = BlockSpec("conv", 4, 3, 0, 8, 3, 2)
     assert cost.block_peak_memory_bytes(plain) == 4 * (3 * 16 + 8 * 4)
+    extra = BlockSpec("mbconv", 4, 8, 16, 8, 3, residual=True, start=5)
+    # Not at the start depthwise, 2 * 8 * 16, but at the second: the kept input, what it reads and what it writes.
+    assert cost.block_peak_memory_bytes(extra) == 4 * (8 * 16 + 2 * 16 * 16)
+    down = BlockSpec("bottleneck", 4, 8, 8, 64, 3, 2)
+    # At the addition: both its inputs and its output.
+    assert cost.block_peak_memory_bytes(down) == 4 * 3 * 64 * 4
+    kept = BlockSpec("bottleneck", 4, 32, 8, 32, 3, residual=True)
+    assert cost.block_peak_memory_bytes(kept) == 4 * 3 * 32 * 16
+    assert cost.block_peak_memory_bytes(BlockSpec("maxpool", 4, 8, 0, 8, 3, 2)) == 4 * (8 * 16 + 8 * 4)
     depthwise_separable = BlockSpec("mbconv", 4, 8, 8, 8, 3, residual=True)
     # The kept input is the depthwise convolution's own input: it counts once.
     assert cost.block_peak_memory_bytes(depthwise_separable) == 4 * 3 * 8 * 16

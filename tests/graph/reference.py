@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 from edgenas.graph import BlockWeights, random_weights
-from edgenas.space import BlockSpec, SearchSpace, get_space
+from edgenas.space import FAMILIES, BlockSpec, SearchSpace, get_space
 
 ACTIVATIONS: dict[str, Callable] = {"relu": F.relu, "relu6": F.relu6, "hswish": F.hardswish}
 
@@ -19,6 +19,17 @@ NETWORKS = {
     "largest": TINY.largest,
     "smallest": TINY.smallest,
     **{f"random{i}": TINY.decode(genome) for i, genome in enumerate(TINY.sample(np.random.default_rng(7), 3))},
+}
+CHAINS = {
+    **{name: TINY.blocks(architecture) for name, architecture in NETWORKS.items()},
+    **{
+        f"{family} {end}": space.blocks(getattr(space, end))
+        for family in FAMILIES
+        if family != "mobilenetv3"
+        for space in [get_space(family, "tiny", classes=10)]
+        for end in ("largest", "smallest")
+    },
+    "resnet with pooling": (pooled := get_space("resnet", "small", 10, resolutions=(50,))).blocks(pooled.smallest),
 }
 
 
@@ -33,16 +44,37 @@ def reference(blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], imag
 def _block(spec: BlockSpec, w: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     act = ACTIVATIONS[spec.activation]
     if spec.op == "conv":
-        return act(F.conv2d(x, w["conv.weight"], w["conv.bias"], spec.stride, spec.kernel // 2))
+        y = act(F.conv2d(x, w["conv.weight"], w["conv.bias"], spec.stride, spec.kernel // 2))
+        return x + y if spec.residual else y
+    if spec.op == "maxpool":
+        return F.max_pool2d(x, spec.kernel, spec.stride, spec.kernel // 2)
+    if spec.op == "fused":
+        y = act(F.conv2d(x, w["expand.weight"], w["expand.bias"], spec.stride, spec.kernel // 2))
+        y = F.conv2d(y, w["project.weight"], w["project.bias"])
+        return x + y if spec.residual else y
+    if spec.op == "bottleneck":
+        y = act(F.conv2d(x, w["reduce.weight"], w["reduce.bias"]))
+        y = act(F.conv2d(y, w["conv.weight"], w["conv.bias"], spec.stride, spec.kernel // 2))
+        y = F.conv2d(y, w["project.weight"], w["project.bias"])
+        if not spec.residual:
+            if spec.stride == 2 and x.shape[-1] % 2:  # the mean of the one or two values that an odd size has at its end
+                x = F.pad(x, (0, 1, 0, 1), mode="replicate")
+            x = F.conv2d(F.avg_pool2d(x, spec.stride), w["shortcut.weight"], w["shortcut.bias"])
+        return act(x + y)
     if spec.op == "head":
         x = x.mean((2, 3))
         if spec.mid_channels:
             x = act(F.linear(x, w["mix.weight"]))
         return F.linear(x, w["classify.weight"], w["classify.bias"])
-    y = x
-    if spec.mid_channels != spec.in_channels:
+    y, strides = x, [spec.stride]  # the last depthwise has the stride
+    if spec.start:
+        stride = 1 if spec.kernel else strides.pop()
+        y = F.conv2d(y, w["start.weight"], w["start.bias"], stride, spec.start // 2, groups=y.shape[1])
+    if spec.mid_channels != spec.in_channels or not spec.kernel:
         y = act(F.conv2d(y, w["expand.weight"], w["expand.bias"]))
-    y = act(F.conv2d(y, w["depthwise.weight"], w["depthwise.bias"], spec.stride, spec.kernel // 2, groups=y.shape[1]))
+    if spec.kernel:
+        y = F.conv2d(y, w["depthwise.weight"], w["depthwise.bias"], strides.pop(), spec.kernel // 2, groups=y.shape[1])
+        y = act(y)
     if spec.se:
         gate = F.relu(F.conv2d(y.mean((2, 3), keepdim=True), w["se.reduce.weight"], w["se.reduce.bias"]))
         y = y * F.hardsigmoid(F.conv2d(gate, w["se.expand.weight"], w["se.expand.bias"]))
@@ -53,19 +85,27 @@ def _block(spec: BlockSpec, w: dict[str, torch.Tensor], x: torch.Tensor) -> torc
 @st.composite
 def block_specs(draw: st.DrawFn) -> BlockSpec:
     """Any block: every op, activation, kernel and stride, odd and even resolutions, with and without its options."""
-    op = draw(st.sampled_from(["conv", "mbconv", "head"]))
+    op = draw(st.sampled_from(["conv", "maxpool", "mbconv", "fused", "bottleneck", "head"]))
     resolution, channels = draw(st.integers(1, 15)), draw(st.integers(1, 12))
     activation = draw(st.sampled_from(sorted(ACTIVATIONS)))
     out = draw(st.integers(1, 12))
     if op == "head":
         return BlockSpec("head", resolution, channels, draw(st.sampled_from([0, 5, 16])), out, activation=activation)
     stride = draw(st.sampled_from([1, 2]))
-    if op == "conv":
-        return BlockSpec("conv", resolution, channels, 0, out, draw(st.sampled_from([1, 3, 5, 7])), stride, activation)
-    kernel, mid = draw(st.sampled_from([3, 5, 7])), channels * draw(st.sampled_from([1, 2, 3]))
     residual = stride == 1 and draw(st.booleans())
-    return BlockSpec("mbconv", resolution, channels, mid, channels if residual else out, kernel, stride, activation,
-                     draw(st.booleans()), residual)  # fmt: skip
+    out = channels if residual else out
+    if op == "maxpool":
+        return BlockSpec(op, resolution, channels, 0, channels, draw(st.sampled_from([1, 3, 5])), stride)
+    if op == "conv":
+        kernel = draw(st.sampled_from([1, 3, 5, 7]))
+        return BlockSpec(op, resolution, channels, 0, out, kernel, stride, activation, residual=residual)
+    mid = channels * draw(st.sampled_from([1, 2, 3]))
+    kernels = [3, 5, 7] if op != "mbconv" else [0, 3, 5, 7]
+    kernel = draw(st.sampled_from(kernels))
+    if op != "mbconv":
+        return BlockSpec(op, resolution, channels, mid, out, kernel, stride, activation, residual=residual)
+    start = draw(st.sampled_from([0, 3, 5] if kernel or stride == 1 else [3, 5]))
+    return BlockSpec(op, resolution, channels, mid, out, kernel, stride, activation, draw(st.booleans()), residual, start)
 
 
 def weights_and_image(blocks: Sequence[BlockSpec], batch: int, seed: int = 0) -> tuple[list[BlockWeights], np.ndarray]:
@@ -77,6 +117,8 @@ def weights_and_image(blocks: Sequence[BlockSpec], batch: int, seed: int = 0) ->
             if name.endswith("se.expand.bias"):
                 arrays[name] = rng.uniform(-4, 4, arrays[name].shape).astype(np.float32)
     image = 3 * rng.standard_normal((batch, blocks[0].in_channels, blocks[0].resolution, blocks[0].resolution))
+    if blocks[0].op == "maxpool":
+        image = np.abs(image)
     return weights, image.astype(np.float32)
 
 

@@ -20,6 +20,12 @@ BLOCKS = {
     "conv hswish": BlockSpec("conv", 12, 8, 0, 16, kernel=3, activation="hswish"),
     "residual": BlockSpec("mbconv", 8, 8, 24, 8, kernel=5, activation="relu", residual=True),
     "squeeze": BlockSpec("mbconv", 8, 8, 24, 16, kernel=3, stride=2, activation="hswish", se=True),
+    "extra depthwise": BlockSpec("mbconv", 8, 8, 24, 16, kernel=3, stride=2, start=5),
+    "feed-forward": BlockSpec("mbconv", 8, 8, 24, 8, kernel=0, residual=True),
+    "fused": BlockSpec("fused", 8, 8, 24, 8, kernel=3, residual=True),
+    "bottleneck": BlockSpec("bottleneck", 9, 8, 8, 16, kernel=3, stride=2),
+    "residual bottleneck": BlockSpec("bottleneck", 8, 16, 8, 16, kernel=3, residual=True),
+    "maxpool": BlockSpec("maxpool", 8, 8, 0, 8, kernel=3, stride=2),
     "head": BlockSpec("head", 4, 16, 24, 5, activation="hswish"),
 }
 
@@ -39,7 +45,7 @@ def test_it_computes_what_the_float_graph_computes(spec: BlockSpec) -> None:
     onnx.checker.check_model(int8)
     found = _output(int8, values if spec.in_channels == 3 else steps)
     if spec.op != "head":
-        zero = ZERO_POINTS[NOT_NEGATIVE if (spec.op, spec.activation) == ("conv", "relu") else ANY]
+        zero = ZERO_POINTS[NOT_NEGATIVE if spec.op in ("conv", "bottleneck") and spec.activation == "relu" else ANY]
         assert found.dtype == np.uint8
         found = (found.astype(np.float32) - zero) * ACTIVATION_SCALE
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97

@@ -6,7 +6,7 @@ import pytest
 
 from edgenas.predictor import LinkRidge, kendall_tau, measure_shift, stage_features
 from edgenas.space import get_space
-from edgenas.space.mobilenetv3 import from_ofa
+from edgenas.space.once_for_all import from_ofa
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,7 @@ import pytest
 
 from edgenas.search import Categorical
 from edgenas.search.layout import layout_of
-
-
-def every_genome(space) -> np.ndarray:
-    """All canonical genomes of a small space."""
-    sizes = space.gene_sizes
-    return np.unique(space.canonical(np.stack(np.unravel_index(np.arange(sizes.prod()), sizes), axis=1)), axis=0)
+from tests.conftest import every_genome as every_genome
 
 
 def random_sum(space, rng: np.random.Generator, whole: bool = False):
@@ -27,7 +22,7 @@ def random_sum(space, rng: np.random.Generator, whole: bool = False):
     def function(genomes: np.ndarray) -> np.ndarray:
         totals = np.zeros(len(genomes))
         for row, genome in enumerate(genomes):
-            branch = 0 if layout.branch_column is None else genome[layout.branch_column]
+            branch = layout.branch(genome[None])[0]
             totals[row] = base[branch]
             for s, segment in enumerate(layout.segments):
                 j = 0 if segment.depth_column is None else genome[segment.depth_column]

@@ -9,20 +9,20 @@ from edgenas.predictor import LinkRidge
 from edgenas.search import Additive, Bottleneck, Categorical, Constraint, Exact, SearchProblem, pareto_front
 from edgenas.search.additive import Table
 from edgenas.search.layout import layout_of
-from tests.conftest import make_micro_space
-from tests.search.conftest import every_genome, random_sum
+from tests.conftest import every_genome, make_micro_space, make_universal_space
+from tests.search.conftest import random_sum
 
-MICRO = make_micro_space()
-ALL = {"micro": every_genome(MICRO)}
+MICRO, UNIVERSAL = make_micro_space(), make_universal_space()
+ALL = {space.name: every_genome(space) for space in (MICRO, UNIVERSAL)}
 
 
 def spaces():
     plain = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(Categorical)
-    return st.one_of(plain, st.just(MICRO))
+    return st.one_of(plain, st.just(MICRO), st.just(UNIVERSAL))
 
 
 def genomes_of(space):
-    return ALL["micro"] if space is MICRO else every_genome(space)
+    return ALL[space.name] if space.name in ALL else every_genome(space)
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,15 +84,16 @@ def closest_by_brute_force(values, limits):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 1.0])
-def test_peak_memory_is_kept_and_still_optimal(share):
+@pytest.mark.parametrize("space", [MICRO, UNIVERSAL], ids=lambda space: space.name)
+def test_peak_memory_is_kept_and_still_optimal(space, share):
     rng = np.random.default_rng(0)
-    score, latency = (Additive(random_sum(MICRO, rng)) for _ in range(2))
-    memory = Bottleneck(MICRO, np.array([cost.block_peak_memory_bytes(b) for b in MICRO.distinct_blocks], dtype=float))
-    genomes = ALL["micro"]
+    score, latency = (Additive(random_sum(space, rng)) for _ in range(2))
+    memory = Bottleneck(space, np.array([cost.block_peak_memory_bytes(b) for b in space.distinct_blocks], dtype=float))
+    genomes = ALL[space.name]
     peaks = memory(genomes)
-    assert peaks[5] == cost.peak_memory_bytes(MICRO.blocks(MICRO.decode(genomes[5])))
+    assert peaks[5] == cost.peak_memory_bytes(space.blocks(space.decode(genomes[5])))
     limit = float(np.quantile(peaks, share))
-    found = Exact().search(SearchProblem(MICRO, (score, latency), (Constraint("memory", memory, limit, "bytes"),)))
+    found = Exact().search(SearchProblem(space, (score, latency), (Constraint("memory", memory, limit, "bytes"),)))
     within = peaks <= limit
     front = pareto_front(score(genomes)[within], latency(genomes)[within])
     np.testing.assert_allclose(found.accuracy, score(genomes)[within][front])
@@ -106,6 +107,25 @@ def test_too_little_memory_is_explained():
     with pytest.raises(InfeasibleError, match="peak memory within 10 bytes") as error:
         Exact().search(problem)
     assert error.value.closest == memory(ALL["micro"]).min()
+
+
+def test_real_costs_and_a_predictor_are_sums_where_the_width_is_elastic():
+    """With the costs of its blocks and a fitted predictor, the front is that of all 320 architectures."""
+    rng = np.random.default_rng(0)
+    macs = np.array([cost.block_macs(b) for b in UNIVERSAL.distinct_blocks], dtype=float)
+    predictor = LinkRidge(UNIVERSAL)
+    genomes = ALL["universal"]
+    truth = 0.9 - 0.5 * np.exp(-UNIVERSAL.gather(macs, genomes) / 1e5) + rng.normal(0, 0.01, len(genomes))
+    some = rng.permutation(len(genomes))[:60]
+    predictor.fit(genomes[some], truth[some])
+    latency, accuracy = Additive(lambda g: UNIVERSAL.gather(macs, g)), Additive(predictor.score, predictor.link)
+    limit = float(np.quantile(latency(genomes), 0.5))
+    found = Exact().search(SearchProblem(UNIVERSAL, (accuracy, latency), (Constraint("MACs", latency, limit),)))
+    within = latency(genomes) <= limit
+    front = pareto_front(accuracy(genomes)[within], latency(genomes)[within])
+    np.testing.assert_allclose(found.cost, latency(genomes)[within][front])
+    np.testing.assert_allclose(found.accuracy, accuracy(genomes)[within][front])
+    assert len(np.unique(found.genomes[:, 1])) == 2, "both widths are worth having"
 
 
 def test_tables_hold_the_whole_function():

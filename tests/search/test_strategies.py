@@ -22,7 +22,8 @@ from edgenas.search import (
 from edgenas.search.strategies import History, Proxyless, SuccessiveHalving
 from edgenas.search.strategies.acquisition import expected_improvement, mean, upper_confidence_bound
 from edgenas.search.strategies.nsga2 import rank_and_crowding
-from tests.search.conftest import every_genome, random_sum
+from tests.conftest import every_genome, make_universal_space
+from tests.search.conftest import random_sum
 
 LIMIT = 0.6
 
@@ -82,6 +83,12 @@ class TestContract:
     def test_a_space_smaller_than_the_evaluations_ends(self, name):
         outcome, asked, _ = run(name, Categorical([2, 2]), limit=9.0)
         assert len(set(asked)) == outcome.evaluated <= 4
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_elastic_width_is_searched_like_any_gene(name):
+    _, asked, _ = run(name, make_universal_space(), evaluations=25)
+    assert {architecture.width for architecture in asked} == {0.5, 1.0}
 
 
 def test_an_unknown_name_gets_the_nearest():

@@ -7,7 +7,7 @@ from edgenas.space.block import make_divisible
 
 specs = st.builds(
     BlockSpec,
-    op=st.sampled_from(["conv", "mbconv", "head"]),
+    op=st.sampled_from(["conv", "mbconv", "fused", "bottleneck", "head"]),
     resolution=st.integers(1, 512),
     in_channels=st.integers(1, 999),
     mid_channels=st.integers(0, 999),
@@ -30,7 +30,13 @@ def test_residual_key_reads_back():
     assert BlockSpec.from_key(spec.key) == spec
 
 
-@pytest.mark.parametrize("text", ["", "mbconv", "mbconv-r8-i16-m48-o16-k5-s1-relu-x"])
+def test_universal_key_reads_back():
+    spec = BlockSpec("mbconv", 8, 16, 48, 16, 0, residual=True, start=5)
+    assert spec.key == "mbconv-r8-i16-m48-o16-k0-s1-relu-res-d5"
+    assert BlockSpec.from_key(spec.key) == spec
+
+
+@pytest.mark.parametrize("text", ["", "mbconv", "mbconv-r8-i16-m48-o16-k5-s1-relu-x", "mbconv-r8-i8-m8-o8-k5-s1-relu-d0"])
 def test_other_texts_are_no_keys(text):
     with pytest.raises(ValueError, match="not a block key"):
         BlockSpec.from_key(text)
@@ -49,9 +55,19 @@ def test_make_divisible_never_loses_more_than_a_tenth(value, expected):
 
 
 @pytest.mark.parametrize(
-    "change", [{"op": "dense"}, {"activation": "gelu"}, {"resolution": 0}, {"stride": 2, "residual": True}]
+    "change",
+    [
+        {"op": "dense"},
+        {"activation": "gelu"},
+        {"resolution": 0},
+        {"stride": 2, "residual": True},
+        {"kernel": 0},
+        {"start": 3},
+        {"op": "mbconv", "kernel": 0, "stride": 2},
+        {"op": "maxpool", "in_channels": 16},
+    ],
 )
 def test_impossible_blocks_are_refused(change):
     arguments = {"op": "conv", "resolution": 8, "in_channels": 8, "mid_channels": 0, "out_channels": 8} | change
-    with pytest.raises(ValueError, match=r"unknown|positive|residual"):
+    with pytest.raises(ValueError, match=r"unknown|positive|residual|depthwise|pooling"):
         BlockSpec(**arguments)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,9 +8,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from edgenas.graph import weight_shapes
-from edgenas.space import get_space
+from edgenas.space import FAMILIES, Architecture, BlockChoice, get_space
 from edgenas.supernet import Network, Supernet, fold, recalibrate
-from tests.conftest import make_micro_space
+from tests.conftest import make_micro_space, make_universal_space
 
 
 def shaken(supernet: Supernet, seed: int = 0) -> Supernet:
@@ -27,7 +29,7 @@ def shaken(supernet: Supernet, seed: int = 0) -> Supernet:
 
 TINY = get_space("mobilenetv3", "tiny", 10)
 TINY_SUPERNET = shaken(Supernet(TINY))
-SUPERNETS = [TINY_SUPERNET, shaken(Supernet(get_space("proxyless", "tiny", 10)))]
+SUPERNETS = [TINY_SUPERNET, *(shaken(Supernet(get_space(name, "tiny", 10))) for name in FAMILIES if name != "mobilenetv3")]
 MICRO_SUPERNET = shaken(Supernet(make_micro_space()))
 
 
@@ -35,7 +37,7 @@ def images(resolution: int, n: int = 2, seed: int = 0) -> torch.Tensor:
     return torch.randn(n, 3, resolution, resolution, generator=torch.Generator().manual_seed(seed))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(SUPERNETS), st.integers(0, 2**32 - 1))
 def test_an_extracted_subnet_computes_what_the_supernet_does(supernet, seed):
     space = supernet.space
@@ -74,6 +76,70 @@ def test_smaller_kernels_are_transformed_centres(kernel):
     np.testing.assert_allclose(weight, independent_depthwise(block, weight.shape[0], kernel), atol=1e-6)
 
 
+def test_a_start_depthwise_has_transforms_of_its_own():
+    supernet = shaken(Supernet(get_space("mobilenetv4", "tiny", 10)), seed=2)
+    slot = next(s for s, spec in supernet.space.placed_blocks(supernet.space.largest) if spec.start)
+    full, transforms = supernet.blocks[slot].full, supernet.blocks[slot].kernel_transforms
+    choice = BlockChoice(3, 6, 3)
+    largest = supernet.space.largest
+    stages = tuple(tuple(choice for _ in stage) if stage[0].start else stage for stage in largest.stages)
+    small = supernet.extract(Architecture(28, stages))[slot]
+    for layer, name in (("depthwise", "to3"), ("start", "start_to3")):
+        centre = getattr(full, layer).weight[:, 0, 1:-1, 1:-1].flatten(1).detach().numpy()
+        expected = centre @ transforms[name].detach().numpy().T
+        np.testing.assert_allclose(getattr(small, layer).weight.detach().flatten(1).numpy(), expected, atol=1e-6)
+    assert not torch.allclose(transforms["to3"], transforms["start_to3"])
+
+
+def test_the_kernels_of_ordinary_convolutions_are_elastic_too():
+    space = make_universal_space()
+    conv, pool, fused, universal, bottleneck = space.stages
+    elastic = [
+        replace(conv, kernels=(1, 3)),
+        pool,
+        replace(fused, kernels=(3, 5)),
+        universal,
+        replace(bottleneck, kernels=(3, 5)),
+    ]
+    supernet = shaken(Supernet(replace(space, stages=tuple(elastic))))
+    full, small = supernet.blocks[3], supernet.extract(supernet.space.architecture(16, max, min))[3]
+    shape = small.expand.weight.shape
+    centre = full.full.expand.weight[: shape[0], : shape[1], 1:-1, 1:-1].detach().numpy()
+    expected = np.einsum("oik,jk->oij", centre.reshape(*shape[:2], 9), full.kernel_transforms["to3"].detach().numpy())
+    np.testing.assert_allclose(small.expand.weight.detach().numpy(), expected.reshape(shape), atol=1e-6)
+    for genome in supernet.space.sample(np.random.default_rng(0), 12):
+        architecture = supernet.space.decode(genome)
+        x = images(architecture.resolution)
+        with torch.no_grad():
+            torch.testing.assert_close(supernet.extract(architecture)(x), supernet(x, architecture), atol=1e-5, rtol=0)
+
+
+def test_a_block_without_a_kernel_shares_the_rest():
+    """The feed-forward and the ExtraDW form of a universal block use the same expansion and projection."""
+    supernet = Supernet(get_space("mobilenetv4", "tiny", 10))
+    space = supernet.space
+    forms = [space.architecture(28, max, lambda c, kernel=kernel: kernel if kernel in c else max(c)) for kernel in (0, 5)]
+    feed_forward, extra = (supernet.extract(form)[3] for form in forms)
+    assert feed_forward.start is None and feed_forward.depthwise is None
+    assert extra.start is not None and extra.depthwise is not None
+    assert torch.equal(feed_forward.expand.weight, extra.expand.weight)
+    assert torch.equal(feed_forward.project.weight, extra.project.weight)
+
+
+def test_a_narrower_network_is_made_of_the_first_channels():
+    supernet = shaken(Supernet(make_universal_space()))
+    space = supernet.space
+    slot, spec = next(placed for placed in space.placed_blocks(space.largest) if placed[1].op == "bottleneck")
+    narrow = supernet.extract(replace(space.largest, width=0.5))[slot]
+    full = supernet.blocks[slot].full
+    into, mid, out = narrow.reduce.in_channels, narrow.conv.in_channels, narrow.project.out_channels
+    assert (into, mid, out) == (8, 8, 16) != (spec.in_channels, spec.mid_channels, spec.out_channels)
+    assert torch.equal(narrow.reduce.weight, full.reduce.weight[:mid, :into])
+    assert torch.equal(narrow.conv.weight, full.conv.weight[:mid, :mid])
+    assert torch.equal(narrow.shortcut.weight, full.shortcut.weight[:out, :into])
+    assert torch.equal(narrow.shortcut_norm.running_var, full.shortcut_norm.running_var[:out])
+
+
 def test_smaller_widths_are_the_first_channels():
     slot = 6
     small = TINY_SUPERNET.extract(TINY.architecture(28, max, lambda c: 7 if 7 in c else 3))[slot]
@@ -104,19 +170,27 @@ def test_gradients_reach_only_what_a_subnet_uses():
                 assert not parameter.grad[:, mid:].any()
 
 
-def test_sorting_channels_keeps_the_largest_subnet_and_orders_by_importance():
-    supernet = shaken(Supernet(TINY), seed=1)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sorting_channels_keeps_the_largest_subnet_and_orders_by_importance(family):
+    space = get_space(family, "tiny", 10)
+    supernet = shaken(Supernet(space), seed=1)
     x = images(28)
     with torch.no_grad():
-        before = supernet(x, TINY.largest)
-        small_before = supernet(images(20), TINY.smallest)
+        before = supernet(x, space.largest)
+        small_before = supernet(images(20), space.smallest)
         supernet.sort_channels()
-        torch.testing.assert_close(supernet(x, TINY.largest), before, atol=1e-4, rtol=1e-4)
-        assert not torch.allclose(supernet(images(20), TINY.smallest), small_before, atol=1e-3)
-    for slot, spec in TINY.placed_blocks(TINY.largest):
-        if spec.expands:
-            importance = supernet.blocks[slot].full.project.weight.abs().sum((0, 2, 3))
-            assert (importance.diff() <= 1e-5).all()
+        torch.testing.assert_close(supernet(x, space.largest), before, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(supernet(images(20), space.smallest), small_before, atol=1e-3)
+    ordered = 0
+    for slot, spec in space.placed_blocks(space.largest):
+        full = supernet.blocks[slot].full
+        readers = {"bottleneck": ("conv", "project")}.get(spec.op, ("project",) if spec.expands or spec.op == "fused" else ())
+        for reader in readers:
+            importance = getattr(full, reader).weight.abs().sum((0, 2, 3))
+            ordered += 1
+            # A bottleneck's k x k convolution is sorted first, and its outputs then: its rows move, its columns stay.
+            assert (importance.diff() <= 1e-4).all()
+    assert ordered >= len(space.stages) - 3
 
 
 def test_recalibration_gives_every_subnet_its_own_statistics():

@@ -56,11 +56,12 @@ class Grid(Random):
 
     def _tied(self) -> np.ndarray:
         layout = layout_of(self.problem.space)
-        kinds: list[list[int]] = [[] if layout.branch_column is None else [layout.branch_column], []]
+        kinds: list[list[int]] = [*([column] for column in layout.branch_columns), []]
+        depths = kinds[-1]
         for segment in layout.segments:
-            kinds[1] += [] if segment.depth_column is None else [segment.depth_column]
+            depths += [] if segment.depth_column is None else [segment.depth_column]
             for slot in segment.slots:
-                for position, column in enumerate(slot, start=2):
+                for position, column in enumerate(slot, start=len(layout.branch_columns) + 1):
                     kinds += [[] for _ in range(position + 1 - len(kinds))]
                     kinds[position].append(column)
         kinds = [columns for columns in kinds if columns]

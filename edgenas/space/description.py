@@ -1,0 +1,243 @@
+"""A search space as plain data, the content of a TOML file, and the `SearchSpace` that it describes.
+
+    resolutions = [20, 24, 28]      # input sizes in pixels
+    widths = [0.5, 1.0]             # optional: an elastic width of the whole network
+    stem = [...]                    # blocks that every architecture begins with
+    stages = [...]                  # runs of elastic blocks
+    head = [...]                    # blocks that every architecture ends with, before the classifier
+    classifier = { features = 128, activation = "relu" }    # optional
+
+The families that come with EdgeNAS are such files, in `families`, and the example for one's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from edgenas.space.block import ACTIVATIONS, make_divisible
+from edgenas.space.search_space import SearchSpace
+from edgenas.space.stage import FixedBlock, Stage, scaled
+
+Place = tuple[str | int, ...]
+"""Where in a description: `("stages", 1, "kernels")`."""
+
+
+class DescriptionError(ValueError):
+    """What is wrong with a description, and where: the message is one sentence."""
+
+    def __init__(self, place: Place, reason: str):
+        self.place = place
+        super().__init__(reason)
+
+
+def unknown(what: str, name: str, known: object) -> str:
+    """The sentence for a name that does not exist."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {what} {name!r}.{hint} Known: {', '.join(known)}."
+
+
+def build_space(
+    data: dict[str, Any], name: str, classes: int, width: float = 1.0, resolutions: tuple[int, ...] | None = None
+) -> SearchSpace:
+    """The space of a description. width: multiplies all channel counts. resolutions: in place of the description's.
+
+    Raises DescriptionError.
+    """
+    top = _Table((), data, {"resolutions": _many(_resolution), "widths": _many(_positive), "stem": _tables, "stages": _tables,
+                            "head": _tables, "classifier": _table})  # fmt: skip
+    trunk = _Trunk(width)
+    stem = tuple(trunk.fixed("stem", i, table) for i, table in enumerate(top.get("stem", [])))
+    if not top.get("stages", []):
+        raise DescriptionError(("stages",), "A space needs at least one stage: write [[stages]] and its keys.")
+    stages = tuple(trunk.stage(i, table) for i, table in enumerate(top["stages"]))
+    head = tuple(trunk.fixed("head", i, table) for i, table in enumerate(top.get("head", [])))
+    return SearchSpace(
+        name=name,
+        resolutions=tuple(sorted(resolutions or top["resolutions"])),
+        stem=stem,
+        stages=stages,
+        head=(*head, trunk.classifier(classes, top.get("classifier", {}))),
+        widths=tuple(sorted(top.get("widths", (1.0,)))),
+    )
+
+
+class _Trunk:
+    """The blocks from the image on, told in order: what some may be depends on the one before."""
+
+    def __init__(self, width: float):
+        self.width = width
+        self.channels = 3
+        self.is_rectified = False  # nothing below zero comes out of the last block
+
+    def fixed(self, part: str, index: int, data: dict[str, Any]) -> FixedBlock:
+        table = _Table((part, index), data, {"op": _name(_FIXED_OPS), "channels": _count, "kernel": _kernel, "stride": _stride,
+                                             "expand": _positive, "activation": _name(ACTIVATIONS), "se": _flag})  # fmt: skip
+        op, before = table["op"], self.channels
+        channels, activation = self._enter(table, op)
+        self._check_se(table, op)
+        if op in _EXPANDED:
+            expanded = before if _EXPANDED[op] == "input" else channels
+            mid = expanded if table["expand"] == 1 else make_divisible(round(expanded * table["expand"]))
+        elif "expand" in data:
+            raise table.error("expand", f"A {op} has no expand ratio: leave it out.")
+        else:
+            mid = 0
+        return FixedBlock(op, channels, mid, table.get("kernel", 1), table.get("stride", 1), activation, table.get("se", False))
+
+    def stage(self, index: int, data: dict[str, Any]) -> Stage:
+        table = _Table(("stages", index), data, {
+            "op": _name(_STAGE_OPS), "channels": _count, "stride": _stride, "activation": _name(ACTIVATIONS), "se": _flag,
+            "depths": _many(_depth), "kernels": _many(_kernel_or_none), "expands": _many(_positive),
+            "starts": _many(_kernel_or_none),
+        })  # fmt: skip
+        op = table.get("op", "mbconv")
+        channels, activation = self._enter(table, op)
+        self._check_se(table, op)
+        depths, kernels, stride = table["depths"], table["kernels"], table.get("stride", 1)
+        if op != "mbconv":
+            if "starts" in data:
+                raise table.error("starts", f"Only an mbconv has start depthwises, not a {op}: leave them out.")
+            if 0 in kernels:
+                raise table.error("kernels", f"Only an mbconv can do without its kernel, not a {op}: leave 0 out.")
+        if op not in _EXPANDED and "expands" in data:
+            raise table.error("expands", f"A {op} has no expand ratios: leave them out.")
+        starts = table.get("starts", (0,))
+        if stride > 1 and 0 in kernels and 0 in starts:
+            raise table.error("kernels", "A stride needs a depthwise convolution, and kernel 0 with start 0 has none: take the "
+                              "0 out of one, or give the stride to a stage of depth 1 before this one.")  # fmt: skip
+        expands = table["expands"] if op in _EXPANDED else (1,)
+        return Stage(channels, stride, activation, table.get("se", False), depths, kernels, expands, op, starts)
+
+    def classifier(self, classes: int, data: dict[str, Any]) -> FixedBlock:
+        table = _Table(("classifier",), data, {"features": _count, "activation": _name(ACTIVATIONS)})
+        features = scaled(table["features"], self.width) if "features" in data else 0
+        return FixedBlock("head", classes, features, activation=table.get("activation", "relu"))
+
+    def _enter(self, table: _Table, op: str) -> tuple[int, str]:
+        """The channels and the activation of the next block or stage, which from now on is the last."""
+        activation = table.get("activation", "relu")
+        if op == "maxpool":
+            if not self.is_rectified:
+                raise table.error("op", "A maxpool needs what is never negative: put it behind a conv with a ReLU.")
+            if "channels" in table.data and scaled(table["channels"], self.width) != self.channels:
+                raise table.error("channels", f"Pooling keeps the channels: make them {self.channels}, or leave them out.")
+        else:
+            self.channels = scaled(table["channels"], self.width)
+            self.is_rectified = op in ("conv", "bottleneck") and activation in ("relu", "relu6")
+        return self.channels, activation
+
+    def _check_se(self, table: _Table, op: str) -> None:
+        if table.get("se", False) and op != "mbconv":
+            raise table.error("se", f"Only an mbconv has squeeze-and-excitation, not a {op}: leave se out.")
+
+
+_EXPANDED = {"mbconv": "input", "fused": "input", "bottleneck": "output"}
+"""The ops with inner channels, and what their expand ratio multiplies."""
+_FIXED_OPS = ("conv", "maxpool", *_EXPANDED)
+_STAGE_OPS = ("mbconv", "fused", "bottleneck", "conv", "maxpool")
+
+
+# ---- values ----
+
+Check = Callable[[Any], str | None]
+"""Why a value is wrong, or None."""
+
+
+class _Table:
+    """A table of a description whose keys and values have been checked, one by one, as their types ask."""
+
+    def __init__(self, place: Place, data: Any, checks: dict[str, Check]):
+        if reason := _table(data):
+            raise DescriptionError(place, reason)
+        self.place = place
+        self.data = data
+        for key, value in data.items():
+            if key not in checks:
+                raise self.error(key, unknown("key", key, checks))
+            if reason := checks[key](value):
+                raise self.error(key, f"{key} {reason}")
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.data:
+            raise DescriptionError(self.place, f"{key} is missing{' here' if self.place else ''}: write it.")
+        value = self.data[key]
+        is_choice = isinstance(value, list) and not any(isinstance(v, dict) for v in value)
+        return tuple(sorted(value)) if is_choice else value
+
+    def get(self, key: str, default: Any) -> Any:
+        return self[key] if key in self.data else default
+
+    def error(self, key: str, reason: str) -> DescriptionError:
+        return DescriptionError((*self.place, key), reason)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _count(value: Any) -> str | None:
+    return None if _is_integer(value) and value > 0 else f"must be a whole number above 0, not {value!r}."
+
+
+def _depth(value: Any) -> str | None:
+    return None if _is_integer(value) and value > 0 else f"must be at least 1, so that the stage exists, not {value!r}."
+
+
+def _resolution(value: Any) -> str | None:
+    return None if _is_integer(value) and value >= 8 else f"must be at least 8 pixels, not {value!r}."
+
+
+def _kernel(value: Any) -> str | None:
+    if not _is_integer(value) or value < 1:
+        return f"must be an odd number such as 3, 5 or 7, not {value!r}."
+    return None if value % 2 else f"must be odd, so that it has a centre, not {value}: take {value - 1} or {value + 1}."
+
+
+def _kernel_or_none(value: Any) -> str | None:
+    return None if value == 0 and _is_integer(value) else _kernel(value)
+
+
+def _stride(value: Any) -> str | None:
+    return None if _is_integer(value) and value in (1, 2) else f"must be 1 or 2, not {value!r}."
+
+
+def _positive(value: Any) -> str | None:
+    is_number = _is_integer(value) or isinstance(value, float)
+    return None if is_number and 0 < value < math.inf else f"must be a number above 0, not {value!r}."
+
+
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else f"must be true or false, not {value!r}."
+
+
+def _name(known: tuple[str, ...]) -> Check:
+    def check(value: Any) -> str | None:
+        return None if value in known else f"must be one of {', '.join(known)}, not {value!r}."
+
+    return check
+
+
+def _many(check: Check) -> Check:
+    """A list of choices."""
+
+    def check_all(values: Any) -> str | None:
+        if not isinstance(values, list) or not values:
+            return f"must be a list with at least one choice, such as [3], not {values!r}."
+        if reason := next(filter(None, map(check, values)), None):
+            return reason
+        twice = [value for value in values if values.count(value) > 1]
+        return f"must not list {twice[0]!r} twice." if twice else None
+
+    return check_all
+
+
+def _table(value: Any) -> str | None:
+    return None if isinstance(value, dict) else f"This must be a table of keys and values, not {value!r}."
+
+
+def _tables(values: Any) -> str | None:
+    return None if isinstance(values, list) else f"must be a list of tables, not {values!r}."
