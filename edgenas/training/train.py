@@ -15,7 +15,8 @@ from edgenas.space import SearchSpace
 from edgenas.training.evaluation import Evaluator
 from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
-from edgenas.training.trainer import EpochResult, Trainer, epochs_in
+from edgenas.training.timing import epochs_in
+from edgenas.training.trainer import EpochResult, Trainer
 
 EVALUATIONS = 10  # of the largest and the smallest subnet, spread over a training
 

@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from edgenas.data import Augmentation, Dataset, epoch_batches, normalise, prefetch, resize
 from edgenas.errors import CheckpointError
@@ -22,6 +20,8 @@ from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
 from edgenas.training.checkpoint import load_tensors, save_tensors
+from edgenas.training.losses import distillation, supervised
+from edgenas.training.optimizer import learning_rate, make_optimizer
 from edgenas.training.recipe import Recipe
 from edgenas.training.schemes import Draw, Phase, make_scheme
 
@@ -68,14 +68,6 @@ class Trainer:
     def steps(self) -> int:
         return self.recipe.epochs * self.steps_per_epoch
 
-    def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then cosine to 0 (SGDR, arXiv:1608.03983, without restarts)."""
-        warmup = max(1, round(self.recipe.warmup * self.steps))
-        if step < warmup:
-            return self.recipe.learning_rate * (step + 1) / warmup
-        done = (step - warmup) / max(1, self.steps - warmup)
-        return self.recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
-
     def phase(self, step: int) -> Phase:
         return [phase for phase in self.scheme.phases if round(phase.start * self.steps) <= step][-1]
 
@@ -101,7 +93,7 @@ class Trainer:
                 step += 1
             self.epoch += 1
             self.seconds += time.perf_counter() - started
-            rate, phase = self.learning_rate(step - 1), self.phase(step - 1).name
+            rate, phase = learning_rate(self.recipe, step - 1, self.steps), self.phase(step - 1).name
             after_epoch(EpochResult(self.epoch, phase, float(np.mean(losses)), rate, self.seconds))
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -121,7 +113,7 @@ class Trainer:
         if step > 0 and phase != self.phase(step - 1):
             self._enter(phase)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(step)
+            group["lr"] = learning_rate(self.recipe, step, self.steps)
         images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
         self.supernet.train()
@@ -133,7 +125,10 @@ class Trainer:
                 continue  # the batch is smaller than usual, and one image has no batch statistics
             inputs = resize(images[part], draw.architecture.resolution)
             logits = self.supernet(inputs, draw.architecture)
-            loss = self._loss(draw, logits, images[part], labels[part], largest_logits if draw.teacher else None, part)
+            if draw.teacher == "largest" and largest_logits is not None:
+                loss = distillation(logits, largest_logits[part])
+            else:
+                loss = supervised(logits, labels[part], self.recipe.label_smoothing, self._teacher_logits(draw, images[part]))
             (draw.weight * loss).backward()
             if largest_logits is None:
                 first_loss, largest_logits = loss.item(), logits.detach()
@@ -141,17 +136,11 @@ class Trainer:
         self._update_average()
         return first_loss
 
-    def _loss(
-        self, draw: Draw, logits: Tensor, images: Tensor, labels: Tensor, largest_logits: Tensor | None, part: slice
-    ) -> Tensor:
-        if draw.teacher == "largest":
-            return F.cross_entropy(logits, largest_logits[part].softmax(1))
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        if draw.teacher == "frozen" and self.teacher is not None:
-            with torch.no_grad():
-                soft = self.teacher(resize(images, self.teacher.resolution)).softmax(1)
-            loss = (loss + F.cross_entropy(logits, soft)) / 2
-        return loss
+    @torch.no_grad()
+    def _teacher_logits(self, draw: Draw, images: Tensor) -> Tensor | None:
+        if draw.teacher != "frozen" or self.teacher is None:
+            return None
+        return self.teacher(resize(images, self.teacher.resolution))
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase. Where channels move, momentum and average begin anew: theirs are those of other channels."""
@@ -218,39 +207,3 @@ class Trainer:
 def _in_layout_of(parameter: Tensor, stored: Tensor) -> Tensor:
     """A tensor that belongs to a parameter, laid out in memory as the optimiser made it, so that it rounds alike."""
     return torch.empty_like(parameter).copy_(stored) if stored.shape == parameter.shape else stored
-
-
-def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser. Weight decay spares norms, biases and kernel transforms."""
-    decayed, plain = [], []
-    for name, parameter in supernet.named_parameters():
-        (plain if parameter.ndim < 2 or "kernel_transforms" in name else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    make = {
-        "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0),
-        "adagrad": torch.optim.Adagrad,
-        "rmsprop": partial(torch.optim.RMSprop, momentum=recipe.momentum),
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-    }
-    return make[recipe.optimizer](groups, lr=recipe.learning_rate)
-
-
-def epochs_in(trainer: Trainer, seconds: float) -> int:
-    """How many epochs of this training fit into a time, found by timing a few steps of every phase on a copy."""
-    trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device))
-    images, labels = next(iter(trainer.batches(0)))
-    starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
-    per_step = 0.0
-    for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
-        step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
-        if trial.scheme.freezes_teacher and phase != trainer.scheme.phases[0]:
-            trial.teacher = trial.supernet.extract(trial.supernet.space.largest)
-        trial.step(step, images, labels)  # not timed: memory is allocated and code loaded
-        times = []
-        for i in range(7):
-            started = time.perf_counter()
-            trial.step(step + i, images, labels)
-            times.append(time.perf_counter() - started)
-        per_step += (end - start) * float(np.median(times))
-    return max(1, int(seconds / (per_step * trainer.steps_per_epoch)))
