@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from importlib import import_module
 
@@ -48,19 +49,26 @@ class Story(click.Group):
         try:
             return super().invoke(ctx)
         except EdgeNASError as error:
-            failure = click.ClickException(str(error))
+            failure = click.ClickException(f"{_speaker()}{error}")
             failure.exit_code = error.exit_code
             raise failure from error
         except KeyboardInterrupt:
-            click.echo("\nStopped. What was finished is kept: the same command goes on from there.", err=True)
+            if not _speaker():
+                click.echo("\nStopped. What was finished is kept: the same command goes on from there.", err=True)
             sys.exit(130)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise
             where = f": {error.filename}" if error.filename else ""
             raise click.ClickException(
-                f"{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again."
+                f"{_speaker()}{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again."
             ) from error
+
+
+def _speaker() -> str:
+    """Who fails, where it is not the first of the processes that train together."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f"Process {rank}: "
 
 
 @click.group(cls=Story, context_settings={"help_option_names": ["-h", "--help"]})

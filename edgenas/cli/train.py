@@ -12,6 +12,7 @@ from edgenas.cli.display import percent, say, track
 from edgenas.cli.options import SECONDS, Resolutions
 from edgenas.data import load_dataset
 from edgenas.errors import UsageError
+from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import FAMILIES, get_space
 from edgenas.training import Recipe, Run, train_supernet
 from edgenas.training.recipe import LEARNING_RATES, SCHEMES
@@ -58,16 +59,15 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
     \b
     edgenas train-supernet --data photos/ --space mobilenetv3 --preset small --out runs/photos --time 30m
     edgenas train-supernet --resume runs/photos
+    torchrun --nproc-per-node 2 -m edgenas train-supernet --resume runs/photos
 
     A folder may have train/, val/ and test/ in it, or the classes directly: then it is split by the seed. A checkpoint
     is written after every epoch.
     """
     if resume is None and data is None:
         raise UsageError("Say what to train on with --data, or what to continue with --resume.")
-    if resume is not None:
-        train(Run.open(resume), data)
-    else:
-        train(create(data, **options), data)
+    with together():
+        train(Run.open(resume) if resume is not None else create(data, **options), data)
 
 
 def create(
@@ -82,20 +82,25 @@ def create(
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
     recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
     largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions).resolutions)
-    dataset = load_dataset(data, size=largest, seed=seed, track=track)
+    with first_of_machine_first():
+        dataset = load_dataset(data, size=largest, seed=seed, track=track)
     space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
     settings = {"family": family, "preset": preset, "width": width, "resolutions": list(space.resolutions)}
-    return Run.create(out, settings, dataset, seed, recipe)
+    if leads():
+        Run.create(out, settings, dataset, seed, recipe)
+    wait_for_all()
+    return Run.open(out)
 
 
 def train(run: Run, data: str | None) -> None:
     if run.weights.exists():
         say(f"{run.path} is trained already.")
         return
-    dataset = run.dataset(data, track)
+    with first_of_machine_first():
+        dataset = run.dataset(data, track)
     if dataset.skipped:
         names = ", ".join(dataset.skipped[:5]) + (", ..." if len(dataset.skipped) > 5 else "")
         say(f"Warning: {len(dataset.skipped)} unreadable image(s) were left out: {names}")
@@ -123,7 +128,9 @@ def show_epoch(metrics: dict[str, Any]) -> None:
 
 def _stopped(run: Run) -> int:
     done = len(run.metrics())
-    click.echo(
-        f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}", err=True
-    )
+    if leads():
+        click.echo(
+            f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}",
+            err=True,
+        )
     return 130

@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from edgenas.space import BlockSpec
 from edgenas.supernet.blocks import build_block
+from edgenas.supernet.synchronised import synchronise
 
 
 class ElasticBlock(nn.Module):
@@ -20,12 +21,14 @@ class ElasticBlock(nn.Module):
 
     largest: the spec with the largest kernel and expand ratio.
     kernels: the kernel sizes that the depthwise convolution can take.
+    synchronised: whether batch norm in training is over the images of all processes that train together.
     """
 
     def __init__(self, largest: BlockSpec, kernels: tuple[int, ...]):
         super().__init__()
         self.full = build_block(largest)
         self.largest = largest
+        self.synchronised = False
         self.kernels = tuple(sorted(kernels, reverse=True))
         # From each kernel to the next smaller one. The identity at first: the plain centre crop.
         self.kernel_transforms = nn.ParameterDict(
@@ -34,7 +37,7 @@ class ElasticBlock(nn.Module):
 
     def forward(self, x: Tensor, spec: BlockSpec) -> Tensor:
         """The block of this spec, computed by the very module that extraction would give."""
-        module = _template(spec)
+        module = _template(spec, self.synchronised)
         module.train(self.training)
         return functional_call(module, self.tensors(spec), (x,), tie_weights=False)
 
@@ -85,10 +88,11 @@ def _state(norm: nn.BatchNorm2d) -> tuple[Tensor, ...]:
 
 
 @cache
-def _template(spec: BlockSpec) -> nn.Module:
+def _template(spec: BlockSpec, synchronised: bool = False) -> nn.Module:
     """The module of a spec without weights of its own."""
     with torch.device("meta"):
-        return build_block(spec)
+        block = build_block(spec)
+        return synchronise(block) if synchronised else block
 
 
 @cache

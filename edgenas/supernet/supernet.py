@@ -54,3 +54,8 @@ class Supernet(nn.Module):
         """Order the expanded channels of every block by importance, before expand ratios below the largest are trained."""
         for block in self.blocks:
             block.sort_channels()
+
+    def synchronise_batch_norm(self) -> None:
+        """Train with batch statistics over the images of all processes (see `edgenas.processes`)."""
+        for block in self.blocks:
+            block.synchronised = True

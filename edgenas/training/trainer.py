@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from edgenas.data import Augmentation, Dataset, epoch_batches, normalise, prefetch, resize
-from edgenas.errors import CheckpointError
+from edgenas.errors import CheckpointError, UsageError
+from edgenas.processes import count, own_part, own_share, sum_gradients, sum_over_processes
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
@@ -52,11 +53,27 @@ class Trainer:
         self.scheme = make_scheme(space, recipe)
         self.augment = Augmentation.for_dataset(dataset)
         self.supernet = Supernet(space, recipe.initialisation).to(self.device)
+        if count() > 1:
+            self._join()
         self.optimizer = make_optimizer(self.supernet, recipe)
         self.teacher: Network | None = None
         self.average: dict[str, Tensor] | None = None
         self.epoch = 0  # epochs done
         self.seconds = 0.0  # of training, over all interruptions
+
+    def _join(self) -> None:
+        """Train with the other processes of `edgenas.processes`: what they compute together is what one would alone."""
+        fewest = min(
+            round((draw.share[1] - draw.share[0]) * min(self.recipe.batch_size, len(self.dataset.train)))
+            for phase in self.scheme.phases
+            for draw in self.scheme.draw(phase, np.random.default_rng(0))
+        )
+        if fewest <= count():
+            raise UsageError(
+                f"{count()} processes are too many for batches of {self.recipe.batch_size}, of which the smaller subnets of a "
+                "step see a part each: use a larger --batch-size, or fewer processes."
+            )
+        self.supernet.synchronise_batch_norm()
 
     # ---- schedule ----
 
@@ -114,24 +131,28 @@ class Trainer:
             self._enter(phase)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, step, self.steps)
-        images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        n = len(images)
+        images, labels = (own_share(tensor).to(self.device, non_blocking=True) for tensor in (images, labels))
 
         self.supernet.train()
         self.optimizer.zero_grad(set_to_none=True)
         first_loss, largest_logits = 0.0, None
         for draw in self.scheme.draw(phase, np.random.default_rng([self.recipe.seed, step])):
-            part = slice(round(draw.share[0] * len(images)), round(draw.share[1] * len(images)))
-            if part.stop - part.start < 2:
+            begin, end = (round(share * n) for share in draw.share)
+            if end - begin < 2:
                 continue  # the batch is smaller than usual, and one image has no batch statistics
+            part = own_part(begin, end)
             inputs = resize(images[part], draw.architecture.resolution)
             logits = self.supernet(inputs, draw.architecture)
             if draw.teacher == "largest" and largest_logits is not None:
                 loss = distillation(logits, largest_logits[part])
             else:
                 loss = supervised(logits, labels[part], self.recipe.label_smoothing, self._teacher_logits(draw, images[part]))
+            loss = loss * len(logits) / (end - begin)  # its part of the mean over the images of all processes
             (draw.weight * loss).backward()
             if largest_logits is None:
-                first_loss, largest_logits = loss.item(), logits.detach()
+                first_loss, largest_logits = sum_over_processes(loss.detach()).item(), logits.detach()
+        sum_gradients(self.supernet.parameters())
         self.optimizer.step()
         self._update_average()
         return first_loss
