@@ -16,6 +16,7 @@ COMMANDS = {
     "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),
     "profile": ("edgenas.cli.profile", "Measure a device: its latency table for a run's space."),
     "search": ("edgenas.cli.search", "Find the most accurate subnet within a latency budget."),
+    "finetune": ("edgenas.cli.finetune", "Train the winners on by themselves, before export."),
     "export": ("edgenas.cli.export", "Write the winners as ONNX and TFLite files."),
     "verify": ("edgenas.cli.verify", "Prove each file in its runtime: parity, accuracy, latency."),
     "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),

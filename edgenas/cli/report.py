@@ -65,7 +65,8 @@ def show(rows: list[Row]) -> None:
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}",
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
-            percent(row.supernet_accuracy),
+            validation(row),
+            percent(row.torch_accuracy),
             percent(row.exported_accuracy),
             f"{row.max_difference:.0e}",
             f"{row.file_bytes / 1024:.0f}",
@@ -79,15 +80,28 @@ def show(rows: list[Row]) -> None:
         "predicted ms",
         "measured ms",
         "error",
-        "supernet",
+        "validation",
+        "torch",
         "exported",
         "max diff",
         "KiB",
     ]
-    console.print(table("Accuracy on the test images; latency of one image on this machine", columns, lines))
+    console.print(
+        table(
+            "Accuracy on the validation images, and in torch and exported on the test images; latency of one image on this machine",
+            columns,
+            lines,
+        )
+    )
     if not all(row.on_device for row in rows):
         console.print(
             "* This machine is not that device: the latencies beside are this machine's, and say nothing of the budget."
         )
     for id_, architecture in dict.fromkeys((row.id, row.architecture) for row in rows):
         console.print(f"{id_}  {architecture}")
+
+
+def validation(row: Row) -> str:
+    """Accuracy on the validation images, before and after where the subnet is fine-tuned."""
+    before = "" if row.inherited_accuracy is None else f"{percent(row.inherited_accuracy)} -> "
+    return before + percent(row.validation_accuracy)

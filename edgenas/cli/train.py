@@ -14,7 +14,7 @@ from edgenas.data import load_dataset
 from edgenas.errors import UsageError
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import FAMILIES, get_space
-from edgenas.training import Recipe, Run, train_supernet
+from edgenas.training import Recipe, Run, Trainer, train_supernet, warm_started
 from edgenas.training.recipe import LEARNING_RATES, SCHEMES
 from edgenas.training.train import fit_epochs
 
@@ -37,6 +37,12 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option("--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/<data>]")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue an interrupted run.")
+@click.option(
+    "--warm-start",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Begin with the weights of a trained run of the same space, for other classes, images or resolutions.",
+)
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
 @click.option("--epochs", type=click.IntRange(min=1), help=f"Passes over the training images.  [default: {DEFAULTS.epochs}]")
 @click.option("--batch-size", type=click.IntRange(min=8), default=DEFAULTS.batch_size, show_default=True)
@@ -72,7 +78,7 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
 
 def create(
     data: str, *, family: str, preset: str, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
-    seconds: float | None, epochs: int | None, seed: int, **recipe_options: Any,
+    seconds: float | None, epochs: int | None, seed: int, warm_start: Path | None = None, **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
     if seconds and epochs:
@@ -90,7 +96,11 @@ def create(
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
     settings = {"family": family, "preset": preset, "width": width, "resolutions": list(space.resolutions)}
     if leads():
-        Run.create(out, settings, dataset, seed, recipe)
+        source = warm_start and Run.open(warm_start)
+        warm = source and warm_started(Trainer(space, dataset, recipe), source)
+        run = Run.create(out, settings, dataset, seed, recipe, warm_start=source)
+        if warm:
+            warm.save(run.checkpoint)
     wait_for_all()
     return Run.open(out)
 

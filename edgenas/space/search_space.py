@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -174,6 +174,18 @@ class SearchSpace:
     @property
     def smallest(self) -> Architecture:
         return self.architecture(min(self.resolutions), min, min)
+
+    def restricted_to(self, architecture: Architecture) -> SearchSpace:
+        """The space of one network, its `largest`: every block is a stage of its own, without a choice."""
+        self.validate(architecture)
+        stages = tuple(
+            replace(
+                stage, stride=stage.stride if i == 0 else 1, depths=(1,), kernels=(choice.kernel,), expands=(choice.expand,)
+            )
+            for stage, choices in zip(self.stages, architecture.stages, strict=True)
+            for i, choice in enumerate(choices)
+        )
+        return replace(self, resolutions=(architecture.resolution,), stages=stages)
 
     # ---- blocks ----
 

@@ -50,6 +50,12 @@ class Supernet(nn.Module):
         network.to(memory_format=torch.channels_last)
         return network.eval()
 
+    @torch.no_grad()
+    def adopt(self, network: Network) -> None:
+        """Take over the weights of a network of the largest architecture: the inverse of `extract(space.largest)`."""
+        for block, part in zip(self.blocks, network, strict=True):
+            block.full.load_state_dict(part.state_dict())
+
     def sort_channels(self) -> None:
         """Order the expanded channels of every block by importance, before expand ratios below the largest are trained."""
         for block in self.blocks:

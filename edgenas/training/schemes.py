@@ -29,8 +29,9 @@ class Draw:
 
     share: the part of the batch it sees, as (begin, end) fractions.
     weight: of its loss.
-    teacher: None learns from labels; `largest` from the step's largest subnet, in place; `frozen` from labels and from
-        the largest subnet as it was when it stopped being trained alone.
+    teacher: None learns from labels; `largest` from the step's largest subnet, in place; `frozen` from labels and from the
+        trainer's teacher, where it has one: the one it was given, or the largest subnet as it was when it stopped being
+        trained alone.
     """
 
     architecture: Architecture
@@ -125,7 +126,7 @@ class SinglePath:
         self.phases = (Phase("single-path", 0.0),)
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
-        return [Draw(self.space.decode(self.space.sample(rng, 1)[0]))]
+        return [Draw(self.space.decode(self.space.sample(rng, 1)[0]), teacher="frozen")]
 
 
 def make_scheme(space: SearchSpace, recipe: Recipe) -> SamplingScheme:

@@ -43,9 +43,13 @@ class Trainer:
 
     All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
     a checkpoint ends with the same weights as one that was never interrupted.
+
+    teacher: a network of the same classes for draws that learn from a frozen one. It is no part of checkpoints.
     """
 
-    def __init__(self, space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu"):
+    def __init__(
+        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu", teacher: Network | None = None
+    ):
         torch.manual_seed(recipe.seed)
         self.dataset = dataset
         self.recipe = recipe
@@ -56,7 +60,7 @@ class Trainer:
         if count() > 1:
             self._join()
         self.optimizer = make_optimizer(self.supernet, recipe)
-        self.teacher: Network | None = None
+        self.teacher = teacher
         self.average: dict[str, Tensor] | None = None
         self.epoch = 0  # epochs done
         self.seconds = 0.0  # of training, over all interruptions
@@ -196,7 +200,7 @@ class Trainer:
         names = {parameter: name for name, parameter in self.supernet.named_parameters()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
-        if self.teacher is not None:
+        if self.teacher is not None and self.scheme.freezes_teacher:
             tensors |= {f"teacher.{name}": tensor for name, tensor in self.teacher.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in (self.average or {}).items()}
         save_tensors(path, tensors, self._about() | {"epoch": self.epoch, "seconds": self.seconds})
