@@ -86,13 +86,8 @@ def show(rows: list[Row]) -> None:
         "max diff",
         "KiB",
     ]
-    console.print(
-        table(
-            "Accuracy on the validation images, and in torch and exported on the test images; latency of one image on this machine",
-            columns,
-            lines,
-        )
-    )
+    title = "Accuracy on validation images, and in torch and exported on test images; latency of one image on this machine"
+    console.print(table(title, columns, lines))
     if not all(row.on_device for row in rows):
         console.print(
             "* This machine is not that device: the latencies beside are this machine's, and say nothing of the budget."
