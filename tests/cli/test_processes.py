@@ -14,7 +14,7 @@ from tests.cli.conftest import TRAIN, edgenas
 from tests.cli.test_interrupt import wait_for_epoch
 
 COMMAND = ["-m", "edgenas", "train-supernet"]
-START = ["--data", "digits", *TRAIN, "--epochs", "3", "--batch-size", "128", "--learning-rate", "0.02"]
+START = ["--data", "digits", *TRAIN, "--epochs", "2", "--batch-size", "128", "--learning-rate", "0.02"]
 
 
 def start(arguments: list[str], **environment: str) -> subprocess.Popen:
