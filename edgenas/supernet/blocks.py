@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgenas.space import BlockSpec
+from edgenas.supernet.depthwise import DepthwiseConv2d
 
 ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hswish": nn.Hardswish}
 
@@ -47,7 +48,7 @@ class MBConvBlock(nn.Module):
         mid = spec.mid_channels
         self.expand = nn.Conv2d(spec.in_channels, mid, 1, bias=False) if spec.expands else None
         self.expand_norm = nn.BatchNorm2d(mid) if spec.expands else None
-        self.depthwise = nn.Conv2d(mid, mid, spec.kernel, spec.stride, spec.padding, groups=mid, bias=False)
+        self.depthwise = DepthwiseConv2d(mid, mid, spec.kernel, spec.stride, spec.padding, groups=mid, bias=False)
         self.depthwise_norm = nn.BatchNorm2d(mid)
         self.se = SqueezeExcite(mid, spec.se_channels) if spec.se else None
         self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
