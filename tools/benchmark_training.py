@@ -158,8 +158,8 @@ def where_the_time_goes(work: Callable[[], None]) -> dict[str, float]:
 
 def _kind(operation: str, shapes: list[list[int]]) -> str:
     if "convolution" in operation.lower() and operation.startswith("aten::"):
-        weight = next((shape for shape in shapes[1:3] if (len(shape) == 4 and shape[2] == shape[3]) or shape[1:2] == [1]), [])
-        kind = "depthwise" if len(weight) == 4 and weight[1] == 1 and weight[0] > 1 else "other convolutions"
+        weight = shapes[2 if "backward" in operation else 1]
+        kind = "depthwise" if len(weight) == 4 and weight[1] == 1 else "other convolutions"
         return f"{kind}, {'backward' if 'backward' in operation else 'forward'}"
     if "batch_norm" in operation:
         return "batch norm"
