@@ -9,16 +9,15 @@ from typing import Any
 import click
 
 from edgenas.cli.display import percent, say, track
-from edgenas.cli.options import SECONDS, Resolutions
+from edgenas.cli.options import SECONDS, Counts, Resolutions
 from edgenas.data import load_dataset
 from edgenas.errors import UsageError
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import FAMILIES, get_space
 from edgenas.training import Recipe, Run, Trainer, train_supernet, warm_started
-from edgenas.training.recipe import LEARNING_RATES, SCHEMES
-from edgenas.training.train import fit_epochs
+from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
+from edgenas.training.train import fit_epochs, settle
 
-DEFAULTS = Recipe()
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
@@ -51,12 +50,28 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option(
     "--scheme", type=click.Choice(SCHEMES), default=DEFAULTS.scheme, show_default=True, help="Which subnets are trained when."
 )
+@click.option("--macs", type=Counts(), help="Draw random subnets near these multiply-accumulates, such as 5M,20M.")
+@click.option("--teacher", metavar="MODEL.ONNX", default="", help="A classifier of the same classes to learn from, too.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="auto: the faster one here.",
+)
 @click.option(
     "--ema",
     type=float,
     default=DEFAULTS.ema,
     show_default=True,
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Anything else of the recipe, such as cutmix=1; repeatable.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
 def command(resume: Path | None, data: str | None, **options: Any) -> None:
@@ -66,6 +81,9 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
     edgenas train-supernet --data photos/ --space mobilenetv3 --preset small --out runs/photos --time 30m
     edgenas train-supernet --resume runs/photos
     torchrun --nproc-per-node 2 -m edgenas train-supernet --resume runs/photos
+
+    --set takes what has no option of its own, with the usual values: randaugment=9 cutout=0.5 mixup=0.2 cutmix=1.0
+    dropout=0.2 label_smoothing=0.1 batch_norm_momentum=0.1 initialisation=xavier progressive_resolution=true.
 
     A folder may have train/, val/ and test/ in it, or the classes directly: then it is split by the seed. A checkpoint
     is written after every epoch.
@@ -78,7 +96,8 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
 
 def create(
     data: str, *, family: str, preset: str, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
-    seconds: float | None, epochs: int | None, seed: int, warm_start: Path | None = None, **recipe_options: Any,
+    seconds: float | None, epochs: int | None, seed: int, settings: tuple[str, ...] = (), warm_start: Path | None = None,
+    **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
     if seconds and epochs:
@@ -86,11 +105,13 @@ def create(
     out = out or Path("runs") / Path(data).stem
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
-    recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
+    given = {"epochs": epochs, "seed": seed} | recipe_options
+    recipe = Recipe.from_dict({name: value for name, value in given.items() if value is not None} | parse_settings(settings))
     largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions).resolutions)
     with first_of_machine_first():
         dataset = load_dataset(data, size=largest, seed=seed, track=track)
     space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions)
+    recipe = settle(space, dataset, recipe)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")

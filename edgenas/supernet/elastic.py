@@ -21,13 +21,15 @@ class ElasticBlock(nn.Module):
 
     largest: the spec with the largest kernel and expand ratio.
     kernels: the kernel sizes that the depthwise convolution can take.
+    dropout, batch_norm_momentum: in training.
     synchronised: whether batch norm in training is over the images of all processes that train together.
     """
 
-    def __init__(self, largest: BlockSpec, kernels: tuple[int, ...]):
+    def __init__(self, largest: BlockSpec, kernels: tuple[int, ...], dropout: float = 0.0, batch_norm_momentum: float = 0.1):
         super().__init__()
         self.full = build_block(largest)
         self.largest = largest
+        self.regularisation = (dropout, batch_norm_momentum)
         self.synchronised = False
         self.kernels = tuple(sorted(kernels, reverse=True))
         # From each kernel to the next smaller one. The identity at first: the plain centre crop.
@@ -37,7 +39,7 @@ class ElasticBlock(nn.Module):
 
     def forward(self, x: Tensor, spec: BlockSpec) -> Tensor:
         """The block of this spec, computed by the very module that extraction would give."""
-        module = _template(spec, self.synchronised)
+        module = _template(spec, self.synchronised, *self.regularisation)
         module.train(self.training)
         return functional_call(module, self.tensors(spec), (x,), tie_weights=False)
 
@@ -58,7 +60,8 @@ class ElasticBlock(nn.Module):
             if size < weight.shape[-1] and weight.shape[-1] > kernel:
                 margin = (weight.shape[-1] - size) // 2
                 centre = weight[:, :, margin : margin + size, margin : margin + size]
-                weight = (centre.flatten(1) @ self.kernel_transforms[f"to{size}"].T).view(channels, 1, size, size)
+                with torch.autocast(weight.device.type, enabled=False):  # it makes weights, whose precision is float32
+                    weight = (centre.flatten(1) @ self.kernel_transforms[f"to{size}"].T).view(channels, 1, size, size)
         return weight
 
     @torch.no_grad()
@@ -88,10 +91,10 @@ def _state(norm: nn.BatchNorm2d) -> tuple[Tensor, ...]:
 
 
 @cache
-def _template(spec: BlockSpec, synchronised: bool = False) -> nn.Module:
+def _template(spec: BlockSpec, synchronised: bool = False, *regularisation: float) -> nn.Module:
     """The module of a spec without weights of its own."""
     with torch.device("meta"):
-        block = build_block(spec)
+        block = build_block(spec, *regularisation)
         return synchronise(block) if synchronised else block
 
 

@@ -25,7 +25,7 @@ class Evaluator:
     Every architecture is recalibrated on the same `calibration` training images, so that accuracies can be compared.
     """
 
-    def __init__(self, supernet: Supernet, dataset: Dataset, *, calibration: int = 512, seed: int = 0):
+    def __init__(self, supernet: Supernet, dataset: Dataset, *, calibration: int = 1024, seed: int = 0):
         self.supernet = supernet
         self.dataset = dataset
         count = min(calibration, len(dataset.train))

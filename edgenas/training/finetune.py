@@ -12,6 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from edgenas.data import resize
 from edgenas.errors import CheckpointError
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
@@ -50,7 +54,19 @@ class FineTuned:
 def finetune_recipe(run: Run, epochs: int = EPOCHS, learning_rate: float | None = None, seed: int = 0) -> Recipe:
     """The run's recipe for one network, by default at a tenth of its learning rate."""
     rate = learning_rate or LEARNING_RATE_SHARE * run.recipe.learning_rate
-    return replace(run.recipe, scheme="single-path", epochs=epochs, learning_rate=rate, warmup=0.1, seed=seed)
+    return replace(
+        run.recipe, scheme="single-path", epochs=epochs, learning_rate=rate, warmup=0.1, macs=(), teacher="", seed=seed
+    )
+
+
+def as_teacher(network: Network) -> Callable[[Tensor], Tensor]:
+    """A network as a function from normalised images of any size to logits."""
+
+    @torch.no_grad()
+    def teacher(images: Tensor) -> Tensor:
+        return network(resize(images, network.resolution))
+
+    return teacher
 
 
 def finetune(
@@ -75,7 +91,7 @@ def finetune(
     if done is not None and (done.recipe, done.distilled) == (recipe, distil):
         return done
     inherited = evaluator.network(architecture)
-    teacher = evaluator.network(run.space.largest) if distil else None
+    teacher = as_teacher(evaluator.network(run.space.largest)) if distil else None
     trainer = Trainer(run.space.restricted_to(architecture), evaluator.dataset, recipe, own_device(), teacher)
     trainer.supernet.adopt(inherited)
     checkpoint = _file(run, architecture, ".checkpoint")
