@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from importlib import import_module
 
@@ -15,6 +16,7 @@ COMMANDS = {
     "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),
     "profile": ("edgenas.cli.profile", "Measure a device: its latency table for a run's space."),
     "search": ("edgenas.cli.search", "Find the most accurate subnet within a latency budget."),
+    "finetune": ("edgenas.cli.finetune", "Train the winners on by themselves, before export."),
     "export": ("edgenas.cli.export", "Write the winners as ONNX and TFLite files."),
     "verify": ("edgenas.cli.verify", "Prove each file in its runtime: parity, accuracy, latency."),
     "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),
@@ -48,19 +50,26 @@ class Story(click.Group):
         try:
             return super().invoke(ctx)
         except EdgeNASError as error:
-            failure = click.ClickException(str(error))
+            failure = click.ClickException(f"{_speaker()}{error}")
             failure.exit_code = error.exit_code
             raise failure from error
         except KeyboardInterrupt:
-            click.echo("\nStopped. What was finished is kept: the same command goes on from there.", err=True)
+            if not _speaker():
+                click.echo("\nStopped. What was finished is kept: the same command goes on from there.", err=True)
             sys.exit(130)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise
             where = f": {error.filename}" if error.filename else ""
             raise click.ClickException(
-                f"{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again."
+                f"{_speaker()}{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again."
             ) from error
+
+
+def _speaker() -> str:
+    """Who fails, where it is not the first of the processes that train together."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f"Process {rank}: "
 
 
 @click.group(cls=Story, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from edgenas.processes import leads
+
 T = TypeVar("T")
 
 # Where no terminal says how wide it is, lines and tables are as long as they need to be.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-progress_console = Console(stderr=True, highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 200, quiet=not leads())
+progress_console = Console(stderr=True, highlight=False, quiet=not leads())
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
@@ -54,7 +56,7 @@ class _Bars:
                 TimeRemainingColumn(),
                 console=progress_console,
                 transient=True,
-                disable=not progress_console.is_terminal,
+                disable=progress_console.quiet or not progress_console.is_terminal,
             )
             cls.progress.start()
         cls.depth += 1

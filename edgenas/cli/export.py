@@ -14,7 +14,7 @@ from edgenas.errors import UsageError
 from edgenas.export import FORMATS, ExportedModel, export
 from edgenas.search import Candidate, SearchRecord, load_records
 from edgenas.space import Architecture, unknown
-from edgenas.training import Evaluator, Run
+from edgenas.training import Evaluator, Run, load_finetuned
 
 
 @click.command("export")
@@ -42,18 +42,18 @@ def command(
     opened = open_run(run)
     for model in export_run(opened, opened.dataset(data, track), formats or FORMATS, architecture, dynamic_batch):
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        say(f"{model.folder}: {names}; validation accuracy {percent(model.validation_accuracy)}")
+        say(f"{model.folder}: {names}; validation accuracy {accuracy(model)}")
     say(f"Next: edgenas verify {opened.path}")
 
 
 def export_run(
     run: Run, dataset: Dataset, formats: tuple[str, ...], architecture_id: str | None = None, dynamic_batch: bool = False
 ) -> list[ExportedModel]:
-    """Export the best of every search of a run, or the one architecture named."""
-    chosen = _chosen(run, architecture_id)
+    """Export the best of every search of a run, or the one architecture named, with fine-tuned weights where there are any."""
+    subnets = chosen(run, architecture_id)
     evaluator = Evaluator(run.supernet(), dataset)
     models = []
-    for architecture, budgets in track(chosen.items(), "Exporting", len(chosen)):
+    for architecture, budgets in track(subnets.items(), "Exporting", len(subnets)):
         folder = run.path / "export" / architecture.id
         models.append(
             export(
@@ -64,28 +64,35 @@ def export_run(
                 dynamic_batch=dynamic_batch,
                 budgets=tuple(budgets),
                 provenance={"run": run.path.name},
+                finetuned=load_finetuned(run, architecture),
             )
         )
     return models
 
 
-def _chosen(run: Run, architecture_id: str | None) -> dict[Architecture, list[dict]]:
-    """What to export, and for which budgets it was chosen."""
+def chosen(run: Run, architecture_id: str | None = None) -> dict[Architecture, list[dict]]:
+    """The best of every search of a run, or the one member of a front that is named, and for which budgets each was chosen."""
     records = load_records(run.path / "search")
     if not records:
         raise UsageError(
-            f"{run.path} has no search to export from: run edgenas search {run.path} --device cpu --latency 2ms first."
+            f"{run.path} has no search to choose from: run edgenas search {run.path} --device cpu --latency 2ms first."
         )
     if architecture_id is None:
-        chosen: dict[Architecture, list[dict]] = {}
+        best: dict[Architecture, list[dict]] = {}
         for record in records:
-            chosen.setdefault(record.best.architecture, []).append(_budget(record, record.best))
-        return chosen
+            best.setdefault(record.best.architecture, []).append(_budget(record, record.best))
+        return best
     members = {c.architecture.id: (record, c) for record in records for c in record.front}
     if architecture_id not in members:
         raise UsageError(unknown("architecture", architecture_id, members))
     record, candidate = members[architecture_id]
     return {candidate.architecture: [_budget(record, candidate)]}
+
+
+def accuracy(model: ExportedModel) -> str:
+    """On validation images; before and after where the subnet is fine-tuned."""
+    after = percent(model.validation_accuracy)
+    return after if model.inherited_accuracy is None else f"{after}, fine-tuned from {percent(model.inherited_accuracy)}"
 
 
 def _budget(record: SearchRecord, candidate: Candidate) -> dict:

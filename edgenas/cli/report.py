@@ -67,7 +67,8 @@ def show(rows: list[Row]) -> None:
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}",
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
-            percent(row.supernet_accuracy),
+            validation(row),
+            percent(row.torch_accuracy),
             percent(row.exported_accuracy),
             f"{row.max_difference:.0e}",
             f"{row.file_bytes / 1024:.0f}",
@@ -81,14 +82,21 @@ def show(rows: list[Row]) -> None:
         "predicted ms",
         "measured ms",
         "error",
-        "supernet",
+        "validation",
+        "torch",
         "exported",
         "max diff",
         "KiB",
     ]
-    title = "Accuracy on the test images; latency of one image on the machine that verified"
+    title = "Accuracy on validation images, and in torch and exported on test images; latency of one image on the machine that verified"
     console.print(table(title, columns, lines))
     if not all(row.on_device for row in rows):
         console.print("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")
     for id_, architecture in dict.fromkeys((row.id, row.architecture) for row in rows):
         console.print(f"{id_}  {architecture}")
+
+
+def validation(row: Row) -> str:
+    """Accuracy on the validation images, before and after where the subnet is fine-tuned."""
+    before = "" if row.inherited_accuracy is None else f"{percent(row.inherited_accuracy)} -> "
+    return before + percent(row.validation_accuracy)

@@ -9,15 +9,15 @@ from typing import Any
 import click
 
 from edgenas.cli.display import percent, say, track
-from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
+from edgenas.cli.options import SECONDS, SPACE_HELP, Counts, Resolutions
 from edgenas.data import load_dataset
 from edgenas.errors import UsageError
+from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import DEFAULT_PRESET, get_space, is_file, read_description
-from edgenas.training import Recipe, Run, train_supernet
-from edgenas.training.recipe import LEARNING_RATES, SCHEMES
-from edgenas.training.train import fit_epochs
+from edgenas.training import Recipe, Run, Trainer, train_supernet, warm_started
+from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
+from edgenas.training.train import fit_epochs, settle
 
-DEFAULTS = Recipe()
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
@@ -34,6 +34,12 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option("--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/<data>]")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue an interrupted run.")
+@click.option(
+    "--warm-start",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Begin with the weights of a trained run of the same space, for other classes, images or resolutions.",
+)
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
 @click.option("--epochs", type=click.IntRange(min=1), help=f"Passes over the training images.  [default: {DEFAULTS.epochs}]")
 @click.option("--batch-size", type=click.IntRange(min=8), default=DEFAULTS.batch_size, show_default=True)
@@ -42,12 +48,28 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option(
     "--scheme", type=click.Choice(SCHEMES), default=DEFAULTS.scheme, show_default=True, help="Which subnets are trained when."
 )
+@click.option("--macs", type=Counts(), help="Draw random subnets near these multiply-accumulates, such as 5M,20M.")
+@click.option("--teacher", metavar="MODEL.ONNX", default="", help="A classifier of the same classes to learn from, too.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="auto: the faster one here.",
+)
 @click.option(
     "--ema",
     type=float,
     default=DEFAULTS.ema,
     show_default=True,
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Anything else of the recipe, such as cutmix=1; repeatable.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
 def command(resume: Path | None, data: str | None, **options: Any) -> None:
@@ -56,21 +78,24 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
     \b
     edgenas train-supernet --data photos/ --space mobilenetv3 --preset small --out runs/photos --time 30m
     edgenas train-supernet --resume runs/photos
+    torchrun --nproc-per-node 2 -m edgenas train-supernet --resume runs/photos
+
+    --set takes what has no option of its own, with the usual values: randaugment=9 cutout=0.5 mixup=0.2 cutmix=1.0
+    dropout=0.2 label_smoothing=0.1 batch_norm_momentum=0.1 initialisation=xavier progressive_resolution=true.
 
     A folder may have train/, val/ and test/ in it, or the classes directly: then it is split by the seed. A checkpoint
     is written after every epoch.
     """
     if resume is None and data is None:
         raise UsageError("Say what to train on with --data, or what to continue with --resume.")
-    if resume is not None:
-        train(Run.open(resume), data)
-    else:
-        train(create(data, **options), data)
+    with together():
+        train(Run.open(resume) if resume is not None else create(data, **options), data)
 
 
 def create(
     data: str, *, family: str, preset: str | None, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
-    seconds: float | None, epochs: int | None, seed: int, **recipe_options: Any,
+    seconds: float | None, epochs: int | None, seed: int, settings: tuple[str, ...] = (), warm_start: Path | None = None,
+    **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
     if seconds and epochs:
@@ -78,25 +103,36 @@ def create(
     out = out or Path("runs") / Path(data).stem
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
-    recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
+    given = {"epochs": epochs, "seed": seed} | recipe_options
+    recipe = Recipe.from_dict({name: value for name, value in given.items() if value is not None} | parse_settings(settings))
     # A user's own file is copied into the run, which can then be opened where the file is not.
     own = {"description": read_description(Path(family))} if is_file(family) else {}
     largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions, **own).resolutions)
-    dataset = load_dataset(data, size=largest, seed=seed, track=track)
+    with first_of_machine_first():
+        dataset = load_dataset(data, size=largest, seed=seed, track=track)
     space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions, **own)
+    recipe = settle(space, dataset, recipe)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
-    settings = {"family": family, "width": width, "resolutions": list(space.resolutions)}
-    settings |= own or {"preset": preset or DEFAULT_PRESET}
-    return Run.create(out, settings, dataset, seed, recipe)
+    described = {"family": family, "width": width, "resolutions": list(space.resolutions)}
+    described |= own or {"preset": preset or DEFAULT_PRESET}
+    if leads():
+        source = warm_start and Run.open(warm_start)
+        warm = source and warm_started(Trainer(space, dataset, recipe), source)
+        run = Run.create(out, described, dataset, seed, recipe, warm_start=source)
+        if warm:
+            warm.save(run.checkpoint)
+    wait_for_all()
+    return Run.open(out)
 
 
 def train(run: Run, data: str | None) -> None:
     if run.weights.exists():
         say(f"{run.path} is trained already.")
         return
-    dataset = run.dataset(data, track)
+    with first_of_machine_first():
+        dataset = run.dataset(data, track)
     if dataset.skipped:
         names = ", ".join(dataset.skipped[:5]) + (", ..." if len(dataset.skipped) > 5 else "")
         say(f"Warning: {len(dataset.skipped)} unreadable image(s) were left out: {names}")
@@ -124,7 +160,9 @@ def show_epoch(metrics: dict[str, Any]) -> None:
 
 def _stopped(run: Run) -> int:
     done = len(run.metrics())
-    click.echo(
-        f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}", err=True
-    )
+    if leads():
+        click.echo(
+            f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}",
+            err=True,
+        )
     return 130

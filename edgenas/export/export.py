@@ -19,7 +19,7 @@ from edgenas.graph import build_onnx, build_tflite
 from edgenas.latency import python_target
 from edgenas.space import Architecture, unknown
 from edgenas.supernet import Network, fold
-from edgenas.training import Evaluator
+from edgenas.training import Evaluator, FineTuned
 
 RUNTIME_OF = {"onnx": "onnxruntime", "tflite": "litert"}
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
@@ -34,11 +34,13 @@ def export(
     dynamic_batch: bool = False,
     budgets: tuple[dict[str, Any], ...] = (),
     provenance: dict[str, Any] | None = None,
+    finetuned: FineTuned | None = None,
 ) -> ExportedModel:
     """Write a subnet into `folder`, in the given formats, with everything that is needed to use and to verify it.
 
     dynamic_batch: let the ONNX file take any number of images at once; TFLite files always take one.
     budgets, provenance: what is to be remembered of where the architecture comes from.
+    finetuned: the subnet after it was trained on by itself, which is written unless it is worse than the inherited one.
 
     Each file is run in its runtime before it takes its place. Raises ParityError, leaving nothing, when its outputs
     differ from torch's, and UsageError for an unknown format.
@@ -47,7 +49,8 @@ def export(
         if name not in FORMATS:
             raise UsageError(unknown("format", name, FORMATS))
     dataset = evaluator.dataset
-    network = evaluator.network(architecture)
+    use_finetuned = finetuned is not None and finetuned.is_better
+    network = finetuned.network if use_finetuned else evaluator.network(architecture)
     model = ExportedModel(
         folder=folder,
         architecture=architecture,
@@ -56,12 +59,14 @@ def export(
         dynamic_batch=dynamic_batch,
         budgets=budgets,
         validation_accuracy=evaluator.network_accuracy(network),
+        inherited_accuracy=finetuned.inherited_accuracy if use_finetuned else None,
         provenance={
             "edgenas": version("edgenas"),
             "torch": torch.__version__,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        | (provenance or {}),
+        | (provenance or {})
+        | ({"finetuned": finetuned.recipe.to_dict()} if use_finetuned else {}),
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()

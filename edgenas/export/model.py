@@ -42,6 +42,7 @@ class ExportedModel:
     dynamic_batch: whether the ONNX file takes any number of images at once.
     budgets: the searches that chose this architecture: device, budget, predicted latency and where that comes from.
     validation_accuracy: of the subnet in torch, in 0..1.
+    inherited_accuracy: the same before fine-tuning; None where the weights are the supernet's.
     """
 
     folder: Path = field(compare=False)
@@ -52,6 +53,7 @@ class ExportedModel:
     budgets: tuple[dict[str, Any], ...]
     validation_accuracy: float
     provenance: dict[str, Any]
+    inherited_accuracy: float | None = None
 
     def save(self, network: Network) -> None:
         save_tensors(self.folder / "weights.safetensors", network.state_dict(), {"architecture": str(self.architecture)})

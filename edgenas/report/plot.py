@@ -33,9 +33,8 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
 
     best = np.array([(record.best.latency_ms, record.best.validation_accuracy) for record in records])
     axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: latency by the {first.latency_kind} table")
-    accuracy_of = {record.budget_ms: record.best.validation_accuracy for record in records}
     timed = [r for r in rows if r.on_device and (r.device, r.runtime) == (first.device, first.runtime)]
-    measured = [(r.measured_ms, accuracy_of[r.budget_ms]) for r in timed]
+    measured = [(r.measured_ms, r.validation_accuracy) for r in timed]
     if measured:
         axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
 

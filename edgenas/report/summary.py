@@ -17,6 +17,7 @@ class Row:
     device, budget_ms: what was searched for. on_device: whether the machine that verified is that device.
     emulated: whether that machine was an emulator, whose latency says nothing.
     is_budgeted_runtime: whether the budget was for this runtime.
+    validation_accuracy, inherited_accuracy: on the validation images; the latter before fine-tuning, None where there was none.
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
 
@@ -29,7 +30,9 @@ class Row:
     on_device: bool
     is_budgeted_runtime: bool
     measured_ms: float
-    supernet_accuracy: float
+    validation_accuracy: float
+    inherited_accuracy: float | None
+    torch_accuracy: float
     exported_accuracy: float
     max_difference: float
     file_bytes: int
@@ -65,7 +68,9 @@ def summarise(run: Run) -> list[Row]:
                     == (record.latency_provenance.get("fingerprint"), record.latency_kind == EMULATED),
                     is_budgeted_runtime=v.runtime == record.runtime,
                     measured_ms=v.latency_ms,
-                    supernet_accuracy=v.torch_accuracy,
+                    validation_accuracy=model.validation_accuracy,
+                    inherited_accuracy=model.inherited_accuracy,
+                    torch_accuracy=v.torch_accuracy,
                     exported_accuracy=v.accuracy,
                     max_difference=v.parity.max_difference,
                     file_bytes=v.file_bytes,

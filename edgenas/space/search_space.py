@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -156,6 +156,17 @@ class SearchSpace:
             picks = (stage.choices[min(k, len(stage.choices) - 1)] for stage in self.stages)
             stages = tuple((pick,) * max(stage.depths) for pick, stage in zip(picks, self.stages, strict=True))
             yield Architecture(resolution, stages, width)
+
+    def restricted_to(self, architecture: Architecture) -> SearchSpace:
+        """The space of one network, its `largest`: every block is a stage of its own, without a choice."""
+        self.validate(architecture)
+        stages = tuple(
+            replace(stage, stride=stage.stride if i == 0 else 1, depths=(1,), kernels=(choice.kernel,),
+                    expands=(choice.expand,), starts=(choice.start,))
+            for stage, choices in zip(self.stages, architecture.stages, strict=True)
+            for i, choice in enumerate(choices)
+        )  # fmt: skip
+        return replace(self, resolutions=(architecture.resolution,), widths=(architecture.width,), stages=stages)
 
     # ---- blocks ----
 

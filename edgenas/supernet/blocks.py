@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgenas.space import BlockSpec
+from edgenas.supernet.depthwise import DepthwiseConv2d
 
-ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hswish": nn.Hardswish}
+# In place where the gradient needs the output alone: they follow batch norms and linear layers, which need it no more.
+ACTIVATIONS = {"relu": partial(nn.ReLU, inplace=True), "relu6": partial(nn.ReLU6, inplace=True), "hswish": nn.Hardswish}
 
 
 class ConvBlock(nn.Module):
@@ -131,19 +134,20 @@ class Bottleneck(nn.Module):
 
 
 class Head(nn.Module):
-    """Global average pool, feature mix, classifier."""
+    """Global average pool, feature mix, dropout, classifier."""
 
     def __init__(self, spec: BlockSpec):
         super().__init__()
         self.mix = nn.Linear(spec.in_channels, spec.mid_channels, bias=False) if spec.mid_channels else None
         self.classify = nn.Linear(spec.mid_channels or spec.in_channels, spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.mean((2, 3))
         if self.mix is not None:
             x = self.activation(self.mix(x))
-        return self.classify(x)
+        return self.classify(self.dropout(x))
 
 
 MODULES = {
@@ -157,11 +161,18 @@ MODULES = {
 
 
 def depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
+    return DepthwiseConv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
 
 
-def build_block(spec: BlockSpec) -> nn.Module:
-    return MODULES[spec.op](spec)
+def build_block(spec: BlockSpec, dropout: float = 0.0, batch_norm_momentum: float = 0.1) -> nn.Module:
+    """The module of a spec. dropout: before the classifier. batch_norm_momentum: share of a batch in running statistics."""
+    block = MODULES[spec.op](spec)
+    for part in block.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = dropout
+        elif isinstance(part, nn.BatchNorm2d):
+            part.momentum = batch_norm_momentum
+    return block
 
 
 class Network(nn.Sequential):

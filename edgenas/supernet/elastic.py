@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from edgenas.space import BlockSpec
 from edgenas.supernet.blocks import build_block
+from edgenas.supernet.synchronised import synchronise
 
 
 class ElasticBlock(nn.Module):
@@ -20,12 +21,19 @@ class ElasticBlock(nn.Module):
 
     largest: the spec with the largest kernels and expand ratio.
     kernels, starts: the sizes that the k x k convolution and the start depthwise can take; 0 where it may be left out.
+    dropout, batch_norm_momentum: in training.
+    synchronised: whether batch norm in training is over the images of all processes that train together.
     """
 
-    def __init__(self, largest: BlockSpec, kernels: tuple[int, ...], starts: tuple[int, ...] = (0,)):
+    def __init__(
+        self, largest: BlockSpec, kernels: tuple[int, ...], starts: tuple[int, ...] = (0,),
+        dropout: float = 0.0, batch_norm_momentum: float = 0.1,
+    ):  # fmt: skip
         super().__init__()
         self.full = build_block(largest)
         self.largest = largest
+        self.regularisation = (dropout, batch_norm_momentum)
+        self.synchronised = False
         # From each kernel to the next smaller one. The identity at first: the plain centre crop.
         smaller = {f"to{size}": size for size in _smaller(kernels)} | {f"start_to{size}": size for size in _smaller(starts)}
         self.kernel_transforms = nn.ParameterDict(
@@ -34,7 +42,7 @@ class ElasticBlock(nn.Module):
 
     def forward(self, x: Tensor, spec: BlockSpec) -> Tensor:
         """The block of this spec, computed by the very module that extraction would give."""
-        module = _template(spec)
+        module = _template(spec, self.synchronised, *self.regularisation)
         module.train(self.training)
         return functional_call(module, self.tensors(spec), (x,), tie_weights=False)
 
@@ -54,7 +62,8 @@ class ElasticBlock(nn.Module):
             size = max(s for s in range(kernel, weight.shape[-1]) if f"{prefix}{s}" in self.kernel_transforms)
             margin = (weight.shape[-1] - size) // 2
             centre = weight[:, :, margin : margin + size, margin : margin + size]
-            weight = (centre.flatten(2) @ self.kernel_transforms[f"{prefix}{size}"].T).unflatten(2, (size, size))
+            with torch.autocast(weight.device.type, enabled=False):  # it makes weights, whose precision is float32
+                weight = (centre.flatten(2) @ self.kernel_transforms[f"{prefix}{size}"].T).unflatten(2, (size, size))
         return weight
 
     @torch.no_grad()
@@ -102,10 +111,11 @@ def _smaller(kernels: tuple[int, ...]) -> list[int]:
 
 
 @cache
-def _template(spec: BlockSpec) -> nn.Module:
+def _template(spec: BlockSpec, synchronised: bool = False, *regularisation: float) -> nn.Module:
     """The module of a spec without weights of its own."""
     with torch.device("meta"):
-        return build_block(spec)
+        block = build_block(spec, *regularisation)
+        return synchronise(block) if synchronised else block
 
 
 @cache

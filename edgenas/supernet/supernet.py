@@ -14,10 +14,12 @@ class Supernet(nn.Module):
     """A weight-sharing network (Once-for-All, arXiv:1908.09791), elastic in what its space is elastic in.
 
     A stage of depth d runs the first d of its blocks. Weights are freshly initialised from torch's global generator,
-    after `initialise`.
+    after `initialise`. Dropout, in training, before the classifier, draws from it too.
     """
 
-    def __init__(self, space: SearchSpace, initialisation: str = "he"):
+    def __init__(
+        self, space: SearchSpace, initialisation: str = "he", *, dropout: float = 0.0, batch_norm_momentum: float = 0.1
+    ):
         super().__init__()
         self.space = space
         elastic = [stage for stage in space.stages for _ in range(max(stage.depths))]
@@ -25,7 +27,9 @@ class Supernet(nn.Module):
         kernels += [(stage.kernels, stage.starts) for stage in elastic]
         kernels += [((b.kernel,), (0,)) for b in space.head]
         largest: list[BlockSpec] = [spec for _, spec in space.placed_blocks(space.largest)]
-        self.blocks = nn.ModuleList(ElasticBlock(spec, *sizes) for spec, sizes in zip(largest, kernels, strict=True))
+        self.blocks = nn.ModuleList(
+            ElasticBlock(spec, *sizes, dropout, batch_norm_momentum) for spec, sizes in zip(largest, kernels, strict=True)
+        )
         initialise(self, initialisation)
         self.to(memory_format=torch.channels_last)
 
@@ -50,7 +54,18 @@ class Supernet(nn.Module):
         network.to(memory_format=torch.channels_last)
         return network.eval()
 
+    @torch.no_grad()
+    def adopt(self, network: Network) -> None:
+        """Take over the weights of a network of the largest architecture: the inverse of `extract(space.largest)`."""
+        for block, part in zip(self.blocks, network, strict=True):
+            block.full.load_state_dict(part.state_dict())
+
     def sort_channels(self) -> None:
         """Order the expanded channels of every block by importance, before expand ratios below the largest are trained."""
         for block in self.blocks:
             block.sort_channels()
+
+    def synchronise_batch_norm(self) -> None:
+        """Train with batch statistics over the images of all processes (see `edgenas.processes`)."""
+        for block in self.blocks:
+            block.synchronised = True

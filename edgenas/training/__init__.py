@@ -1,9 +1,22 @@
-"""Training a supernet and evaluating its subnets."""
+"""Training a supernet, evaluating its subnets, and training them on."""
 
 from edgenas.training.evaluation import Evaluator
+from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
 from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
 from edgenas.training.train import train_supernet
 from edgenas.training.trainer import Trainer
+from edgenas.training.warm_start import warm_started
 
-__all__ = ["Evaluator", "Recipe", "Run", "Trainer", "train_supernet"]
+__all__ = [
+    "Evaluator",
+    "FineTuned",
+    "Recipe",
+    "Run",
+    "Trainer",
+    "finetune",
+    "finetune_recipe",
+    "load_finetuned",
+    "train_supernet",
+    "warm_started",
+]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from edgenas.data import Dataset, Split, normalise, resize
+from edgenas.graph import build_onnx
+from edgenas.latency.device_timer import open_session
 from edgenas.space import Architecture
-from edgenas.supernet import Network, Supernet, recalibrate
+from edgenas.supernet import Network, Supernet, fold, recalibrate
 
 BATCH = 128
+CACHED = 16
+"""Images that a CPU computes at once: their features stay in its cache."""
 
 
 class Evaluator:
@@ -21,7 +25,7 @@ class Evaluator:
     Every architecture is recalibrated on the same `calibration` training images, so that accuracies can be compared.
     """
 
-    def __init__(self, supernet: Supernet, dataset: Dataset, *, calibration: int = 512, seed: int = 0):
+    def __init__(self, supernet: Supernet, dataset: Dataset, *, calibration: int = 1024, seed: int = 0):
         self.supernet = supernet
         self.dataset = dataset
         self._seed = seed
@@ -46,10 +50,10 @@ class Evaluator:
 
     @torch.no_grad()
     def network_accuracy(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> float:
-        split = split or self.dataset.validation
+        split, compute = split or self.dataset.validation, in_fastest_runtime(network)
         indices = np.random.default_rng(self._seed).permutation(len(split))[: max(1, round(share * len(split)))]
         correct = sum(
-            int((network(images).argmax(1) == labels.to(images.device)).sum())
+            int((compute(images).argmax(1) == labels.to(images.device)).sum())
             for images, labels in self.images(split, network.resolution, np.sort(indices))
         )
         return correct / len(indices)
@@ -61,3 +65,20 @@ class Evaluator:
         for begin in range(0, len(indices), BATCH):
             images, labels = split.batch(indices[begin : begin + BATCH])
             yield resize(normalise(images, self.dataset.mean, self.dataset.std), resolution).to(device), labels
+
+
+def in_fastest_runtime(network: Network) -> Callable[[Tensor], Tensor]:
+    """The network as a function from `(n, 3, r, r)` images to `(n, classes)` logits that are equal but for rounding.
+
+    On a CPU it runs in ONNX Runtime with its batch norm folded: measured 2 to 3 times as fast as torch, which stays for GPUs.
+    """
+    if next(network.parameters()).device.type != "cpu":
+        return network
+    model = build_onnx(network.specs, fold(network), batch="batch").SerializeToString()
+    session = open_session("onnxruntime", model, torch.get_num_threads())
+
+    def compute(images: Tensor) -> Tensor:
+        pieces = (piece.contiguous().numpy() for piece in images.split(CACHED))
+        return torch.from_numpy(np.concatenate([session.run(piece) for piece in pieces]))
+
+    return compute

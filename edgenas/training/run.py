@@ -36,8 +36,12 @@ class Run:
     config: dict[str, Any]
 
     @classmethod
-    def create(cls, path: Path, space: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe) -> Run:
+    def create(
+        cls, path: Path, space: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe, warm_start: Run | None = None
+    ) -> Run:
         """Write the configuration of a new run. `space` holds the arguments of `get_space` but the classes.
+
+        warm_start: the run whose weights it begins with, to be remembered.
 
         Raises UsageError when the folder holds a run already.
         """
@@ -54,6 +58,8 @@ class Run:
             "skipped": list(dataset.skipped),
         }
         config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()}
+        if warm_start is not None:
+            config["warm_start"] = {"run": str(warm_start.path.resolve())}
         write_text(path / "config.toml", tomli_w.dumps(config))
         return cls(path, config)
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
-import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from edgenas.data import Dataset
+from edgenas.processes import leads, own_device, wait_for_all
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.training.evaluation import Evaluator
 from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
-from edgenas.training.trainer import EpochResult, Trainer, epochs_in
+from edgenas.training.timing import epochs_in, settled
+from edgenas.training.trainer import EpochResult, Trainer
 
 EVALUATIONS = 10  # of the largest and the smallest subnet, spread over a training
+
+
+def settle(space: SearchSpace, dataset: Dataset, recipe: Recipe) -> Recipe:
+    """The recipe with the precision that is the fastest on this machine, where it leaves that open."""
+    return settled(space, dataset, recipe, own_device())
 
 
 def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float) -> Recipe:
@@ -25,7 +32,7 @@ def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: fl
 
     A tenth of the time is left for evaluations, and for the machine being slower than during the trial steps.
     """
-    trainer = Trainer(space, dataset, recipe, default_device())
+    trainer = Trainer(space, dataset, recipe, own_device())
     return replace(recipe, epochs=epochs_in(trainer, 0.9 * seconds))
 
 
@@ -35,13 +42,30 @@ def train_supernet(
     """Train the run's supernet to the end of its recipe, from its checkpoint if it has one.
 
     Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl and TensorBoard's event file, and
-    passes them to `report`. May be interrupted or killed at any time and called again.
+    passes them to `report`. May be interrupted or killed at any time and called again. Of several processes that train
+    together (`edgenas.processes`) the first one does all of this, in a folder that all of them can read; whoever goes on
+    may be another number of processes.
     """
     if run.weights.exists():
         return
-    trainer = Trainer(run.space, dataset, run.recipe, default_device())
+    trainer = Trainer(run.space, dataset, run.recipe, own_device())
     if run.checkpoint.exists():
         trainer.load(run.checkpoint)
+    if leads():
+        with recording(run, trainer, dataset, report) as after_epoch:
+            trainer.run(track, after_epoch)
+        run.save_supernet(trainer.trained())
+        run.checkpoint.unlink(missing_ok=True)
+    else:
+        trainer.run()
+    wait_for_all()
+
+
+@contextmanager
+def recording(
+    run: Run, trainer: Trainer, dataset: Dataset, report: Callable[[dict[str, Any]], None]
+) -> Iterator[Callable[[EpochResult], None]]:
+    """What keeps an epoch: metrics, checkpoint, and now and then the validation accuracy."""
     run.keep_metrics(run.metrics(up_to_epoch=trainer.epoch))
     every = max(1, trainer.recipe.epochs // EVALUATIONS)
 
@@ -58,9 +82,7 @@ def train_supernet(
             run.record(metrics)
             report(metrics)
 
-        trainer.run(track, after_epoch)
-    run.save_supernet(trainer.trained())
-    run.checkpoint.unlink(missing_ok=True)
+        yield after_epoch
 
 
 def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
@@ -70,7 +92,3 @@ def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
         "largest_validation_accuracy": evaluator.accuracy(space.largest),
         "smallest_validation_accuracy": evaluator.accuracy(space.smallest),
     }
-
-
-def default_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from edgenas.data import Augmentation, Dataset, epoch_batches, normalise, prefetch, resize
-from edgenas.errors import CheckpointError
+from edgenas.data import Augmentation, Dataset, epoch_batches, mix, normalise, prefetch, rand_augment, resize
+from edgenas.errors import CheckpointError, UsageError
+from edgenas.processes import count, own_part, own_share, sum_gradients, sum_over_processes
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
 from edgenas.training.checkpoint import load_tensors, save_tensors
+from edgenas.training.losses import distillation, supervised
+from edgenas.training.optimizer import learning_rate, make_optimizer
 from edgenas.training.recipe import Recipe
 from edgenas.training.schemes import Draw, Phase, make_scheme
+from edgenas.training.teacher import OnnxTeacher
 
 
 @dataclass(frozen=True)
@@ -42,21 +45,54 @@ class Trainer:
 
     All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
     a checkpoint ends with the same weights as one that was never interrupted.
+
+    teacher: instead of the recipe's; it gives `(b, classes)` logits of `(b, 3, s, s)` normalised images, and is no part of
+        checkpoints.
+
+    Raises UsageError for a recipe whose precision is not settled, or whose teacher cannot teach this data set.
     """
 
-    def __init__(self, space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu"):
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: Dataset,
+        recipe: Recipe,
+        device: str = "cpu",
+        teacher: Callable[[Tensor], Tensor] | None = None,
+    ):
+        if recipe.precision == "auto":
+            raise UsageError("The precision is still auto: edgenas.training.settled finds out which is the fastest here.")
         torch.manual_seed(recipe.seed)
         self.dataset = dataset
         self.recipe = recipe
         self.device = torch.device(device)
         self.scheme = make_scheme(space, recipe)
-        self.augment = Augmentation.for_dataset(dataset)
-        self.supernet = Supernet(space, recipe.initialisation).to(self.device)
+        self.augment = Augmentation.for_dataset(dataset, recipe.cutout)
+        self.teacher = teacher or (OnnxTeacher(recipe.teacher, dataset) if recipe.teacher else None)
+        self.supernet = Supernet(
+            space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
+        ).to(self.device)
+        if count() > 1:
+            self._join()
         self.optimizer = make_optimizer(self.supernet, recipe)
-        self.teacher: Network | None = None
+        self.frozen: Network | None = None  # the largest subnet as it was when it stopped being trained alone
         self.average: dict[str, Tensor] | None = None
         self.epoch = 0  # epochs done
         self.seconds = 0.0  # of training, over all interruptions
+
+    def _join(self) -> None:
+        """Train with the other processes of `edgenas.processes`: what they compute together is what one would alone."""
+        fewest = min(
+            round((draw.share[1] - draw.share[0]) * min(self.recipe.batch_size, len(self.dataset.train)))
+            for phase in self.scheme.phases
+            for draw in self.scheme.draw(phase, np.random.default_rng(0))
+        )
+        if fewest <= count():
+            raise UsageError(
+                f"{count()} processes are too many for batches of {self.recipe.batch_size}, of which the smaller subnets of a "
+                "step see a part each: use a larger --batch-size, or fewer processes."
+            )
+        self.supernet.synchronise_batch_norm()
 
     # ---- schedule ----
 
@@ -68,14 +104,6 @@ class Trainer:
     def steps(self) -> int:
         return self.recipe.epochs * self.steps_per_epoch
 
-    def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then cosine to 0 (SGDR, arXiv:1608.03983, without restarts)."""
-        warmup = max(1, round(self.recipe.warmup * self.steps))
-        if step < warmup:
-            return self.recipe.learning_rate * (step + 1) / warmup
-        done = (step - warmup) / max(1, self.steps - warmup)
-        return self.recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
-
     def phase(self, step: int) -> Phase:
         return [phase for phase in self.scheme.phases if round(phase.start * self.steps) <= step][-1]
 
@@ -84,34 +112,54 @@ class Trainer:
     def run(self, track: Track = quiet, after_epoch: Callable[[EpochResult], None] = lambda result: None) -> None:
         """Train to the end of the recipe. `after_epoch` is called when an epoch is done, to record and to save."""
         first = self.epoch * self.steps_per_epoch
-        for step, loss in track(self._steps(first, after_epoch), "Training", self.steps - first):
-            if not math.isfinite(loss):
-                raise CheckpointError(
-                    f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
-                    f"(it was {self.recipe.learning_rate:g})."
-                )
+        # Closed whatever happens, Ctrl-C above all: a thread that makes batches must not outlive the interpreter.
+        with closing(self._steps(first, after_epoch)) as steps:
+            for step, loss in track(steps, "Training", self.steps - first):
+                if not math.isfinite(loss):
+                    raise CheckpointError(
+                        f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
+                        f"(it was {self.recipe.learning_rate:g})."
+                    )
 
     def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Iterator[tuple[int, float]]:
         step = first
         while self.epoch < self.recipe.epochs:
             started, losses = time.perf_counter(), []
-            for images, labels in self.batches(self.epoch):
-                losses.append(self.step(step, images, labels))
-                yield step, losses[-1]
-                step += 1
+            with closing(self.batches(self.epoch)) as batches:
+                for images, labels in batches:
+                    losses.append(self.step(step, images, labels))
+                    yield step, losses[-1]
+                    step += 1
             self.epoch += 1
             self.seconds += time.perf_counter() - started
-            rate, phase = self.learning_rate(step - 1), self.phase(step - 1).name
+            rate, phase = learning_rate(self.recipe, step - 1, self.steps), self.phase(step - 1).name
             after_epoch(EpochResult(self.epoch, phase, float(np.mean(losses)), rate, self.seconds))
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The augmented batches of an epoch: `(b, 3, s, s)` float images at the largest resolution, `(b,)` labels."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        """The augmented batches of an epoch: `(b, 3, s, s)` float images at the largest resolution, and their labels.
+
+        Labels are `(b,)` classes, or `(b, classes)` probabilities where the recipe mixes images.
+        """
+        recipe, dataset = self.recipe, self.dataset
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+        rng = np.random.default_rng([recipe.seed, epoch, 1])
 
         def load() -> Iterator[tuple[Tensor, Tensor]]:
-            for indices in epoch_batches(len(self.dataset.train), self.recipe.batch_size, self.recipe.seed, epoch):
-                images, labels = self.dataset.train.batch(indices)
-                yield self.augment(normalise(images, self.dataset.mean, self.dataset.std), generator), labels
+            for indices in epoch_batches(len(dataset.train), recipe.batch_size, recipe.seed, epoch):
+                images, labels = dataset.train.batch(indices)
+                if recipe.randaugment:
+                    images = rand_augment(images, recipe.randaugment, generator)
+                images = self.augment(normalise(images, dataset.mean, dataset.std), generator)
+                if recipe.mixup or recipe.cutmix:
+                    images, labels = mix(
+                        images,
+                        labels,
+                        len(dataset.classes),
+                        mixup_alpha=recipe.mixup,
+                        cutmix_alpha=recipe.cutmix,
+                        rng=rng,
+                    )
+                yield images, labels
 
         yield from prefetch(load())
 
@@ -121,42 +169,50 @@ class Trainer:
         if step > 0 and phase != self.phase(step - 1):
             self._enter(phase)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(step)
-        images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+            group["lr"] = learning_rate(self.recipe, step, self.steps)
+        n = len(images)
+        images, labels = (own_share(tensor).to(self.device, non_blocking=True) for tensor in (images, labels))
 
         self.supernet.train()
         self.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed(self.recipe.seed * 1_000_003 + step)  # dropout draws from the global generator
+        teacher_logits = self.teacher(images) if self.teacher else None
         first_loss, largest_logits = 0.0, None
         for draw in self.scheme.draw(phase, np.random.default_rng([self.recipe.seed, step])):
-            part = slice(round(draw.share[0] * len(images)), round(draw.share[1] * len(images)))
-            if part.stop - part.start < 2:
+            begin, end = (round(share * n) for share in draw.share)
+            if end - begin < 2:
                 continue  # the batch is smaller than usual, and one image has no batch statistics
-            inputs = resize(images[part], draw.architecture.resolution)
-            logits = self.supernet(inputs, draw.architecture)
-            loss = self._loss(draw, logits, images[part], labels[part], largest_logits if draw.teacher else None, part)
+            part = own_part(begin, end)
+            with self._precision():
+                logits = self.supernet(resize(images[part], draw.architecture.resolution), draw.architecture).float()
+            if draw.teacher == "largest" and largest_logits is not None:
+                loss = distillation(logits, largest_logits[part])
+            else:
+                soft = self._frozen_logits(draw, images[part]) if teacher_logits is None else teacher_logits[part]
+                loss = supervised(logits, labels[part], self.recipe.label_smoothing, soft)
+            loss = loss * len(logits) / (end - begin)  # its part of the mean over the images of all processes
             (draw.weight * loss).backward()
             if largest_logits is None:
-                first_loss, largest_logits = loss.item(), logits.detach()
+                first_loss, largest_logits = sum_over_processes(loss.detach()).item(), logits.detach()
+        sum_gradients(self.supernet.parameters())
         self.optimizer.step()
         self._update_average()
         return first_loss
 
-    def _loss(
-        self, draw: Draw, logits: Tensor, images: Tensor, labels: Tensor, largest_logits: Tensor | None, part: slice
-    ) -> Tensor:
-        if draw.teacher == "largest":
-            return F.cross_entropy(logits, largest_logits[part].softmax(1))
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        if draw.teacher == "frozen" and self.teacher is not None:
-            with torch.no_grad():
-                soft = self.teacher(resize(images, self.teacher.resolution)).softmax(1)
-            loss = (loss + F.cross_entropy(logits, soft)) / 2
-        return loss
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
+    @torch.no_grad()
+    def _frozen_logits(self, draw: Draw, images: Tensor) -> Tensor | None:
+        if draw.teacher != "frozen" or self.frozen is None:
+            return None
+        with self._precision():
+            return self.frozen(resize(images, self.frozen.resolution)).float()
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase. Where channels move, momentum and average begin anew: theirs are those of other channels."""
-        if self.teacher is None and self.scheme.freezes_teacher:
-            self.teacher = self.supernet.extract(self.supernet.space.largest)
+        if self.frozen is None and self.scheme.freezes_teacher and phase.name != "largest":
+            self.frozen = self.supernet.extract(self.supernet.space.largest)
         if phase.sorts:
             self.supernet.sort_channels()
             self.optimizer = make_optimizer(self.supernet, self.recipe)
@@ -186,8 +242,8 @@ class Trainer:
         names = {parameter: name for name, parameter in self.supernet.named_parameters()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
-        if self.teacher is not None:
-            tensors |= {f"teacher.{name}": tensor for name, tensor in self.teacher.state_dict().items()}
+        if self.frozen is not None:
+            tensors |= {f"frozen.{name}": tensor for name, tensor in self.frozen.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in (self.average or {}).items()}
         save_tensors(path, tensors, self._about() | {"epoch": self.epoch, "seconds": self.seconds})
 
@@ -196,7 +252,7 @@ class Trainer:
         tensors, about = load_tensors(path)
         if {key: about.get(key) for key in self._about()} != self._about():
             raise CheckpointError(f"{path} belongs to a training with another space, data set or recipe.")
-        parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "teacher": {}, "average": {}}
+        parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "frozen": {}, "average": {}}
         for name, tensor in tensors.items():
             part, rest = name.split(".", 1)
             parts[part][rest] = tensor.to(self.device)
@@ -205,9 +261,9 @@ class Trainer:
         for name, tensor in parts["optimizer"].items():
             parameter, key = name.rsplit(".", 1)
             self.optimizer.state[parameters[parameter]][key] = _in_layout_of(parameters[parameter], tensor)
-        if parts["teacher"]:
-            self.teacher = self.supernet.extract(self.supernet.space.largest)
-            self.teacher.load_state_dict(parts["teacher"])
+        if parts["frozen"]:
+            self.frozen = self.supernet.extract(self.supernet.space.largest)
+            self.frozen.load_state_dict(parts["frozen"])
         self.average = {name: _in_layout_of(parameters[name], tensor) for name, tensor in parts["average"].items()} or None
         self.epoch, self.seconds = about["epoch"], about["seconds"]
 
@@ -218,39 +274,3 @@ class Trainer:
 def _in_layout_of(parameter: Tensor, stored: Tensor) -> Tensor:
     """A tensor that belongs to a parameter, laid out in memory as the optimiser made it, so that it rounds alike."""
     return torch.empty_like(parameter).copy_(stored) if stored.shape == parameter.shape else stored
-
-
-def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser. Weight decay spares norms, biases and kernel transforms."""
-    decayed, plain = [], []
-    for name, parameter in supernet.named_parameters():
-        (plain if parameter.ndim < 2 or "kernel_transforms" in name else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    make = {
-        "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0),
-        "adagrad": torch.optim.Adagrad,
-        "rmsprop": partial(torch.optim.RMSprop, momentum=recipe.momentum),
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-    }
-    return make[recipe.optimizer](groups, lr=recipe.learning_rate)
-
-
-def epochs_in(trainer: Trainer, seconds: float) -> int:
-    """How many epochs of this training fit into a time, found by timing a few steps of every phase on a copy."""
-    trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device))
-    images, labels = next(iter(trainer.batches(0)))
-    starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
-    per_step = 0.0
-    for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
-        step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
-        if trial.scheme.freezes_teacher and phase != trainer.scheme.phases[0]:
-            trial.teacher = trial.supernet.extract(trial.supernet.space.largest)
-        trial.step(step, images, labels)  # not timed: memory is allocated and code loaded
-        times = []
-        for i in range(7):
-            started = time.perf_counter()
-            trial.step(step + i, images, labels)
-            times.append(time.perf_counter() - started)
-        per_step += (end - start) * float(np.median(times))
-    return max(1, int(seconds / (per_step * trainer.steps_per_epoch)))

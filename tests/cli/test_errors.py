@@ -40,12 +40,14 @@ def test_verifying_on_a_device_needs_both_its_name_and_its_address(at_work):
 
 
 def test_every_command_has_help_with_an_example():
-    for name in ("train-supernet", "profile", "search", "export", "verify", "report", "quickstart"):
+    for name in ("train-supernet", "profile", "search", "finetune", "export", "verify", "report", "quickstart"):
         result = edgenas(name, "--help")
         assert result.exit_code == 0
         assert f"edgenas {name} " in result.output
     story = edgenas("--help").output
-    positions = [story.index(f"\n  {name}") for name in ("train-supernet", "profile", "search", "export", "verify", "report")]
+    positions = [
+        story.index(f"\n  {name}") for name in ("train-supernet", "profile", "search", "finetune", "export", "verify", "report")
+    ]
     assert positions == sorted(positions)
 
 
@@ -134,6 +136,7 @@ def test_commands_out_of_order(copy):
     shutil.rmtree(copy / "search")
     shutil.rmtree(copy / "export")
     assert fails(edgenas("export", copy), 2, "edgenas search")
+    assert fails(edgenas("finetune", copy), 2, "edgenas search")
     assert fails(edgenas("verify", copy), 2, "edgenas export")
     assert fails(edgenas("report", copy), 2, "edgenas search")
 

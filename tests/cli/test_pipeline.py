@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 import torch
 
 from edgenas import latency
+from edgenas.cli.display import percent
 from edgenas.cli.search import run_ledger
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import load_device, load_table, python_target
 from edgenas.search import load_records
-from edgenas.training import Evaluator, Run
+from edgenas.training import Evaluator, Run, load_finetuned
+from edgenas.training.finetune import save_finetuned
 from tests.cli.conftest import edgenas
 
 RUN = Path("runs/digits")
@@ -117,6 +120,31 @@ def test_a_front_member_can_be_exported_with_a_dynamic_batch(at_work, tmp_path):
     assert result.exit_code == 0, result.output
     proto = onnx.load(tmp_path / "copy" / "export" / member.id / "model.onnx")
     assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_a_finetuned_subnet_is_exported_verified_and_reported(at_work, tmp_path):
+    run = tmp_path / "copy"
+    shutil.copytree(RUN, run, ignore=shutil.ignore_patterns("export"))
+    smallest = load_records(RUN / "search")[0].best.architecture
+    tuned = edgenas("finetune", run, "--epochs", 2, "--architecture", smallest.id)
+    assert tuned.exit_code == 0, tuned.output
+    assert f"{smallest.id}: validation accuracy" in tuned.output
+    kept = load_finetuned(Run.open(run), smallest)
+    assert kept.is_better
+    for command in (["export", run, "--format", "onnx"], ["verify", run], ["report", run]):
+        result = edgenas(*command)
+        assert result.exit_code == 0, result.output
+    before, after = percent(kept.inherited_accuracy), percent(kept.accuracy)
+    assert f"{before} -> {after}" in result.output
+    model = next(model for model in load_exports(run / "export") if model.architecture == smallest)
+    assert (model.inherited_accuracy, model.validation_accuracy) == (kept.inherited_accuracy, kept.accuracy)
+    assert torch.equal(model.network(Run.open(run).space)[0].conv.weight, kept.network[0].conv.weight)
+    worse = replace(kept, accuracy=0.0)
+    save_finetuned(Run.open(run), smallest, worse)
+    assert "fine-tuned" not in edgenas("export", run, "--format", "onnx").output
+    assert (
+        edgenas("finetune", run, "--epochs", 2, "--architecture", smallest.id).output.count("inherited weights are kept") == 1
+    )
 
 
 def test_a_run_can_be_moved(at_work, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ def test_quickstart_goes_from_images_to_verified_files(tmp_path, monkeypatch):
     rows = json.loads((tmp_path / "runs" / "quick" / "report.json").read_text())
     assert len({row["budget_ms"] for row in rows}) == 3
     assert {row["runtime"] for row in rows} >= {"onnxruntime", "litert"}
-    assert all(row["max_difference"] < 1e-4 and row["exported_accuracy"] == row["supernet_accuracy"] for row in rows)
+    assert all(row["max_difference"] < 1e-4 and row["exported_accuracy"] == row["torch_accuracy"] for row in rows)
     assert all(abs(row["predicted_ms"] / row["measured_ms"] - 1) < 0.25 for row in rows if row["runtime"] == "onnxruntime")
     for step in range(1, 7):
         assert f"{step}/6" in result.output

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import torch
+
+from edgenas.data import load_dataset
+from edgenas.errors import UsageError
+from edgenas.space import Architecture, BlockChoice
+from edgenas.supernet import Supernet
+from edgenas.training import (
+    Evaluator,
+    Recipe,
+    Run,
+    Trainer,
+    finetune,
+    finetune_recipe,
+    load_finetuned,
+    train_supernet,
+    warm_started,
+)
+from edgenas.training.finetune import FineTuned
+
+SPACE = {"family": "mobilenetv3", "preset": "tiny", "width": 0.5, "resolutions": [12, 16]}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGENAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return load_dataset("digits", size=16)
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    run = Run.create(
+        tmp_path_factory.mktemp("runs") / "digits", SPACE, digits, 0, Recipe(epochs=4, batch_size=128, largest_alone=0.3)
+    )
+    train_supernet(run, digits)
+    return run
+
+
+@pytest.fixture(scope="module")
+def subnet(trained):
+    return trained.space.decode(trained.space.sample(np.random.default_rng(3), 1)[0])
+
+
+@pytest.fixture(scope="module")
+def evaluator(trained, digits):
+    return Evaluator(trained.supernet(), digits)
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_subnet_gets_better_and_is_found_again(trained, evaluator, subnet):
+    recipe = finetune_recipe(trained, epochs=3)
+    assert load_finetuned(trained, subnet) is None
+    result = finetune(trained, evaluator, subnet, recipe)
+    assert result.network.specs == trained.space.blocks(subnet)
+    assert result.inherited_accuracy == evaluator.accuracy(subnet)
+    assert result.accuracy == evaluator.network_accuracy(result.network)
+    assert result.accuracy > result.inherited_accuracy + 0.02
+    assert result.is_better
+    again = load_finetuned(trained, subnet)
+    assert same(again.network, result.network)
+    assert (again.recipe, again.accuracy) == (recipe, result.accuracy)
+    untouched = finetune(trained, evaluator, subnet, recipe, track=None)  # nothing is trained, so nothing tracked
+    assert same(untouched.network, result.network)
+    assert [file.name for file in (trained.path / "finetune").iterdir()] == [f"{subnet.id}.safetensors"]
+
+
+def test_an_interrupted_finetuning_ends_with_the_same_weights(trained, evaluator):
+    subnet = trained.space.smallest
+    recipe = finetune_recipe(trained, epochs=2, learning_rate=0.01)
+
+    def interrupt(result):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(trained, evaluator, subnet, recipe, report=interrupt)
+    assert (trained.path / "finetune" / f"{subnet.id}.checkpoint.safetensors").exists()
+    epochs = []
+    resumed = finetune(trained, evaluator, subnet, recipe, report=lambda result: epochs.append(result.epoch))
+    assert epochs == [2]
+    (trained.path / "finetune" / f"{subnet.id}.safetensors").unlink()
+    whole = finetune(trained, evaluator, subnet, recipe)
+    assert same(resumed.network, whole.network)
+    from_labels = finetune(trained, evaluator, subnet, recipe, distil=False)
+    assert not same(whole.network, from_labels.network)
+
+
+def test_what_got_worse_is_not_used(evaluator, subnet):
+    network = evaluator.network(subnet)
+    assert not FineTuned(network, Recipe(), True, inherited_accuracy=0.9, accuracy=0.8).is_better
+
+
+def test_a_warm_start_keeps_everything_but_the_classifier_of_new_classes(trained, digits):
+    """Classes are found by name, and resolutions do not matter."""
+    classes = ("7", "new", "3")
+    dataset = type(digits)(**{**vars(digits), "classes": classes})
+    space = type(trained)(trained.path, trained.config | {"data": {"classes": classes}}).space
+    fresh = Trainer(space, dataset, Recipe(seed=1)).supernet.state_dict()
+    warm = warm_started(Trainer(space, dataset, Recipe(seed=1)), trained).supernet.state_dict()
+    learned = trained.supernet().state_dict()
+    for name, tensor in warm.items():
+        if "classify" not in name:
+            assert torch.equal(tensor, learned[name]), name
+            continue
+        assert torch.equal(tensor[0], learned[name][7])
+        assert torch.equal(tensor[1], fresh[name][1])
+        assert torch.equal(tensor[2], learned[name][3])
+
+
+def test_a_warm_start_from_another_space_is_refused(trained, digits):
+    wider = type(trained)(trained.path, trained.config | {"space": SPACE | {"width": 0.75}}).space
+    with pytest.raises(UsageError, match=r"--space mobilenetv3 --preset tiny --width 0\.5"):
+        warm_started(Trainer(wider, digits, Recipe()), trained)
+
+
+def test_one_network_is_a_space_of_its_own(space):
+    mixed = Architecture(12, ((BlockChoice(3, 2), BlockChoice(5, 2)), (BlockChoice(7, 1.5),)))
+    alone = space.restricted_to(mixed)
+    assert alone.count() == 1
+    assert alone.blocks(alone.largest) == space.blocks(mixed)
+    supernet, trained = Supernet(alone), Supernet(space)
+    network = trained.extract(mixed)
+    supernet.adopt(network)
+    assert same(supernet.extract(alone.largest), network)
+    with pytest.raises(ValueError, match="resolutions"):
+        space.restricted_to(Architecture(99, mixed.stages))
