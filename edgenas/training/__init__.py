@@ -3,7 +3,9 @@
 from edgenas.training.evaluation import Evaluator
 from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
+from edgenas.training.teacher import OnnxTeacher
+from edgenas.training.timing import settled
 from edgenas.training.train import train_supernet
 from edgenas.training.trainer import Trainer
 
-__all__ = ["Evaluator", "Recipe", "Run", "Trainer", "train_supernet"]
+__all__ = ["Evaluator", "OnnxTeacher", "Recipe", "Run", "Trainer", "settled", "train_supernet"]
