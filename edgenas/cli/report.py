@@ -88,7 +88,9 @@ def show(rows: list[Row]) -> None:
         "max diff",
         "KiB",
     ]
-    title = "Accuracy on validation images, and in torch and exported on test images; latency of one image on the machine that verified"
+    title = (
+        "Accuracy on validation images, and in torch and exported on test images; latency of one image where it was verified"
+    )
     console.print(table(title, columns, lines))
     if not all(row.on_device for row in rows):
         console.print("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")

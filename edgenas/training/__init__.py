@@ -4,6 +4,8 @@ from edgenas.training.evaluation import Evaluator
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
 from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
+from edgenas.training.teacher import OnnxTeacher
+from edgenas.training.timing import settled
 from edgenas.training.train import train_supernet
 from edgenas.training.trainer import Trainer
 from edgenas.training.warm_start import warm_started
@@ -11,12 +13,14 @@ from edgenas.training.warm_start import warm_started
 __all__ = [
     "Evaluator",
     "FineTuned",
+    "OnnxTeacher",
     "Recipe",
     "Run",
     "Trainer",
     "finetune",
     "finetune_recipe",
     "load_finetuned",
+    "settled",
     "train_supernet",
     "warm_started",
 ]
