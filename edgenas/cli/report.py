@@ -89,7 +89,7 @@ def show(rows: list[Row]) -> None:
         "KiB",
     ]
     title = (
-        "Accuracy on validation images, and in torch and exported on test images; latency of one image where it was verified"
+        "Accuracy on validation images, and on test images in torch and exported; latency of one image where verified"
     )
     console.print(table(title, columns, lines))
     if not all(row.on_device for row in rows):
