@@ -111,7 +111,9 @@ def create(
     with first_of_machine_first():
         dataset = load_dataset(data, size=largest, seed=seed, track=track)
     space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions, **own)
-    recipe = settle(space, dataset, recipe, track)
+    asked, recipe = recipe, settle(space, dataset, recipe, track)
+    if asked.precision == "auto":
+        say(f"Training in {recipe.precision}, the faster precision here.")
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
