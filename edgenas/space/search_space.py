@@ -180,7 +180,12 @@ class SearchSpace:
         self.validate(architecture)
         stages = tuple(
             replace(
-                stage, stride=stage.stride if i == 0 else 1, depths=(1,), kernels=(choice.kernel,), expands=(choice.expand,)
+                stage,
+                stride=stage.stride if i == 0 else 1,
+                depths=(1,),
+                **{
+                    f"{gene}s": (value,) for gene, value in choice._asdict().items()
+                },  # the choices become the stage's only ones
             )
             for stage, choices in zip(self.stages, architecture.stages, strict=True)
             for i, choice in enumerate(choices)
