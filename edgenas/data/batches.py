@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -40,6 +40,9 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
                 ready.put((next(iterator), None))
         except BaseException as error:  # StopIteration too: it says that the items have ended
             ready.put((None, error))
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()  # here and now, and with it what it may hold, such as worker processes
 
     thread = threading.Thread(target=produce, name="prefetch", daemon=True)
     thread.start()

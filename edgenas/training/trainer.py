@@ -101,8 +101,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
 
         def load() -> Iterator[tuple[Tensor, Tensor]]:
-            for indices in epoch_batches(len(self.dataset.train), self.recipe.batch_size, self.recipe.seed, epoch):
-                images, labels = self.dataset.train.batch(indices)
+            batches = epoch_batches(len(self.dataset.train), self.recipe.batch_size, self.recipe.seed, epoch)
+            for images, labels in self.dataset.train.batches(batches):
                 yield self.augment(normalise(images, self.dataset.mean, self.dataset.std), generator), labels
 
         yield from prefetch(load())
