@@ -10,6 +10,9 @@ import click
 
 from edgenas.training import Run
 
+IMAGES = "FOLDER|ZIP|TAR|NAME"
+"""What --data takes."""
+
 
 class Quantity(click.ParamType):
     """A number with a unit, such as `10m` or `2ms`, as a float of the base unit."""
@@ -67,7 +70,7 @@ def run_argument(command):
 
 def data_option(command):
     text = "Where the images of the run are now, if they have moved."
-    return click.option("--data", metavar="FOLDER|ZIP|NAME", help=text)(command)
+    return click.option("--data", metavar=IMAGES, help=text)(command)
 
 
 def open_run(path: Path | None) -> Run:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from edgenas.cli.display import percent, say, track
-from edgenas.cli.options import SECONDS, Resolutions
-from edgenas.data import load_dataset
+from edgenas.cli.options import IMAGES, SECONDS, Resolutions
+from edgenas.data import load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.space import FAMILIES, get_space
 from edgenas.training import Recipe, Run, train_supernet
@@ -23,8 +23,12 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 
 @click.command("train-supernet")
 @click.option(
-    "--data", metavar="FOLDER|ZIP|NAME", help="Images: a folder or .zip with one sub-folder per class, or mnist5k or digits."
+    "--data",
+    metavar=IMAGES,
+    help="Images: a folder or .zip with one sub-folder per class, WebDataset shards (a folder of .tar files or a pattern such "
+    "as train-{000..009}.tar), or mnist5k or digits.",
 )
+@click.option("--stream", is_flag=True, help="Keep no decoded images on the disk: worker processes decode them in every epoch.")
 @click.option("--space", "family", default="mobilenetv3", show_default=True, help=f"Family of networks: {', '.join(FAMILIES)}.")
 @click.option(
     "--preset",
@@ -51,6 +55,7 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     show_default=True,
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
 )
+@click.option("--balance", is_flag=True, help="Draw images of rare classes more often.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
 def command(resume: Path | None, data: str | None, **options: Any) -> None:
     """Train one supernet on your images. Every subnet of its space can then be used without training.
@@ -72,17 +77,19 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
 
 def create(
     data: str, *, family: str, preset: str, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
-    seconds: float | None, epochs: int | None, seed: int, **recipe_options: Any,
+    seconds: float | None, epochs: int | None, seed: int, stream: bool = False, **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
     if seconds and epochs:
         raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
-    out = out or Path("runs") / Path(data).stem
+    out = out or Path("runs") / open_source(data).name
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
     recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
     largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions).resolutions)
-    dataset = load_dataset(data, size=largest, seed=seed, track=track)
+    dataset = load_dataset(data, size=largest, seed=seed, stream=stream, track=track)
+    if dataset.streamed and not stream:
+        say("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with --stream.")
     space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)

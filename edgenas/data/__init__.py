@@ -1,19 +1,21 @@
 """Labelled images: loaded, split, decoded once, and augmented as whole tensors."""
 
 from edgenas.data.augment import Augmentation, cutout, normalise, random_affine, random_crop, random_flip, resize
-from edgenas.data.batches import epoch_batches, prefetch
+from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
 from edgenas.data.dataset import Dataset, Split, load_dataset
-from edgenas.data.sources import SAMPLES
+from edgenas.data.sources import SAMPLES, open_source
 
 __all__ = [
     "SAMPLES",
     "Augmentation",
     "Dataset",
     "Split",
+    "balanced_shares",
     "cutout",
     "epoch_batches",
     "load_dataset",
     "normalise",
+    "open_source",
     "prefetch",
     "random_affine",
     "random_crop",

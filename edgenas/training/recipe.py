@@ -28,6 +28,7 @@ class Recipe:
     largest_alone: share of all steps in which only the largest subnet is trained.
     random_subnets: how many random subnets a sandwich step holds besides the largest and the smallest.
     subnet_weight: weight of the smaller subnets' summed losses; the largest has 1.
+    balance: draw images of rare classes more often (`edgenas.data.balanced_shares`).
     ema: decay of the exponential moving average of the weights; 0 turns it off.
     """
 
@@ -45,6 +46,7 @@ class Recipe:
     random_subnets: int = 2
     subnet_weight: float = 0.4
     ema: float = 0.0
+    balance: bool = False
     initialisation: str = "he"
     seed: int = 0
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgenas.data import Augmentation, Dataset, epoch_batches, normalise, prefetch, resize
+from edgenas.data import Augmentation, Dataset, balanced_shares, epoch_batches, normalise, prefetch, resize
 from edgenas.errors import CheckpointError
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
@@ -101,7 +101,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
 
         def load() -> Iterator[tuple[Tensor, Tensor]]:
-            batches = epoch_batches(len(self.dataset.train), self.recipe.batch_size, self.recipe.seed, epoch)
+            shares = balanced_shares(self.dataset.train.labels) if self.recipe.balance else None
+            batches = epoch_batches(len(self.dataset.train), self.recipe.batch_size, self.recipe.seed, epoch, shares)
             for images, labels in self.dataset.train.batches(batches):
                 yield self.augment(normalise(images, self.dataset.mean, self.dataset.std), generator), labels
 
