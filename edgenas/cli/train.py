@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.options import IMAGES, SECONDS, Resolutions
-from edgenas.data import load_dataset, open_source
+from edgenas.data import Dataset, load_dataset, open_source
 from edgenas.errors import UsageError
-from edgenas.space import FAMILIES, get_space
-from edgenas.training import Recipe, Run, train_supernet
+from edgenas.space import FAMILIES, SearchSpace, get_space
+from edgenas.training import Recipe, Run, read_recipe, train_supernet
 from edgenas.training.recipe import LEARNING_RATES, SCHEMES
 from edgenas.training.train import fit_epochs
 
@@ -56,8 +57,16 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
 )
 @click.option("--balance", is_flag=True, help="Draw images of rare classes more often.")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    metavar="TOML",
+    help="A recipe, such as edgenas tune writes. What is given beside it overrides it.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
-def command(resume: Path | None, data: str | None, **options: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_file: Path | None, **options: Any) -> None:
     """Train one supernet on your images. Every subnet of its space can then be used without training.
 
     \b
@@ -72,30 +81,50 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
     if resume is not None:
         train(Run.open(resume), data)
     else:
-        train(create(data, **options), data)
+        train(create(data, **options | recipe_options(ctx, recipe_file)), data)
+
+
+def recipe_options(ctx: click.Context, file: Path | None) -> dict[str, Any]:
+    """What a recipe file sets and the command line does not."""
+    fields = read_recipe(file) if file else {}
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+    if "seconds" in given:
+        given.add("epochs")
+    return {name: value for name, value in fields.items() if name not in given}
 
 
 def create(
-    data: str, *, family: str, preset: str, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
-    seconds: float | None, epochs: int | None, seed: int, stream: bool = False, **recipe_options: Any,
+    data: str, *, out: Path | None, seconds: float | None, epochs: int | None, seed: int, family: str, preset: str,
+    width: float, resolutions: tuple[int, ...] | None, stream: bool = False, **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
     if seconds and epochs:
         raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
-    out = out or Path("runs") / open_source(data).name
+    out = out or default_folder(data)
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
     recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
+    settings, space, dataset = load(data, family, preset, width, resolutions, seed, stream)
+    if seconds:
+        recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
+        say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
+    return Run.create(out, settings, dataset, seed, recipe)
+
+
+def default_folder(data: str) -> Path:
+    return Path("runs") / open_source(data).name
+
+
+def load(
+    data: str, family: str, preset: str, width: float, resolutions: tuple[int, ...] | None, seed: int, stream: bool
+) -> tuple[dict[str, Any], SearchSpace, Dataset]:
+    """A space, as settings and as itself, with the images that it is for."""
     largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions).resolutions)
     dataset = load_dataset(data, size=largest, seed=seed, stream=stream, track=track)
     if dataset.streamed and not stream:
         say("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with --stream.")
     space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions)
-    if seconds:
-        recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
-        say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
-    settings = {"family": family, "preset": preset, "width": width, "resolutions": list(space.resolutions)}
-    return Run.create(out, settings, dataset, seed, recipe)
+    return {"family": family, "preset": preset, "width": width, "resolutions": list(space.resolutions)}, space, dataset
 
 
 def train(run: Run, data: str | None) -> None:

@@ -2,8 +2,9 @@
 
 from edgenas.training.evaluation import Evaluator
 from edgenas.training.recipe import Recipe
+from edgenas.training.recipe_file import read_recipe, write_recipe
 from edgenas.training.run import Run
 from edgenas.training.train import train_supernet
 from edgenas.training.trainer import Trainer
 
-__all__ = ["Evaluator", "Recipe", "Run", "Trainer", "train_supernet"]
+__all__ = ["Evaluator", "Recipe", "Run", "Trainer", "read_recipe", "train_supernet", "write_recipe"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgenas.data import Augmentation, Dataset, balanced_shares, epoch_batches, normalise, prefetch, resize
-from edgenas.errors import CheckpointError
+from edgenas.errors import CheckpointError, DivergenceError
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
@@ -78,7 +78,7 @@ class Trainer:
         first = self.epoch * self.steps_per_epoch
         for step, loss in track(self._steps(first, after_epoch), "Training", self.steps - first):
             if not math.isfinite(loss):
-                raise CheckpointError(
+                raise DivergenceError(
                     f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
                     f"(it was {self.recipe.learning_rate:g})."
                 )

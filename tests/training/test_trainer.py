@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgenas.errors import CheckpointError, UsageError
+from edgenas.errors import CheckpointError, DivergenceError, UsageError
 from edgenas.training import Evaluator, Recipe, Trainer
 from edgenas.training.optimizer import learning_rate, make_optimizer
 from edgenas.training.recipe import INITIALISATIONS, LEARNING_RATES
@@ -109,7 +109,7 @@ def test_test_images_are_not_seen_in_training(space, dataset):
 
 def test_divergence_is_told(space, dataset):
     trainer = Trainer(space, dataset, Recipe(epochs=3, batch_size=16, learning_rate=1e12, warmup=0.0))
-    with pytest.raises(CheckpointError, match="lower --learning-rate"):
+    with pytest.raises(DivergenceError, match="lower --learning-rate"):
         trainer.run()
 
 
