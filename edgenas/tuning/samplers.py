@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.samplers import BaseSampler, GPSampler, GridSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from edgenas.tuning.parameters import Parameter, at_share, share_of
@@ -40,7 +41,17 @@ class PerTrial(BaseSampler):
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
-class CoarseToFine(BaseSampler):
+class IndependentSampler(BaseSampler):
+    """One that draws each parameter for itself."""
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        return {}
+
+
+class CoarseToFine(IndependentSampler):
     """Random search in a box around the best trial, whose sides halve after every `ROUND` finished trials.
 
     The first round is spread over everything. The sides stop at an eighth, so that a lucky early trial is not final.
@@ -52,12 +63,6 @@ class CoarseToFine(BaseSampler):
     def __init__(self, seed: int):
         self._rng = np.random.default_rng(seed)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        return {}
-
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         side, centre = 0.5 ** min(len(finished) // self.ROUND, self.FINEST), 0.5
@@ -65,6 +70,31 @@ class CoarseToFine(BaseSampler):
             centre = share_of(param_distribution, study.best_trial.params[param_name])
         low = np.clip(centre - side / 2, 0, 1 - side)  # at the edge the box is moved, not cut
         return at_share(param_distribution, low + side * self._rng.random())
+
+
+class Grid(IndependentSampler):
+    """The points of a grid that were not tried yet, in random order.
+
+    Optuna's own GridSampler fails on trials that were not made by it (5.0: KeyError 'grid_id' after an enqueued one), and
+    takes those that were interrupted for tried.
+    """
+
+    def __init__(self, points: dict[str, list[float]], seed: int):
+        self._points = [dict(zip(points, values, strict=True)) for values in itertools.product(*points.values())]
+        self._seed = seed
+
+    def untried(self, study: Study) -> list[dict[str, float]]:
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        tried = {tuple(sorted(t.params.items())) for t in study.get_trials(deepcopy=False, states=states)}
+        return [point for point in self._points if tuple(sorted(point.items())) not in tried]
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        rng = np.random.default_rng([self._seed, trial.number])
+        choices = self.untried(study) or self._points  # another worker may have taken the last one meanwhile
+        self._point = choices[rng.integers(len(choices))]
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
+        return self._point[param_name]
 
 
 def grid(parameters: Sequence[Parameter]) -> dict[str, list[float]]:
@@ -80,7 +110,7 @@ def grid(parameters: Sequence[Parameter]) -> dict[str, list[float]]:
 
 SAMPLERS: dict[str, Callable[[Sequence[Parameter], int], BaseSampler]] = {
     "random": lambda parameters, seed: PerTrial(RandomSampler, seed),
-    "grid": lambda parameters, seed: GridSampler(grid(parameters), seed),  # its order must be the same for all trials
+    "grid": lambda parameters, seed: Grid(grid(parameters), seed),
     "coarse-to-fine": lambda parameters, seed: PerTrial(CoarseToFine, seed),
     "tpe": lambda parameters, seed: PerTrial(lambda s: TPESampler(n_startup_trials=STARTUP_TRIALS, seed=s), seed),
     "gp": lambda parameters, seed: PerTrial(lambda s: GPSampler(n_startup_trials=STARTUP_TRIALS, seed=s), seed),

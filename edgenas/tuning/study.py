@@ -15,7 +15,6 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
-from optuna.samplers import GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from edgenas.data import Dataset
@@ -26,7 +25,7 @@ from edgenas.training import Recipe, Trainer
 from edgenas.training.train import default_device, validation_accuracy
 from edgenas.training.trainer import EpochResult
 from edgenas.tuning.parameters import parameters
-from edgenas.tuning.samplers import SAMPLERS
+from edgenas.tuning.samplers import SAMPLERS, Grid
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ENOUGH_FOR_IMPORTANCE = 10
@@ -144,8 +143,8 @@ class Tuning:
             yielded = int(progress)
             if finished >= (trials or math.inf) or elapsed >= (seconds or math.inf) or self._is_exhausted():
                 return
-            self._study.optimize(partial(self._train, track=track), n_trials=1)
-            report(self._trial(self._study.get_trials(deepcopy=False, states=FINISHED)[-1]))
+            shown = [lambda study, trial: report(self._trial(trial))]
+            self._study.optimize(partial(self._train, track=track), n_trials=1, callbacks=shown)
 
     def _train(self, trial: optuna.Trial, track: Track) -> float:
         fields = {p.field: p.suggest(trial) for p in self.parameters}
@@ -170,7 +169,7 @@ class Tuning:
 
     def _is_exhausted(self) -> bool:
         sampler = self._study.sampler
-        return isinstance(sampler, GridSampler) and sampler.is_exhausted(self._study)
+        return isinstance(sampler, Grid) and not sampler.untried(self._study)
 
     def _trial(self, trial: FrozenTrial) -> Trial:
         fields = {p.field: p.to_field(trial.params[p.name]) for p in self.parameters}
