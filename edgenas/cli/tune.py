@@ -15,7 +15,6 @@ from edgenas.cli.options import SECONDS
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import write_text
 from edgenas.training import Recipe, write_recipe
-from edgenas.training.recipe import DEFAULTS
 from edgenas.training.train import fit_epochs
 from edgenas.tuning import SAMPLERS, Trial, Tuning
 
@@ -73,7 +72,7 @@ def command(
     tuning = Tuning(space, dataset, recipe, storage or f"sqlite:///{folder}/trials.db", sampler=sampler, seed=seed)
     tuning.settle_epochs(epochs or tuning.epochs or fit_epochs(space, dataset, recipe, seconds / TRIALS).epochs)
     if tuning.trials:
-        say(f"Going on after {len(tuning.trials)} trials.")
+        say(f"Going on: {len(tuning.trials)} trial(s) are finished.")
     try:
         tuning.run(seconds=seconds, trials=trials, track=track, report=show_trial)
     finally:
@@ -84,8 +83,12 @@ def command(
 
 def show_trial(trial: Trial) -> None:
     found = "diverged" if trial.accuracy == 0 else f"validation accuracy {percent(trial.accuracy)}"
-    early = f", given up after {trial.epochs} epoch(s)" if trial.pruned else ""
+    early = f", given up after {counted(trial.epochs)}" if trial.pruned else ""
     say(f"trial {trial.number:>3}  {found}{early}  {', '.join(f'{name} {value:.3g}' for name, value in trial.fields.items())}")
+
+
+def counted(epochs: int) -> str:
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
 
 
 def finish(tuning: Tuning, folder: Path) -> None:
@@ -101,12 +104,12 @@ def finish(tuning: Tuning, folder: Path) -> None:
     write_text(folder / "trials.csv", text.getvalue())
     whole = sum(not trial.pruned for trial in trials)
     budget = (
-        f"The best of {whole} trials of {tuning.epochs} epochs each ({len(trials) - whole} more were given up early): "
+        f"The best of {whole} trials of {counted(tuning.epochs)} each ({len(trials) - whole} more were given up early): "
         f"{percent(best.accuracy)} on {len(tuning.dataset.validation)} validation images, mean of the largest and the smallest "
         "subnet."
     )
     # The file holds what differs from the defaults: what was given, and what was found.
-    given = {name: value for name, value in tuning.recipe.to_dict().items() if value != getattr(DEFAULTS, name)}
+    given = {name: value for name, value in tuning.recipe.to_dict().items() if value != getattr(train.DEFAULTS, name)}
     given = {name: value for name, value in given.items() if name not in ("epochs", "seed")}
     found = {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in best.fields.items()}
     write_recipe(folder / "recipe.toml", given | found, budget)
@@ -124,8 +127,8 @@ def finish(tuning: Tuning, folder: Path) -> None:
         say(f"The recipe as it was, trial 0, had {percent(first.accuracy)}.")
     say(budget)
     say(
-        f"Trials this short prefer what learns fast: for a training much longer than {tuning.epochs} epochs the best learning "
-        "rate may be another. The accuracy of the best of many is too high; compare on a training of its own."
+        f"Trials this short prefer what learns fast: for a training much longer than {counted(tuning.epochs)} the best "
+        "learning rate may be another. The best of many looks better than it is: only a training of its own tells."
     )
     say(f"Next: edgenas train-supernet --recipe {folder / 'recipe.toml'} with the same --data and --space")
 

@@ -31,12 +31,14 @@ def images(folder: Path, classes=("cat", "dog"), n=8) -> Path:
 
 
 def test_every_command_has_help_with_an_example():
-    for name in ("train-supernet", "profile", "search", "export", "verify", "report", "quickstart"):
+    for name in ("tune", "train-supernet", "profile", "search", "export", "verify", "report", "quickstart"):
         result = edgenas(name, "--help")
         assert result.exit_code == 0
         assert f"edgenas {name} " in result.output
     story = edgenas("--help").output
-    positions = [story.index(f"\n  {name}") for name in ("train-supernet", "profile", "search", "export", "verify", "report")]
+    positions = [
+        story.index(f"\n  {name}") for name in ("tune", "train-supernet", "profile", "search", "export", "verify", "report")
+    ]
     assert positions == sorted(positions)
 
 
