@@ -63,6 +63,17 @@ class Resolutions(click.ParamType):
             self.fail(f"{value!r} is no list of sizes: write pixels with commas, such as 96,112,128.", param, ctx)
 
 
+class Counts(click.ParamType):
+    """Numbers with commas between them, such as `5M,20M`."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(round(COUNT.convert(number, param, ctx)) for number in value.split(","))
+
+
 def run_argument(command):
     """The run that a command works on: a folder, or the latest one."""
     return click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")(command)

@@ -61,6 +61,7 @@ def command(out: Path, seconds: float, seed: int) -> None:
             learning_rate=None,
             scheme=defaults.scheme,
             ema=defaults.ema,
+            precision="auto",
         )
     train_command.train(run, None)
     dataset = run.dataset()

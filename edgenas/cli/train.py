@@ -10,15 +10,14 @@ import click
 from click.core import ParameterSource
 
 from edgenas.cli.display import percent, say, track
-from edgenas.cli.options import IMAGES, SECONDS, Resolutions
+from edgenas.cli.options import IMAGES, SECONDS, Counts, Resolutions
 from edgenas.data import Dataset, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.space import FAMILIES, SearchSpace, get_space
 from edgenas.training import Recipe, Run, read_recipe, train_supernet
-from edgenas.training.recipe import LEARNING_RATES, SCHEMES
-from edgenas.training.train import fit_epochs
+from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
+from edgenas.training.train import fit_epochs, settle
 
-DEFAULTS = Recipe()
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
@@ -49,6 +48,15 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option(
     "--scheme", type=click.Choice(SCHEMES), default=DEFAULTS.scheme, show_default=True, help="Which subnets are trained when."
 )
+@click.option("--macs", type=Counts(), help="Draw random subnets near these multiply-accumulates, such as 5M,20M.")
+@click.option("--teacher", metavar="MODEL.ONNX", default="", help="A classifier of the same classes to learn from, too.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="auto: the faster one here.",
+)
 @click.option(
     "--ema",
     type=float,
@@ -64,6 +72,13 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     metavar="TOML",
     help="A recipe, such as edgenas tune writes. What is given beside it overrides it.",
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Anything else of the recipe, such as cutmix=1; repeatable.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
 @click.pass_context
 def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_file: Path | None, **options: Any) -> None:
@@ -72,6 +87,9 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_fi
     \b
     edgenas train-supernet --data photos/ --space mobilenetv3 --preset small --out runs/photos --time 30m
     edgenas train-supernet --resume runs/photos
+
+    --set takes what has no option of its own, with the usual values: randaugment=9 cutout=0.5 mixup=0.2 cutmix=1.0
+    dropout=0.2 label_smoothing=0.1 batch_norm_momentum=0.1 initialisation=xavier progressive_resolution=true.
 
     A folder may have train/, val/ and test/ in it, or the classes directly: then it is split by the seed. A checkpoint
     is written after every epoch.
@@ -95,7 +113,8 @@ def recipe_options(ctx: click.Context, file: Path | None) -> dict[str, Any]:
 
 def create(
     data: str, *, out: Path | None, seconds: float | None, epochs: int | None, seed: int, family: str, preset: str,
-    width: float, resolutions: tuple[int, ...] | None, stream: bool = False, **recipe_options: Any,
+    width: float, resolutions: tuple[int, ...] | None, stream: bool = False, settings: tuple[str, ...] = (),
+    **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
     if seconds and epochs:
@@ -103,12 +122,14 @@ def create(
     out = out or default_folder(data)
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
-    recipe = Recipe(epochs=epochs or DEFAULTS.epochs, seed=seed, **recipe_options)
-    settings, space, dataset = load(data, family, preset, width, resolutions, seed, stream)
+    given = {"epochs": epochs, "seed": seed} | recipe_options
+    recipe = Recipe.from_dict({name: value for name, value in given.items() if value is not None} | parse_settings(settings))
+    space_settings, space, dataset = load(data, family, preset, width, resolutions, seed, stream)
+    recipe = settle(space, dataset, recipe)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
-    return Run.create(out, settings, dataset, seed, recipe)
+    return Run.create(out, space_settings, dataset, seed, recipe)
 
 
 def default_folder(data: str) -> Path:

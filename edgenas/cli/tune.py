@@ -15,7 +15,8 @@ from edgenas.cli.options import SECONDS
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import write_text
 from edgenas.training import Recipe, write_recipe
-from edgenas.training.train import fit_epochs
+from edgenas.training.recipe import DEFAULTS
+from edgenas.training.train import fit_epochs, settle
 from edgenas.tuning import SAMPLERS, Trial, Tuning
 
 TRIALS = 20  # that a time is meant for
@@ -65,9 +66,10 @@ def command(
         raise UsageError("Say how long to tune with --time, such as 30m, or how many trials to make with --trials.")
     if seconds is None and epochs is None:
         raise UsageError("Say how long each trial trains with --epochs, or how long they may take together with --time.")
-    recipe = Recipe(**{"seed": seed} | train.recipe_options(ctx, recipe_file))
+    recipe = Recipe.from_dict({"seed": seed, "precision": "auto"} | train.recipe_options(ctx, recipe_file))
     folder = (out or train.default_folder(data)) / "tune"
     _, space, dataset = train.load(data, seed=seed, **space_options)
+    recipe = settle(space, dataset, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     tuning = Tuning(space, dataset, recipe, storage or f"sqlite:///{folder}/trials.db", sampler=sampler, seed=seed)
     tuning.settle_epochs(epochs or tuning.epochs or fit_epochs(space, dataset, recipe, seconds / TRIALS).epochs)
@@ -109,8 +111,8 @@ def finish(tuning: Tuning, folder: Path) -> None:
         "subnet."
     )
     # The file holds what differs from the defaults: what was given, and what was found.
-    given = {name: value for name, value in tuning.recipe.to_dict().items() if value != getattr(train.DEFAULTS, name)}
-    given = {name: value for name, value in given.items() if name not in ("epochs", "seed")}
+    given = {name: value for name, value in tuning.recipe.to_dict().items() if value != getattr(DEFAULTS, name)}
+    given = {name: value for name, value in given.items() if name not in ("epochs", "seed", "precision")}
     found = {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in best.fields.items()}
     write_recipe(folder / "recipe.toml", given | found, budget)
 

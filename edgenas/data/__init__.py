@@ -3,6 +3,8 @@
 from edgenas.data.augment import Augmentation, cutout, normalise, random_affine, random_crop, random_flip, resize
 from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
 from edgenas.data.dataset import Dataset, Split, load_dataset
+from edgenas.data.mixing import cutmix, mix, mixup
+from edgenas.data.randaugment import rand_augment
 from edgenas.data.sources import SAMPLES, open_source
 
 __all__ = [
@@ -11,12 +13,16 @@ __all__ = [
     "Dataset",
     "Split",
     "balanced_shares",
+    "cutmix",
     "cutout",
     "epoch_batches",
     "load_dataset",
+    "mix",
+    "mixup",
     "normalise",
     "open_source",
     "prefetch",
+    "rand_augment",
     "random_affine",
     "random_crop",
     "random_flip",

@@ -80,11 +80,15 @@ class Augmentation:
     cutout: int = 0
 
     @classmethod
-    def for_dataset(cls, dataset: Dataset) -> Augmentation:
-        """Flips and crops; rotation and scaling instead of flips where a mirrored image is another thing, as with digits."""
+    def for_dataset(cls, dataset: Dataset, cutout: float = 0.0) -> Augmentation:
+        """Flips and crops; rotation and scaling instead of flips where a mirrored image is another thing, as with digits.
+
+        cutout: side of the square as a share of the image's.
+        """
+        hole = round(cutout * dataset.size)
         if dataset.flip:
-            return cls(flip=True, crop_padding=dataset.size // 8)
-        return cls(crop_padding=dataset.size // 8, degrees=10.0, scale=0.1)
+            return cls(flip=True, crop_padding=dataset.size // 8, cutout=hole)
+        return cls(crop_padding=dataset.size // 8, degrees=10.0, scale=0.1, cutout=hole)
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """`(b, 3, s, s)` normalised float images -> as many of the same shape."""

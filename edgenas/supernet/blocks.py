@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgenas.space import BlockSpec
+from edgenas.supernet.depthwise import DepthwiseConv2d
 
 ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hswish": nn.Hardswish}
 
@@ -47,7 +48,7 @@ class MBConvBlock(nn.Module):
         mid = spec.mid_channels
         self.expand = nn.Conv2d(spec.in_channels, mid, 1, bias=False) if spec.expands else None
         self.expand_norm = nn.BatchNorm2d(mid) if spec.expands else None
-        self.depthwise = nn.Conv2d(mid, mid, spec.kernel, spec.stride, spec.padding, groups=mid, bias=False)
+        self.depthwise = DepthwiseConv2d(mid, mid, spec.kernel, spec.stride, spec.padding, groups=mid, bias=False)
         self.depthwise_norm = nn.BatchNorm2d(mid)
         self.se = SqueezeExcite(mid, spec.se_channels) if spec.se else None
         self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
@@ -67,26 +68,34 @@ class MBConvBlock(nn.Module):
 
 
 class Head(nn.Module):
-    """Global average pool, feature mix, classifier."""
+    """Global average pool, feature mix, dropout, classifier."""
 
     def __init__(self, spec: BlockSpec):
         super().__init__()
         self.mix = nn.Linear(spec.in_channels, spec.mid_channels, bias=False) if spec.mid_channels else None
         self.classify = nn.Linear(spec.mid_channels or spec.in_channels, spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.mean((2, 3))
         if self.mix is not None:
             x = self.activation(self.mix(x))
-        return self.classify(x)
+        return self.classify(self.dropout(x))
 
 
 MODULES = {"conv": ConvBlock, "mbconv": MBConvBlock, "head": Head}
 
 
-def build_block(spec: BlockSpec) -> nn.Module:
-    return MODULES[spec.op](spec)
+def build_block(spec: BlockSpec, dropout: float = 0.0, batch_norm_momentum: float = 0.1) -> nn.Module:
+    """The module of a spec. dropout: before the classifier. batch_norm_momentum: share of a batch in running statistics."""
+    block = MODULES[spec.op](spec)
+    for part in block.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = dropout
+        elif isinstance(part, nn.BatchNorm2d):
+            part.momentum = batch_norm_momentum
+    return block
 
 
 class Network(nn.Sequential):

@@ -20,12 +20,14 @@ class ElasticBlock(nn.Module):
 
     largest: the spec with the largest kernel and expand ratio.
     kernels: the kernel sizes that the depthwise convolution can take.
+    dropout, batch_norm_momentum: in training.
     """
 
-    def __init__(self, largest: BlockSpec, kernels: tuple[int, ...]):
+    def __init__(self, largest: BlockSpec, kernels: tuple[int, ...], dropout: float = 0.0, batch_norm_momentum: float = 0.1):
         super().__init__()
         self.full = build_block(largest)
         self.largest = largest
+        self.regularisation = (dropout, batch_norm_momentum)
         self.kernels = tuple(sorted(kernels, reverse=True))
         # From each kernel to the next smaller one. The identity at first: the plain centre crop.
         self.kernel_transforms = nn.ParameterDict(
@@ -34,7 +36,7 @@ class ElasticBlock(nn.Module):
 
     def forward(self, x: Tensor, spec: BlockSpec) -> Tensor:
         """The block of this spec, computed by the very module that extraction would give."""
-        module = _template(spec)
+        module = _template(spec, *self.regularisation)
         module.train(self.training)
         return functional_call(module, self.tensors(spec), (x,), tie_weights=False)
 
@@ -55,7 +57,8 @@ class ElasticBlock(nn.Module):
             if size < weight.shape[-1] and weight.shape[-1] > kernel:
                 margin = (weight.shape[-1] - size) // 2
                 centre = weight[:, :, margin : margin + size, margin : margin + size]
-                weight = (centre.flatten(1) @ self.kernel_transforms[f"to{size}"].T).view(channels, 1, size, size)
+                with torch.autocast(weight.device.type, enabled=False):  # it makes weights, whose precision is float32
+                    weight = (centre.flatten(1) @ self.kernel_transforms[f"to{size}"].T).view(channels, 1, size, size)
         return weight
 
     @torch.no_grad()
@@ -85,10 +88,10 @@ def _state(norm: nn.BatchNorm2d) -> tuple[Tensor, ...]:
 
 
 @cache
-def _template(spec: BlockSpec) -> nn.Module:
+def _template(spec: BlockSpec, *regularisation: float) -> nn.Module:
     """The module of a spec without weights of its own."""
     with torch.device("meta"):
-        return build_block(spec)
+        return build_block(spec, *regularisation)
 
 
 @cache

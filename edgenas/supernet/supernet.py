@@ -14,10 +14,12 @@ class Supernet(nn.Module):
     """A weight-sharing network (Once-for-All, arXiv:1908.09791), elastic in kernel, expand ratio, depth and resolution.
 
     A stage of depth d runs the first d of its blocks. Weights are freshly initialised from torch's global generator,
-    after `initialise`.
+    after `initialise`. Dropout, in training, before the classifier, draws from it too.
     """
 
-    def __init__(self, space: SearchSpace, initialisation: str = "he"):
+    def __init__(
+        self, space: SearchSpace, initialisation: str = "he", *, dropout: float = 0.0, batch_norm_momentum: float = 0.1
+    ):
         super().__init__()
         self.space = space
         kernels = [(b.kernel,) for b in space.stem]
@@ -25,7 +27,9 @@ class Supernet(nn.Module):
             kernels += [stage.kernels] * max(stage.depths)
         kernels += [(b.kernel,) for b in space.head]
         largest: list[BlockSpec] = [spec for _, spec in space.placed_blocks(space.largest)]
-        self.blocks = nn.ModuleList(map(ElasticBlock, largest, kernels))
+        self.blocks = nn.ModuleList(
+            ElasticBlock(spec, sizes, dropout, batch_norm_momentum) for spec, sizes in zip(largest, kernels, strict=True)
+        )
         initialise(self, initialisation)
         self.to(memory_format=torch.channels_last)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,6 +14,7 @@ SCHEMES = ("sandwich", "progressive-shrinking", "single-path")
 LEARNING_RATES = {"sgd": 0.15, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 """The optimisers, each with the learning rate that is usual for it; SGD's is for batches of 64."""
 INITIALISATIONS = ("he", "xavier")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class Recipe:
     subnet_weight: weight of the smaller subnets' summed losses; the largest has 1.
     balance: draw images of rare classes more often (`edgenas.data.balanced_shares`).
     ema: decay of the exponential moving average of the weights; 0 turns it off.
+    precision: `float32`; `bfloat16` (autocast, with weights and depthwise convolutions in float32); or `auto`, which
+        `edgenas.training.settled` replaces by what is the fastest on this machine before training begins.
+    macs: budgets in multiply-accumulates near which random subnets are drawn; none: they are drawn uniformly.
+    progressive_resolution: while the largest is trained alone, its images grow from 3/4 of their size to the whole.
+    teacher: an ONNX classifier of the same classes whose soft labels are learned besides the given ones; empty: none.
+    dropout: before the classifier. batch_norm_momentum: share of a batch in the running statistics.
+    randaugment: magnitude, of 10, of two random operations on each image; 9 is usual, 0 turns it off.
+    cutout: side of a grey square as a share of the image's; 0.5 is usual on CIFAR-10, 0 turns it off.
+    mixup, cutmix: alpha of the Beta distribution from which the share of the second image comes; 0.2 and 1.0 are usual,
+        0 turns one off. With both, a coin decides for every batch.
     """
 
     scheme: str = "sandwich"
@@ -48,10 +61,20 @@ class Recipe:
     ema: float = 0.0
     balance: bool = False
     initialisation: str = "he"
+    precision: str = "float32"
+    macs: tuple[int, ...] = ()
+    progressive_resolution: bool = False
+    teacher: str = ""
+    dropout: float = 0.0
+    batch_norm_momentum: float = 0.1
+    randaugment: float = 0.0
+    cutout: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        choices = {"scheme": SCHEMES, "optimizer": LEARNING_RATES, "initialisation": INITIALISATIONS}
+        choices = {"scheme": SCHEMES, "optimizer": LEARNING_RATES, "initialisation": INITIALISATIONS, "precision": PRECISIONS}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UsageError(unknown(name, getattr(self, name), known))
@@ -60,17 +83,61 @@ class Recipe:
         positive = ("epochs", "batch_size", "learning_rate")
         if any(getattr(self, name) <= 0 for name in positive):
             raise UsageError(f"{', '.join(positive)} must be above 0: {self}")
-        for name in ("momentum", "label_smoothing", "warmup", "largest_alone", "ema"):
+        for name in ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")
+        if not 0 < self.batch_norm_momentum <= 1:
+            raise UsageError(f"batch_norm_momentum must be above 0 and at most 1, not {self.batch_norm_momentum}.")
+        if not 0 <= self.randaugment <= 10:
+            raise UsageError(f"randaugment must be a magnitude from 0 to 10, not {self.randaugment}.")
+        for name in ("mixup", "cutmix"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must be at least 0, not {getattr(self, name)}.")
+        if any(budget <= 0 for budget in self.macs):
+            raise UsageError(f"macs must be above 0: {self.macs}")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As TOML and JSON take it and give it back."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
-        """Inverse of `to_dict`. Raises UsageError for names that a recipe does not have."""
-        unknown = set(data) - {f.name for f in fields(cls)}
-        if unknown:
-            raise UsageError(f"A recipe has no {', '.join(sorted(unknown))}.")
-        return cls(**data)
+        """Inverse of `to_dict`. Raises UsageError for names that a recipe does not have, and for values of another kind."""
+        defaults = {field.name: getattr(DEFAULTS, field.name) for field in fields(cls)}
+        for name in data:
+            if name not in defaults:
+                raise UsageError(unknown("recipe setting", name, defaults))
+        return cls(**{name: _as(type(defaults[name]), name, value) for name, value in data.items()})
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """`["dropout=0.2", ...]`, each value written as in TOML, as what `Recipe.from_dict` takes.
+
+    Raises UsageError for what is not NAME=VALUE.
+    """
+    return dict(map(_setting, settings))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"{text!r} sets nothing: write NAME=VALUE, such as dropout=0.2.")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()  # text, for which a shell has taken the quotes away
+
+
+def _as(kind: type, name: str, value: Any) -> Any:
+    """The value as this kind: whole numbers as the kind float, lists of numbers as a tuple of whole ones."""
+    if kind is tuple and isinstance(value, (list, tuple)) and all(type(v) in (int, float) for v in value):
+        return tuple(round(v) for v in value)
+    if kind is float and type(value) in (int, float):
+        return float(value)
+    if type(value) is kind:
+        return value
+    names = {tuple: "a list of numbers", float: "a number", int: "a whole number", bool: "true or false", str: "text"}
+    raise UsageError(f"The recipe's {name} must be {names[kind]}, not {value!r}.")
+
+
+DEFAULTS = Recipe()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
 
+from edgenas import cost
 from edgenas.space import Architecture, SearchSpace
 from edgenas.training.recipe import Recipe
 
@@ -15,11 +16,13 @@ from edgenas.training.recipe import Recipe
 class Phase:
     """A stretch of training, from the given share of all steps on.
 
+    resolution: of the images when only the largest subnet is trained.
     sorts: order the channels by importance when it begins, because smaller expand ratios come into play.
     """
 
     name: str
     start: float
+    resolution: int = 0
     sorts: bool = False
 
 
@@ -51,6 +54,44 @@ class SamplingScheme(Protocol):
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]: ...
 
 
+LEAST_SHARE = 0.75  # of the largest resolution: training at half of it was measured to hurt
+
+
+def largest_alone(space: SearchSpace, recipe: Recipe, end: float) -> tuple[Phase, ...]:
+    """The beginning of a training, in which there is only the largest subnet.
+
+    Its images are as large as can be; or they grow through the space's resolutions, each for an equal part of the time, as
+    in progressive learning (EfficientNetV2, arXiv:2104.00298).
+    """
+    largest = max(space.resolutions)
+    sizes = [r for r in sorted(space.resolutions) if r >= LEAST_SHARE * largest] if recipe.progressive_resolution else [largest]
+    return tuple(Phase("largest", end * i / len(sizes), size) for i, size in enumerate(sizes))
+
+
+class RandomSubnets:
+    """Where the random subnets of a step come from: uniform, or near the budgets that will be searched for.
+
+    With budgets, each subnet draws one of them and then the nearest of a few uniform subnets, by the ratio of
+    multiply-accumulates: a distribution of costs first, architectures within it second (AttentiveNAS, arXiv:2011.09011).
+    """
+
+    CANDIDATES = 16
+
+    def __init__(self, space: SearchSpace, macs: tuple[int, ...] = ()):
+        self.space = space
+        self.macs = macs
+        self._block_macs = np.array([cost.block_macs(spec) for spec in space.distinct_blocks]) if macs else None
+
+    def __call__(self, rng: np.random.Generator, n: int) -> list[Architecture]:
+        if not self.macs:
+            return [self.space.decode(genome) for genome in self.space.sample(rng, n)]
+        budgets = rng.choice(self.macs, n)
+        genomes = self.space.sample(rng, n * self.CANDIDATES)
+        macs = self.space.gather(self._block_macs, genomes).reshape(n, self.CANDIDATES)
+        nearest = np.abs(np.log(macs / budgets[:, None])).argmin(axis=1)
+        return [self.space.decode(genomes[i * self.CANDIDATES + j]) for i, j in enumerate(nearest)]
+
+
 class Sandwich:
     """The largest alone, then the sandwich rule with in-place distillation (BigNAS, arXiv:2003.11142).
 
@@ -62,14 +103,15 @@ class Sandwich:
         self.space = space
         self.recipe = recipe
         self.freezes_teacher = False
-        self.phases = (Phase("largest", 0.0), Phase("sandwich", recipe.largest_alone, sorts=True))
+        self.random_subnets = RandomSubnets(space, recipe.macs)
+        alone = largest_alone(space, recipe, recipe.largest_alone)
+        self.phases = (*alone, Phase("sandwich", recipe.largest_alone, sorts=True))
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
-        draws = [Draw(self.space.largest)]
         if phase.name == "largest":
-            return draws
-        random = [self.space.decode(genome) for genome in self.space.sample(rng, self.recipe.random_subnets)]
-        smaller = [self.space.smallest, *random]
+            return [Draw(replace(self.space.largest, resolution=phase.resolution))]
+        draws = [Draw(self.space.largest)]
+        smaller = [self.space.smallest, *self.random_subnets(rng, self.recipe.random_subnets)]
         weight = self.recipe.subnet_weight / len(smaller)
         for i, architecture in enumerate(smaller):
             draws.append(Draw(architecture, (i / len(smaller), (i + 1) / len(smaller)), weight, teacher="largest"))
@@ -89,8 +131,9 @@ class ProgressiveShrinking:
     def __init__(self, space: SearchSpace, recipe: Recipe):
         self.space = space
         self.freezes_teacher = True
+        self.random_subnets = RandomSubnets(space, recipe.macs)
         self.phases = (
-            Phase("largest", 0.0),
+            *largest_alone(space, recipe, 180 / 605),
             Phase("kernel", 180 / 605),
             Phase("depth", 305 / 605),
             Phase("expand", 455 / 605, sorts=True),
@@ -98,13 +141,12 @@ class ProgressiveShrinking:
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
         if phase.name == "largest":
-            return [Draw(self.space.largest)]
+            return [Draw(replace(self.space.largest, resolution=phase.resolution))]
         n = self._SUBNETS[phase.name]
-        return [Draw(self._shrunk(phase, genome), weight=1 / n, teacher="frozen") for genome in self.space.sample(rng, n)]
+        return [Draw(self._shrunk(phase, drawn), weight=1 / n, teacher="frozen") for drawn in self.random_subnets(rng, n)]
 
-    def _shrunk(self, phase: Phase, genome: np.ndarray) -> Architecture:
-        """A random architecture in which what is not elastic yet is as large as can be."""
-        drawn = self.space.decode(genome)
+    def _shrunk(self, phase: Phase, drawn: Architecture) -> Architecture:
+        """The architecture with what is not elastic yet as large as can be."""
         stages = []
         for stage, choices in zip(self.space.stages, drawn.stages, strict=True):
             depth = len(choices) if phase.name in ("depth", "expand") else max(stage.depths)
@@ -117,15 +159,16 @@ class ProgressiveShrinking:
 
 
 class SinglePath:
-    """One uniformly drawn subnet per step (Guo et al., ECCV 2020, arXiv:1904.00420): the plainest of all schemes."""
+    """One random subnet per step (Guo et al., ECCV 2020, arXiv:1904.00420): the plainest of all schemes."""
 
     def __init__(self, space: SearchSpace, recipe: Recipe):
         self.space = space
         self.freezes_teacher = False
+        self.random_subnets = RandomSubnets(space, recipe.macs)
         self.phases = (Phase("single-path", 0.0),)
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
-        return [Draw(self.space.decode(self.space.sample(rng, 1)[0]))]
+        return [Draw(architecture) for architecture in self.random_subnets(rng, 1)]
 
 
 def make_scheme(space: SearchSpace, recipe: Recipe) -> SamplingScheme:

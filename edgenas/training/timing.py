@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
+from edgenas.data import Dataset
+from edgenas.space import SearchSpace
+from edgenas.training.recipe import Recipe
 from edgenas.training.trainer import Trainer
+
+TRIAL_STEPS = 5
+WORTH = 1.1
+"""How much faster bfloat16 must be to be chosen: its rounding has a price, and timings are noisy."""
+
+
+def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu") -> Recipe:
+    """The recipe with `auto` replaced by the precision whose steps are the fastest on this machine.
+
+    Steps of the last phase, those with smaller subnets, are timed in turn. Which wins depends on the processor.
+    """
+    if recipe.precision != "auto":
+        return recipe
+    trials = {p: Trainer(space, dataset, replace(recipe, precision=p), device) for p in ("float32", "bfloat16")}
+    times: dict[str, list[float]] = {precision: [] for precision in trials}
+    images, labels = next(iter(trials["float32"].batches(0)))
+    for i in range(1 + TRIAL_STEPS):
+        for precision, trial in trials.items():
+            started = time.perf_counter()
+            trial.step(trial.steps - 1 - i % trial.steps_per_epoch, images, labels)
+            times[precision].append(time.perf_counter() - started)
+    # The first is not counted: memory is allocated and code loaded.
+    ratio = np.median(np.array(times["float32"][1:]) / np.array(times["bfloat16"][1:]))
+    return replace(recipe, precision="bfloat16" if ratio > WORTH else "float32")
 
 
 def epochs_in(trainer: Trainer, seconds: float) -> int:
@@ -18,7 +46,7 @@ def epochs_in(trainer: Trainer, seconds: float) -> int:
     for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
         step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
         if trial.scheme.freezes_teacher and phase != trainer.scheme.phases[0]:
-            trial.teacher = trial.supernet.extract(trial.supernet.space.largest)
+            trial.frozen = trial.supernet.extract(trial.supernet.space.largest)
         trial.step(step, images, labels)  # not timed: memory is allocated and code loaded
         times = []
         for i in range(7):

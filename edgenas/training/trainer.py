@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgenas.data import Augmentation, Dataset, balanced_shares, epoch_batches, normalise, prefetch, resize
-from edgenas.errors import CheckpointError, DivergenceError
+from edgenas.data import Augmentation, Dataset, balanced_shares, epoch_batches, mix, normalise, prefetch, rand_augment, resize
+from edgenas.errors import CheckpointError, DivergenceError, UsageError
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
@@ -24,6 +25,7 @@ from edgenas.training.losses import distillation, supervised
 from edgenas.training.optimizer import learning_rate, make_optimizer
 from edgenas.training.recipe import Recipe
 from edgenas.training.schemes import Draw, Phase, make_scheme
+from edgenas.training.teacher import OnnxTeacher
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,25 @@ class Trainer:
 
     All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
     a checkpoint ends with the same weights as one that was never interrupted.
+
+    Raises UsageError for a recipe whose precision is not settled, or whose teacher cannot teach this data set.
     """
 
     def __init__(self, space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu"):
+        if recipe.precision == "auto":
+            raise UsageError("The precision is still auto: edgenas.training.settled finds out which is the fastest here.")
         torch.manual_seed(recipe.seed)
         self.dataset = dataset
         self.recipe = recipe
         self.device = torch.device(device)
         self.scheme = make_scheme(space, recipe)
-        self.augment = Augmentation.for_dataset(dataset)
-        self.supernet = Supernet(space, recipe.initialisation).to(self.device)
+        self.augment = Augmentation.for_dataset(dataset, recipe.cutout)
+        self.teacher = OnnxTeacher(recipe.teacher, dataset) if recipe.teacher else None
+        self.supernet = Supernet(
+            space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
+        ).to(self.device)
         self.optimizer = make_optimizer(self.supernet, recipe)
-        self.teacher: Network | None = None
+        self.frozen: Network | None = None  # the largest subnet as it was when it stopped being trained alone
         self.average: dict[str, Tensor] | None = None
         self.epoch = 0  # epochs done
         self.seconds = 0.0  # of training, over all interruptions
@@ -76,35 +85,55 @@ class Trainer:
     def run(self, track: Track = quiet, after_epoch: Callable[[EpochResult], None] = lambda result: None) -> None:
         """Train to the end of the recipe. `after_epoch` is called when an epoch is done, to record and to save."""
         first = self.epoch * self.steps_per_epoch
-        for step, loss in track(self._steps(first, after_epoch), "Training", self.steps - first):
-            if not math.isfinite(loss):
-                raise DivergenceError(
-                    f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
-                    f"(it was {self.recipe.learning_rate:g})."
-                )
+        # Closed whatever happens, Ctrl-C above all: a thread that makes batches must not outlive the interpreter.
+        with closing(self._steps(first, after_epoch)) as steps:
+            for step, loss in track(steps, "Training", self.steps - first):
+                if not math.isfinite(loss):
+                    raise DivergenceError(
+                        f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
+                        f"(it was {self.recipe.learning_rate:g})."
+                    )
 
     def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Iterator[tuple[int, float]]:
         step = first
         while self.epoch < self.recipe.epochs:
             started, losses = time.perf_counter(), []
-            for images, labels in self.batches(self.epoch):
-                losses.append(self.step(step, images, labels))
-                yield step, losses[-1]
-                step += 1
+            with closing(self.batches(self.epoch)) as batches:
+                for images, labels in batches:
+                    losses.append(self.step(step, images, labels))
+                    yield step, losses[-1]
+                    step += 1
             self.epoch += 1
             self.seconds += time.perf_counter() - started
             rate, phase = learning_rate(self.recipe, step - 1, self.steps), self.phase(step - 1).name
             after_epoch(EpochResult(self.epoch, phase, float(np.mean(losses)), rate, self.seconds))
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The augmented batches of an epoch: `(b, 3, s, s)` float images at the largest resolution, `(b,)` labels."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
+        """The augmented batches of an epoch: `(b, 3, s, s)` float images at the largest resolution, and their labels.
+
+        Labels are `(b,)` classes, or `(b, classes)` probabilities where the recipe mixes images.
+        """
+        recipe, dataset = self.recipe, self.dataset
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+        rng = np.random.default_rng([recipe.seed, epoch, 1])
 
         def load() -> Iterator[tuple[Tensor, Tensor]]:
-            shares = balanced_shares(self.dataset.train.labels) if self.recipe.balance else None
-            batches = epoch_batches(len(self.dataset.train), self.recipe.batch_size, self.recipe.seed, epoch, shares)
-            for images, labels in self.dataset.train.batches(batches):
-                yield self.augment(normalise(images, self.dataset.mean, self.dataset.std), generator), labels
+            shares = balanced_shares(dataset.train.labels) if recipe.balance else None
+            batches = epoch_batches(len(dataset.train), recipe.batch_size, recipe.seed, epoch, shares)
+            for images, labels in dataset.train.batches(batches):
+                if recipe.randaugment:
+                    images = rand_augment(images, recipe.randaugment, generator)
+                images = self.augment(normalise(images, dataset.mean, dataset.std), generator)
+                if recipe.mixup or recipe.cutmix:
+                    images, labels = mix(
+                        images,
+                        labels,
+                        len(dataset.classes),
+                        mixup_alpha=recipe.mixup,
+                        cutmix_alpha=recipe.cutmix,
+                        rng=rng,
+                    )
+                yield images, labels
 
         yield from prefetch(load())
 
@@ -119,17 +148,20 @@ class Trainer:
 
         self.supernet.train()
         self.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed(self.recipe.seed * 1_000_003 + step)  # dropout draws from the global generator
+        teacher_logits = self.teacher(images) if self.teacher else None
         first_loss, largest_logits = 0.0, None
         for draw in self.scheme.draw(phase, np.random.default_rng([self.recipe.seed, step])):
             part = slice(round(draw.share[0] * len(images)), round(draw.share[1] * len(images)))
             if part.stop - part.start < 2:
                 continue  # the batch is smaller than usual, and one image has no batch statistics
-            inputs = resize(images[part], draw.architecture.resolution)
-            logits = self.supernet(inputs, draw.architecture)
+            with self._precision():
+                logits = self.supernet(resize(images[part], draw.architecture.resolution), draw.architecture).float()
             if draw.teacher == "largest" and largest_logits is not None:
                 loss = distillation(logits, largest_logits[part])
             else:
-                loss = supervised(logits, labels[part], self.recipe.label_smoothing, self._teacher_logits(draw, images[part]))
+                soft = self._frozen_logits(draw, images[part]) if teacher_logits is None else teacher_logits[part]
+                loss = supervised(logits, labels[part], self.recipe.label_smoothing, soft)
             (draw.weight * loss).backward()
             if largest_logits is None:
                 first_loss, largest_logits = loss.item(), logits.detach()
@@ -137,16 +169,20 @@ class Trainer:
         self._update_average()
         return first_loss
 
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
     @torch.no_grad()
-    def _teacher_logits(self, draw: Draw, images: Tensor) -> Tensor | None:
-        if draw.teacher != "frozen" or self.teacher is None:
+    def _frozen_logits(self, draw: Draw, images: Tensor) -> Tensor | None:
+        if draw.teacher != "frozen" or self.frozen is None:
             return None
-        return self.teacher(resize(images, self.teacher.resolution))
+        with self._precision():
+            return self.frozen(resize(images, self.frozen.resolution)).float()
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase. Where channels move, momentum and average begin anew: theirs are those of other channels."""
-        if self.teacher is None and self.scheme.freezes_teacher:
-            self.teacher = self.supernet.extract(self.supernet.space.largest)
+        if self.frozen is None and self.scheme.freezes_teacher and phase.name != "largest":
+            self.frozen = self.supernet.extract(self.supernet.space.largest)
         if phase.sorts:
             self.supernet.sort_channels()
             self.optimizer = make_optimizer(self.supernet, self.recipe)
@@ -176,8 +212,8 @@ class Trainer:
         names = {parameter: name for name, parameter in self.supernet.named_parameters()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
-        if self.teacher is not None:
-            tensors |= {f"teacher.{name}": tensor for name, tensor in self.teacher.state_dict().items()}
+        if self.frozen is not None:
+            tensors |= {f"frozen.{name}": tensor for name, tensor in self.frozen.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in (self.average or {}).items()}
         save_tensors(path, tensors, self._about() | {"epoch": self.epoch, "seconds": self.seconds})
 
@@ -186,7 +222,7 @@ class Trainer:
         tensors, about = load_tensors(path)
         if {key: about.get(key) for key in self._about()} != self._about():
             raise CheckpointError(f"{path} belongs to a training with another space, data set or recipe.")
-        parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "teacher": {}, "average": {}}
+        parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "frozen": {}, "average": {}}
         for name, tensor in tensors.items():
             part, rest = name.split(".", 1)
             parts[part][rest] = tensor.to(self.device)
@@ -195,9 +231,9 @@ class Trainer:
         for name, tensor in parts["optimizer"].items():
             parameter, key = name.rsplit(".", 1)
             self.optimizer.state[parameters[parameter]][key] = _in_layout_of(parameters[parameter], tensor)
-        if parts["teacher"]:
-            self.teacher = self.supernet.extract(self.supernet.space.largest)
-            self.teacher.load_state_dict(parts["teacher"])
+        if parts["frozen"]:
+            self.frozen = self.supernet.extract(self.supernet.space.largest)
+            self.frozen.load_state_dict(parts["frozen"])
         self.average = {name: _in_layout_of(parameters[name], tensor) for name, tensor in parts["average"].items()} or None
         self.epoch, self.seconds = about["epoch"], about["seconds"]
 

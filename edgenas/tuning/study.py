@@ -50,7 +50,7 @@ class Tuning:
     """A study of one recipe on one space and data set, which several workers may share.
 
     storage: URL of a database, such as `sqlite:///trials.db` or `postgresql://user@host/edgenas`.
-    recipe: what is not tuned; its own values of what is are the first trial.
+    recipe: what is not tuned; its own values of what is are the first trial. Workers may differ in its precision.
     sampler: a name in `SAMPLERS`. What other samplers have found is used, too.
 
     Trials that are worse than the median of the others after as many epochs are given up. Every finished trial is kept at
@@ -65,7 +65,8 @@ class Tuning:
         self.space, self.dataset, self.recipe = space, dataset, recipe
         self.parameters = parameters(recipe, len(dataset.train))
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        about = [space.fingerprint, dataset.classes, len(dataset.train), replace(recipe, epochs=1).to_dict()]
+        base = {name: value for name, value in recipe.to_dict().items() if name not in ("epochs", "precision")}
+        about = [space.fingerprint, dataset.classes, len(dataset.train), base]
         try:
             self._study = optuna.create_study(
                 study_name=f"tune-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}",

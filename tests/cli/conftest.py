@@ -11,7 +11,7 @@ from edgenas.cli import main
 from edgenas.latency import load_device, load_table
 from edgenas.training import Run
 
-TRAIN = ["--space", "mobilenetv3", "--preset", "tiny", "--width", "0.5", "--resolutions", "12,16"]
+TRAIN = ["--space", "mobilenetv3", "--preset", "tiny", "--width", "0.5", "--resolutions", "12,16", "--precision", "float32"]
 
 
 def edgenas(*arguments: object) -> Result:

@@ -17,6 +17,7 @@ def test_recipes_read_back(tmp_path):
         ("batch_size = 64\n\nlearning_rat = 0.1\n", r"recipe.toml, line 3: .*learning_rat"),
         ("# momentum\nmomentum = 1.5\n", r"recipe.toml, line 2: momentum must be at least 0 and below 1, not 1.5"),
         ('batch_size = 64\noptimizer = "sdg"\n', r"recipe.toml, line 2: .*'sgd'"),
+        ("learning_rate = 0.1\nbatch_size = 'many'\n", r"recipe.toml, line 2: .*batch_size must be a whole number"),
         ("[training]\nbatch_size = 64\n", r"recipe.toml, line 1: .*training"),
         ("batch_size = 64\nlearning_rate 0.1\n", r"recipe.toml is no TOML: .*line 2"),
     ],
