@@ -22,7 +22,7 @@ from edgenas.tuning import SAMPLERS, Trial, Tuning
 TRIALS = 20  # that a time is meant for
 SHOWN = 8
 # What they mean for the training, they mean here.
-SHARED = ("data", "stream", "family", "preset", "width", "resolutions", "seed")
+SHARED = ("data", "stream", "family", "preset", "width", "resolutions", "precision", "seed")
 
 
 @click.command("tune")
@@ -47,6 +47,7 @@ def command(
     recipe_file: Path | None,
     storage: str | None,
     seed: int,
+    precision: str,
     **space_options: Any,
 ) -> None:
     """Find a training recipe for your images: learning rate, weight decay, momentum, label smoothing, batch size.
@@ -66,7 +67,7 @@ def command(
         raise UsageError("Say how long to tune with --time, such as 30m, or how many trials to make with --trials.")
     if seconds is None and epochs is None:
         raise UsageError("Say how long each trial trains with --epochs, or how long they may take together with --time.")
-    recipe = Recipe.from_dict({"seed": seed, "precision": "auto"} | train.recipe_options(ctx, recipe_file))
+    recipe = Recipe.from_dict({"seed": seed, "precision": precision} | train.recipe_options(ctx, recipe_file))
     folder = (out or train.default_folder(data)) / "tune"
     _, space, dataset = train.load(data, seed=seed, **space_options)
     recipe = settle(space, dataset, recipe)
@@ -111,8 +112,8 @@ def finish(tuning: Tuning, folder: Path) -> None:
         "subnet."
     )
     # The file holds what differs from the defaults: what was given, and what was found.
-    given = {name: value for name, value in tuning.recipe.to_dict().items() if value != getattr(DEFAULTS, name)}
-    given = {name: value for name, value in given.items() if name not in ("epochs", "seed", "precision")}
+    own, defaults = tuning.recipe.to_dict(), DEFAULTS.to_dict()
+    given = {name: own[name] for name in own if own[name] != defaults[name] and name not in ("epochs", "seed", "precision")}
     found = {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in best.fields.items()}
     write_recipe(folder / "recipe.toml", given | found, budget)
 

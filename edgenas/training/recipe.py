@@ -80,9 +80,9 @@ class Recipe:
                 raise UsageError(unknown(name, getattr(self, name), known))
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
-        positive = ("epochs", "batch_size", "learning_rate")
-        if any(getattr(self, name) <= 0 for name in positive):
-            raise UsageError(f"{', '.join(positive)} must be above 0: {self}")
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
         for name in ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")

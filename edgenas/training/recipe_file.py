@@ -37,9 +37,10 @@ def write_recipe(path: Path, fields: dict[str, Any], comment: str) -> None:
 
 
 def _line_of(message: str, fields: dict[str, Any], text: str) -> str:
-    """Where a field that a message is about is set."""
-    for number, line in enumerate(text.splitlines(), 1):
-        name = re.match(r'\s*\[?"?([\w-]+)', line)
-        if name and name[1] in fields and re.search(rf"\b{re.escape(name[1])}\b", message):
-            return f", line {number}"
-    return ""
+    """Where the field that a message is about, the first that it names, is set."""
+    named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in fields}
+    named = {name: found.start() for name, found in named.items() if found}
+    if not named:
+        return ""
+    field = re.escape(min(named, key=named.get))
+    return next((f", line {n}" for n, line in enumerate(text.splitlines(), 1) if re.match(rf'\s*\[?"?{field}\b', line)), "")

@@ -15,6 +15,7 @@ def test_recipes_read_back(tmp_path):
     ("text", "message"),
     [
         ("batch_size = 64\n\nlearning_rat = 0.1\n", r"recipe.toml, line 3: .*learning_rat"),
+        ("epochs = 5\nlearning_rate = -0.1\n", r"recipe.toml, line 2: learning_rate must be above 0, not -0.1"),
         ("# momentum\nmomentum = 1.5\n", r"recipe.toml, line 2: momentum must be at least 0 and below 1, not 1.5"),
         ('batch_size = 64\noptimizer = "sdg"\n', r"recipe.toml, line 2: .*'sgd'"),
         ("learning_rate = 0.1\nbatch_size = 'many'\n", r"recipe.toml, line 2: .*batch_size must be a whole number"),
