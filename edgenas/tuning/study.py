@@ -21,6 +21,7 @@ from edgenas.data import Dataset
 from edgenas.errors import DivergenceError, EdgeNASError, UsageError
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace, unknown
+from edgenas.storage import open_database
 from edgenas.training import Recipe, Trainer
 from edgenas.training.train import default_device, validation_accuracy
 from edgenas.training.trainer import EpochResult
@@ -67,17 +68,14 @@ class Tuning:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         base = {name: value for name, value in recipe.to_dict().items() if name not in ("epochs", "precision")}
         about = [space.fingerprint, dataset.classes, len(dataset.train), base]
-        try:
-            self._study = optuna.create_study(
-                study_name=f"tune-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}",
-                storage=storage,
-                sampler=SAMPLERS[sampler](self.parameters, seed),
-                pruner=MedianPruner(n_startup_trials=4),
-                direction="maximize",
-                load_if_exists=True,
-            )
-        except Exception as error:  # of whatever database the URL names
-            raise EdgeNASError(f"The storage of trials cannot be opened: {error}. Check --storage.") from error
+        self._study = optuna.create_study(
+            study_name=f"tune-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}",
+            storage=open_database(storage),
+            sampler=SAMPLERS[sampler](self.parameters, seed),
+            pruner=MedianPruner(n_startup_trials=4),
+            direction="maximize",
+            load_if_exists=True,
+        )
 
     @property
     def epochs(self) -> int | None:
