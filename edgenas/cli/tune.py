@@ -28,7 +28,7 @@ SHARED = ("data", "stream", "family", "preset", "width", "resolutions", "precisi
 @click.command("tune")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder: all goes into its tune/.  [default: runs/<data>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to make trials, such as 30m.")
-@click.option("--trials", type=click.IntRange(min=1), help="The most trials in all, those of earlier calls included.")
+@click.option("--trials", type=click.IntRange(min=1), help="The most trials in all, with those of earlier calls.")
 @click.option(
     "--epochs", type=click.IntRange(min=1), help=f"How long each trial trains.  [default: {TRIALS} trials fit into the time]"
 )
@@ -125,9 +125,9 @@ def finish(tuning: Tuning, folder: Path) -> None:
     importances = tuning.importances()
     if importances:
         say("Importance: " + ", ".join(f"{name} {percent(share, 0)}" for name, share in importances.items()))
-    first = next((t for t in trials if t.number == 0), None)
-    if first is not None and first is not best:
-        say(f"The recipe as it was, trial 0, had {percent(first.accuracy)}.")
+    own = next((trial for trial in trials if trial.own), None)
+    if own is not None and own is not best:
+        say(f"The recipe as it was, trial {own.number}, had {percent(own.accuracy)} after {counted(own.epochs)}.")
     say(budget)
     say(
         f"Trials this short prefer what learns fast: for a training much longer than {counted(tuning.epochs)} the best "

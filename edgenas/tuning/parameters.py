@@ -37,17 +37,23 @@ class Parameter:
         return self.to_field(trial.suggest_float(self.name, low, high, log=self.distribution.log))
 
     def allows(self, value: float) -> bool:
-        return value > 0 and self.distribution.low <= self.to_number(value) <= self.distribution.high
+        """Whether a trial can have this value."""
+        if value < 0 or (value == 0 and self.distribution.low > 0):
+            return False
+        number = self.to_number(value)
+        whole = isinstance(self.distribution, FloatDistribution) or number == int(number)
+        return whole and self.distribution.low <= number <= self.distribution.high
 
 
 def parameters(recipe: Recipe, images: int) -> tuple[Parameter, ...]:
     """The hyper-parameters of a recipe's optimiser, for so many training images.
 
     Rates are sampled by their logarithm, momentum by that of 1 - m: from 0.9 to 0.99 is as far as from 0 to 0.9, because
-    1 / (1 - m) is how many steps it averages over. Batches are powers of two, and no larger than an eighth of the images.
+    1 / (1 - m) is how many steps it averages over. Batches are powers of two, no larger than an eighth of the images or the
+    recipe's own.
     """
     usual = LEARNING_RATES[recipe.optimizer]
-    largest_batch = max(5, min(8, int(math.log2(max(images, 1) / 8))))
+    largest_batch = max(5, min(8, int(math.log2(max(images, 8) / 8))), int(math.log2(recipe.batch_size)))
     found = [
         Parameter("learning_rate", "learning_rate", FloatDistribution(usual / 10, usual * 10, log=True)),
         Parameter("weight_decay", "weight_decay", FloatDistribution(1e-5, 1e-2, log=True)),

@@ -38,6 +38,7 @@ class Trial:
 
     fields: of the recipe. accuracy: mean validation accuracy, in 0..1, of the largest and the smallest subnet after the
     last epoch that it was trained for; 0 where the training diverged. pruned: whether it was given up early.
+    own: whether its fields are those of the recipe that is tuned.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Trial:
     accuracy: float
     epochs: int
     pruned: bool
+    own: bool
 
 
 class Tuning:
@@ -131,9 +133,10 @@ class Tuning:
 
     def _work(self, seconds: float | None, trials: int | None, track: Track, report: Callable[[Trial], None]) -> Iterator[None]:
         """Makes the trials. Yields once for every second, or, where there is no time limit, for every trial."""
-        own = {p.name: p.to_number(getattr(self.recipe, p.field)) for p in self.parameters}
-        if not self._study.get_trials(deepcopy=False) and all(p.allows(getattr(self.recipe, p.field)) for p in self.parameters):
-            self._study.enqueue_trial(own)
+        values = {p: getattr(self.recipe, p.field) for p in self.parameters}
+        if not self._study.get_trials(deepcopy=False) and all(p.allows(value) for p, value in values.items()):
+            own = {p.name: p.to_number(value) for p, value in values.items()}
+            self._study.enqueue_trial(own, user_attrs={"own": True})
         started, yielded = time.monotonic(), 0
         while True:
             finished, elapsed = len(self.trials), time.monotonic() - started
@@ -162,7 +165,7 @@ class Tuning:
         except DivergenceError:
             return 0.0
         except KeyboardInterrupt:
-            self._study.enqueue_trial(trial.params)
+            self._study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
             raise
         return accuracy
 
@@ -172,4 +175,11 @@ class Tuning:
 
     def _trial(self, trial: FrozenTrial) -> Trial:
         fields = {p.field: p.to_field(trial.params[p.name]) for p in self.parameters}
-        return Trial(trial.number, fields, float(trial.value), trial.last_step or 0, trial.state == TrialState.PRUNED)
+        return Trial(
+            trial.number,
+            fields,
+            accuracy=float(trial.value),
+            epochs=trial.last_step or 0,
+            pruned=trial.state == TrialState.PRUNED,
+            own=trial.user_attrs.get("own", False),
+        )

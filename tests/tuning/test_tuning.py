@@ -67,6 +67,7 @@ def test_parameters_stand_for_fields_of_the_recipe():
 
 def test_momentum_belongs_to_optimizers_that_have_one_and_batches_to_enough_images():
     assert "momentum" not in {p.field for p in parameters(Recipe(optimizer="adamw"), 50_000)}
+    assert not {p.field: p for p in parameters(Recipe(batch_size=96), 50_000)}["batch_size"].allows(96)
     few = {p.field: p.distribution for p in parameters(Recipe(), 600)}["batch_size"]
     assert (few.low, few.high) == (5, 6)
 
@@ -80,6 +81,7 @@ def test_samplers(instant, sampler):
     seen = []
     tuning.run(trials=10, report=seen.append)
     assert [trial.number for trial in seen] == list(range(10))
+    assert [trial.own for trial in seen] == [True] + [False] * 9
     assert seen[0].fields == {p.field: pytest.approx(getattr(RECIPE, p.field)) for p in tuning.parameters}  # the recipe's own
     assert len({tuple(trial.fields.values()) for trial in seen}) == 10
     for trial in seen:
