@@ -125,7 +125,7 @@ def create(
     given = {"epochs": epochs, "seed": seed} | recipe_options
     recipe = Recipe.from_dict({name: value for name, value in given.items() if value is not None} | parse_settings(settings))
     space_settings, space, dataset = load(data, family, preset, width, resolutions, seed, stream)
-    recipe = settle(space, dataset, recipe)
+    recipe = settle(space, dataset, recipe, track)
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")

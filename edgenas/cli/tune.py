@@ -70,7 +70,7 @@ def command(
     recipe = Recipe.from_dict({"seed": seed, "precision": precision} | train.recipe_options(ctx, recipe_file))
     folder = (out or train.default_folder(data)) / "tune"
     _, space, dataset = train.load(data, seed=seed, **space_options)
-    recipe = settle(space, dataset, recipe)
+    recipe = settle(space, dataset, recipe, track)
     folder.mkdir(parents=True, exist_ok=True)
     tuning = Tuning(space, dataset, recipe, storage or f"sqlite:///{folder}/trials.db", sampler=sampler, seed=seed)
     tuning.settle_epochs(epochs or tuning.epochs or fit_epochs(space, dataset, recipe, seconds / TRIALS).epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from torch.nn import functional as F
 from edgenas.space import BlockSpec
 from edgenas.supernet.depthwise import DepthwiseConv2d
 
-ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hswish": nn.Hardswish}
+# In place where the gradient needs the output alone: they follow batch norms and linear layers, which need it no more.
+ACTIVATIONS = {"relu": partial(nn.ReLU, inplace=True), "relu6": partial(nn.ReLU6, inplace=True), "hswish": nn.Hardswish}
 
 
 class ConvBlock(nn.Module):

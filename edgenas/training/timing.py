@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgenas.data import Dataset
+from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.training.recipe import Recipe
 from edgenas.training.trainer import Trainer
@@ -17,7 +18,7 @@ WORTH = 1.1
 """How much faster bfloat16 must be to be chosen: its rounding has a price, and timings are noisy."""
 
 
-def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu") -> Recipe:
+def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = "cpu", track: Track = quiet) -> Recipe:
     """The recipe with `auto` replaced by the precision whose steps are the fastest on this machine.
 
     Steps of the last phase, those with smaller subnets, are timed in turn. Which wins depends on the processor.
@@ -27,7 +28,7 @@ def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = 
     trials = {p: Trainer(space, dataset, replace(recipe, precision=p), device) for p in ("float32", "bfloat16")}
     times: dict[str, list[float]] = {precision: [] for precision in trials}
     images, labels = next(iter(trials["float32"].batches(0)))
-    for i in range(1 + TRIAL_STEPS):
+    for i in track(range(1 + TRIAL_STEPS), "Timing float32 and bfloat16"):
         for precision, trial in trials.items():
             started = time.perf_counter()
             trial.step(trial.steps - 1 - i % trial.steps_per_epoch, images, labels)

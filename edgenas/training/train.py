@@ -15,15 +15,21 @@ from edgenas.space import SearchSpace
 from edgenas.training.evaluation import Evaluator
 from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
+from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import epochs_in, settled
 from edgenas.training.trainer import EpochResult, Trainer
 
 EVALUATIONS = 10  # of the largest and the smallest subnet, spread over a training
 
 
-def settle(space: SearchSpace, dataset: Dataset, recipe: Recipe) -> Recipe:
-    """The recipe with the precision that is the fastest on this machine, where it leaves that open."""
-    return settled(space, dataset, recipe, default_device())
+def settle(space: SearchSpace, dataset: Dataset, recipe: Recipe, track: Track = quiet) -> Recipe:
+    """The recipe with the precision that is the fastest on this machine, where it leaves that open.
+
+    Raises UsageError, before there is a run, for a teacher that cannot teach this data set.
+    """
+    if recipe.teacher:
+        OnnxTeacher(recipe.teacher, dataset)
+    return settled(space, dataset, recipe, default_device(), track)
 
 
 def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class Trainer:
                         f"(it was {self.recipe.learning_rate:g})."
                     )
 
-    def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Iterator[tuple[int, float]]:
+    def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Generator[tuple[int, float]]:
         step = first
         while self.epoch < self.recipe.epochs:
             started, losses = time.perf_counter(), []
@@ -108,7 +108,7 @@ class Trainer:
             rate, phase = learning_rate(self.recipe, step - 1, self.steps), self.phase(step - 1).name
             after_epoch(EpochResult(self.epoch, phase, float(np.mean(losses)), rate, self.seconds))
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int) -> Generator[tuple[Tensor, Tensor]]:
         """The augmented batches of an epoch: `(b, 3, s, s)` float images at the largest resolution, and their labels.
 
         Labels are `(b,)` classes, or `(b, classes)` probabilities where the recipe mixes images.

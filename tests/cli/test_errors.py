@@ -52,6 +52,12 @@ def test_usage(at_work):
     assert fails(edgenas("train-supernet", "--data", "digits", "--preset", "tny", "--out", "runs/x"), 2, "'tiny'")
     assert fails(edgenas("train-supernet", "--data", "digits", "--epochs", 1, "--time", "1m", "--out", "runs/x"), 2, "exclude")
     assert fails(edgenas("train-supernet", "--data", "digits", "--out", RUN), 2, "--resume")
+    start = ("train-supernet", "--data", "digits", *TRAIN, "--out", "runs/x")
+    assert fails(edgenas(*start, "--set", "cutmx=1"), 2, "Did you mean 'cutmix'")
+    assert fails(edgenas(*start, "--set", "dropout=much"), 2, "dropout must be a number")
+    assert fails(edgenas(*start, "--macs", "5M,many"), 2, "'many'", "40M")
+    assert fails(edgenas(*start, "--teacher", "none.onnx"), 2, "There is no teacher at none.onnx")
+    assert not Path("runs/x").exists()
     assert fails(edgenas("export", RUN, "--architecture", "00000000"), 2, "architecture")
     assert fails(edgenas("profile", "--run", RUN, "--space", "mobilenetv3"), 2, "exclude")
 

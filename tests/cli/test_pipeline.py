@@ -16,7 +16,7 @@ from edgenas.export import load_exports, load_verifications
 from edgenas.latency import LocalTarget, load_device, load_table
 from edgenas.search import load_records
 from edgenas.training import Evaluator, Run
-from tests.cli.conftest import edgenas
+from tests.cli.conftest import TRAIN, edgenas
 
 RUN = Path("runs/digits")
 
@@ -156,3 +156,16 @@ def test_a_file_that_computes_something_else_is_refused(at_work, tmp_path):
     assert (first.folder / "model.onnx.rejected").exists()
     assert first.file("tflite").exists()
     assert not (first.folder / "model.tflite.rejected").exists()
+
+
+def test_a_recipe_is_recorded_and_an_exported_model_teaches(at_work):
+    """--teacher takes what edgenas export wrote; what --set and auto decided stands in config.toml."""
+    teacher = next(Path("runs/digits/export").glob("*/model.onnx"))
+    arguments = ["--data", "digits", *TRAIN, "--precision", "auto", "--epochs", 1, "--batch-size", 256, "--out", "runs/taught"]
+    options = ["--teacher", teacher, "--macs", "1M,2M", "--set", "cutmix=1.0", "--set", "dropout=0.2"]
+    result = edgenas("train-supernet", *arguments, *options)
+    assert result.exit_code == 0, result.output
+    recipe = Run.open(Path("runs/taught")).recipe
+    assert recipe.precision in ("float32", "bfloat16")
+    assert (recipe.teacher, recipe.macs, recipe.cutmix, recipe.dropout) == (str(teacher), (1_000_000, 2_000_000), 1.0, 0.2)
+    shutil.rmtree("runs/taught")

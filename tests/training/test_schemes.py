@@ -68,3 +68,29 @@ def test_progressive_shrinking_frees_one_dimension_after_the_other():
     assert scheme.draw(scheme.phases[0], np.random.default_rng(0))[0].architecture == SPACE.largest
     sizes = [np.mean([cost.macs(SPACE.blocks(d.architecture)) for s in draws(scheme, p) for d in s]) for p in scheme.phases]
     assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_budgets_bias_the_random_subnets(name):
+    def macs(budgets):
+        scheme = make_scheme(SPACE, Recipe(scheme=name, macs=budgets))
+        drawn = [d.architecture for step in draws(scheme, scheme.phases[-1], 300) for d in step]
+        if name == "sandwich":
+            drawn = [a for a in drawn if a not in (SPACE.largest, SPACE.smallest)]
+        return np.array([cost.macs(SPACE.blocks(a)) for a in drawn])
+
+    low, high = np.quantile(macs(()), [0.2, 0.8])
+    assert np.median(np.abs(np.log(macs((int(low),)) / low))) < 0.5 * np.median(np.abs(np.log(macs(()) / low)))
+    both = macs((int(low), int(high)))
+    near_low, near_high = (np.abs(np.log(both / budget)) < 0.1 for budget in (low, high))
+    assert near_low.mean() > 0.25 and near_high.mean() > 0.25
+
+
+@pytest.mark.parametrize("name", ["sandwich", "progressive-shrinking"])
+def test_progressive_resolution_grows_to_the_largest(name):
+    scheme = make_scheme(SPACE, Recipe(scheme=name, progressive_resolution=True))
+    alone = [phase for phase in scheme.phases if phase.name == "largest"]
+    drawn = [scheme.draw(phase, np.random.default_rng(0)) for phase in alone]
+    assert [[d.architecture.resolution for d in step] for step in drawn] == [[12], [16]]
+    assert all(step[0].architecture.stages == SPACE.largest.stages for step in drawn)
+    assert np.diff([phase.start for phase in scheme.phases[:3]]) == pytest.approx(alone[1].start)

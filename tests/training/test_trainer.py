@@ -1,12 +1,18 @@
+import time
+import tomllib
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import tomli_w
 import torch
 
 from edgenas.errors import CheckpointError, DivergenceError, UsageError
+from edgenas.supernet import Supernet
 from edgenas.training import Evaluator, Recipe, Trainer
 from edgenas.training.optimizer import learning_rate, make_optimizer
-from edgenas.training.recipe import INITIALISATIONS, LEARNING_RATES
-from edgenas.training.timing import epochs_in
+from edgenas.training.recipe import INITIALISATIONS, LEARNING_RATES, parse_settings
+from edgenas.training.timing import epochs_in, settled
 from tests.training.conftest import make_dataset
 
 SHORT = Recipe(epochs=4, batch_size=16, learning_rate=0.05)
@@ -30,8 +36,21 @@ def same(a, b) -> bool:
         SHORT,
         Recipe(epochs=4, batch_size=16, learning_rate=0.05, scheme="progressive-shrinking", ema=0.9),
         Recipe(epochs=4, batch_size=16, optimizer="adamw"),
+        Recipe(
+            epochs=4,
+            batch_size=16,
+            learning_rate=0.05,
+            precision="bfloat16",
+            dropout=0.3,
+            randaugment=9.0,
+            mixup=0.2,
+            cutmix=1.0,
+            cutout=0.3,
+            macs=(100_000,),
+            progressive_resolution=True,
+        ),
     ],
-    ids=["sandwich", "progressive shrinking with average", "adamw"],
+    ids=["sandwich", "progressive shrinking with average", "adamw", "everything random"],
 )
 @pytest.mark.parametrize("interrupted_after", [1, 2, 3])
 def test_a_resumed_training_ends_with_the_very_same_weights(space, dataset, tmp_path, recipe, interrupted_after):
@@ -164,6 +183,12 @@ def test_every_optimizer_learns(space, dataset, optimizer, initialisation):
         {"epochs": 0},
         {"momentum": 1.0},
         {"learning_rate": -1},
+        {"precision": "float16"},
+        {"cutout": 1.0},
+        {"mixup": -0.1},
+        {"randaugment": 11},
+        {"batch_norm_momentum": 0.0},
+        {"macs": (0,)},
     ],
 )
 def test_impossible_recipes_are_refused(wrong):
@@ -172,9 +197,70 @@ def test_impossible_recipes_are_refused(wrong):
 
 
 def test_recipes_read_back():
-    assert Recipe.from_dict(SHORT.to_dict()) == SHORT
-    with pytest.raises(UsageError, match="learning_rat"):
+    recipe = Recipe(macs=(5_000_000, 20_000_000), mixup=0.2)
+    assert Recipe.from_dict(tomllib.loads(tomli_w.dumps(recipe.to_dict()))) == recipe
+    with pytest.raises(UsageError, match="Did you mean 'learning_rate'"):
         Recipe.from_dict({"learning_rat": 1})
+    with pytest.raises(UsageError, match="nesterov must be true or false, not 1"):
+        Recipe.from_dict({"nesterov": 1})
+
+
+def test_settings_are_written_as_in_toml():
+    settings = parse_settings(["cutmix=1", "nesterov=false", "initialisation=xavier", "macs=[5e6, 20_000_000]", "epochs=3"])
+    assert Recipe.from_dict(settings) == Recipe(
+        cutmix=1.0, nesterov=False, initialisation="xavier", macs=(5_000_000, 20_000_000), epochs=3
+    )
+    with pytest.raises(UsageError, match="NAME=VALUE"):
+        parse_settings(["cutmix"])
+    with pytest.raises(UsageError, match=r"epochs must be a whole number, not 1\.5"):
+        Recipe.from_dict(parse_settings(["epochs=1.5"]))
+
+
+def test_dropout_and_batch_norm_momentum_reach_every_subnet(space):
+    supernet = Supernet(space, dropout=0.5, batch_norm_momentum=0.3).train()
+    x = torch.randn(8, 3, 12, 12)
+    with torch.no_grad():
+        assert not torch.equal(supernet(x, space.smallest), supernet(x, space.smallest))
+    norm = supernet.blocks[0].full.conv_norm
+    norm.running_mean.zero_()
+    with torch.no_grad():
+        supernet(x, space.smallest)
+        mean = supernet.blocks[0].full.conv(x).mean((0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, 0.3 * mean)
+    plain = Supernet(space).train()
+    with torch.no_grad():  # another supernet's settings are its own
+        assert torch.equal(plain(x, space.smallest), plain(x, space.smallest))
+
+
+def test_bfloat16_follows_float32(space, dataset):
+    """The same losses to bfloat16's precision; weights, which must not lose small updates, stay float32."""
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        trainer = Trainer(space, dataset, replace(SHORT, epochs=3, largest_alone=0.0, precision=precision))
+        results = []
+        trainer.run(after_epoch=lambda result, results=results: results.append(result.loss))
+        losses[precision] = results
+        assert {p.dtype for p in trainer.supernet.parameters()} == {torch.float32}
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+
+
+def test_auto_is_settled_once_by_timing(space, dataset, monkeypatch):
+    recipe = replace(SHORT, precision="auto")
+    with pytest.raises(UsageError, match="precision is still auto"):
+        Trainer(space, dataset, recipe)
+    assert settled(space, dataset, recipe).precision in ("float32", "bfloat16")
+    assert settled(space, dataset, SHORT) is SHORT
+    step, slow = Trainer.step, {}
+
+    def dawdling(self, *arguments):
+        if self.recipe.precision == slow["precision"]:
+            time.sleep(0.2)
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "step", dawdling)
+    for slow["precision"], fast in (("float32", "bfloat16"), ("bfloat16", "float32")):
+        assert settled(space, dataset, recipe).precision == fast
 
 
 def test_few_images_and_a_ragged_calibration_are_no_obstacle(space):
