@@ -23,6 +23,10 @@ class CheckpointError(EdgeNASError):
     """A run folder or a weights file that is damaged, incomplete or from another version."""
 
 
+class DivergenceError(EdgeNASError):
+    """A training whose loss is no number any more."""
+
+
 class InfeasibleError(EdgeNASError):
     """No architecture meets a constraint. `closest` is the lowest value, such as a latency in ms, that the space can reach."""
 

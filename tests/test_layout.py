@@ -12,12 +12,12 @@ import edgenas
 PACKAGE = Path(edgenas.__file__).parent
 # From the bottom up: a package imports only from those of lower rank, and from its own.
 RANK = {
-    "errors": 0, "files": 0, "processes": 0, "progress": 0,
+    "errors": 0, "files": 0, "processes": 0, "progress": 0, "storage": 0,
     "space": 1,
     "cost": 2, "graph": 2,
     "supernet": 3, "latency": 3, "data": 3, "predictor": 3,
     "training": 4,
-    "search": 5, "export": 6, "report": 7, "cli": 8,
+    "search": 5, "tuning": 5, "export": 6, "report": 7, "cli": 8,
 }  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from edgenas.space import FAMILIES
 from edgenas.training import Run
 
 SPACE_HELP = f"Family of networks, {', '.join(FAMILIES)}, or your own: a .toml file."
+IMAGES = "FOLDER|ZIP|TAR|NAME"
+"""What --data takes."""
 
 
 class Quantity(click.ParamType):
@@ -81,7 +83,7 @@ def run_argument(command):
 
 def data_option(command):
     text = "Where the images of the run are now, if they have moved."
-    return click.option("--data", metavar="FOLDER|ZIP|NAME", help=text)(command)
+    return click.option("--data", metavar=IMAGES, help=text)(command)
 
 
 def open_run(path: Path | None) -> Run:

@@ -15,15 +15,17 @@ from edgenas.cli.search import prediction_lines, run_ledger
 from edgenas.errors import UsageError
 from edgenas.files import write_json
 from edgenas.latency import load_device, load_table
-from edgenas.report import Row, plot_front, summarise
+from edgenas.report import ClassRow, Row, class_rows, plot_front, summarise, write_classes
 from edgenas.search import load_records
 from edgenas.training import Run
+
+WORST = 10  # classes that are shown
 
 
 @click.command("report")
 @run_argument
 def command(run: Path | None) -> None:
-    """Show a run's results: one table, report.json, and the front as a picture.
+    """Show a run's results: tables, report.json, classes.csv, confusion.csv, and the front as a picture.
 
     \b
     edgenas report runs/photos
@@ -38,13 +40,16 @@ def report_run(run: Run) -> list[Row]:
             f"{run.path} has no search to report on: run edgenas search {run.path} --device cpu --latency 2ms first."
         )
     rows = summarise(run)
+    classes = class_rows(run)
     if rows:
         show(rows)
+        show_classes(classes)
     else:
         say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
     for record in records:
         console.print("\n".join(prediction_lines(record)))
     write_json(run.path / "report.json", [asdict(row) for row in rows])
+    write_classes(run.path, run, classes)
     ledger = run_ledger(run)
     first = True
     for (device, runtime), group in groupby(records, key=lambda r: (r.device, r.runtime)):
@@ -88,9 +93,7 @@ def show(rows: list[Row]) -> None:
         "max diff",
         "KiB",
     ]
-    title = (
-        "Accuracy on validation images, and on test images in torch and exported; latency of one image where verified"
-    )
+    title = "Accuracy on validation images, and on test images in torch and exported; latency of one image where verified"
     console.print(table(title, columns, lines))
     if not all(row.on_device for row in rows):
         console.print("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")
@@ -102,3 +105,21 @@ def validation(row: Row) -> str:
     """Accuracy on the validation images, before and after where the subnet is fine-tuned."""
     before = "" if row.inherited_accuracy is None else f"{percent(row.inherited_accuracy)} -> "
     return before + percent(row.validation_accuracy)
+
+
+def show_classes(rows: list[ClassRow]) -> None:
+    """The worst classes. Runtimes agree on a verified subnet, so that each is shown once."""
+    once = list({(row.id, row.label): row for row in rows}.values())
+    lines = [
+        [
+            row.label,
+            row.id,
+            str(row.images),
+            percent(row.recall),
+            "-" if row.precision is None else percent(row.precision),
+            row.taken_for or "-",
+        ]
+        for row in once[:WORST]
+    ]
+    columns = ["<class", "<subnet", "test images", "recall", "precision", "<most often taken for"]
+    console.print(table(f"Worst {len(lines)} of {len(once)} classes of the subnets; all are in classes.csv", columns, lines))

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edgenas.cli.display import percent, say, track
-from edgenas.cli.options import SECONDS, SPACE_HELP, Counts, Resolutions
-from edgenas.data import load_dataset
+from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions
+from edgenas.data import Dataset, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
-from edgenas.space import DEFAULT_PRESET, get_space, is_file, read_description
-from edgenas.training import Recipe, Run, Trainer, train_supernet, warm_started
+from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space, is_file, read_description
+from edgenas.training import Recipe, Run, Trainer, read_recipe, train_supernet, warm_started
 from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
 from edgenas.training.train import fit_epochs, settle
 
@@ -23,8 +24,12 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 
 @click.command("train-supernet")
 @click.option(
-    "--data", metavar="FOLDER|ZIP|NAME", help="Images: a folder or .zip with one sub-folder per class, or mnist5k or digits."
+    "--data",
+    metavar=IMAGES,
+    help="Images: a folder or .zip with one sub-folder per class, WebDataset shards (a folder of .tar files or a pattern such "
+    "as train-{000..009}.tar), or mnist5k or digits.",
 )
+@click.option("--stream", is_flag=True, help="Keep no decoded images on the disk: worker processes decode them in every epoch.")
 @click.option("--space", "family", default="mobilenetv3", show_default=True, metavar="NAME|FILE", help=SPACE_HELP)
 @click.option(
     "--preset",
@@ -64,6 +69,14 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     show_default=True,
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
 )
+@click.option("--balance", is_flag=True, help="Draw images of rare classes more often.")
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    metavar="TOML",
+    help="A recipe, such as edgenas tune writes. What is given beside it overrides it.",
+)
 @click.option(
     "--set",
     "settings",
@@ -72,7 +85,8 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     help="Anything else of the recipe, such as cutmix=1; repeatable.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
-def command(resume: Path | None, data: str | None, **options: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_file: Path | None, **options: Any) -> None:
     """Train one supernet on your images. Every subnet of its space can then be used without training.
 
     \b
@@ -89,44 +103,70 @@ def command(resume: Path | None, data: str | None, **options: Any) -> None:
     if resume is None and data is None:
         raise UsageError("Say what to train on with --data, or what to continue with --resume.")
     with together():
-        train(Run.open(resume) if resume is not None else create(data, **options), data)
+        if resume is not None:
+            train(Run.open(resume), data)
+        else:
+            train(create(data, **options | recipe_options(ctx, recipe_file)), data)
+
+
+def recipe_options(ctx: click.Context, file: Path | None) -> dict[str, Any]:
+    """What a recipe file sets and the command line does not."""
+    fields = read_recipe(file) if file else {}
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+    if "seconds" in given:
+        given.add("epochs")
+    return {name: value for name, value in fields.items() if name not in given}
 
 
 def create(
-    data: str, *, family: str, preset: str | None, width: float, resolutions: tuple[int, ...] | None, out: Path | None,
-    seconds: float | None, epochs: int | None, seed: int, settings: tuple[str, ...] = (), warm_start: Path | None = None,
+    data: str, *, out: Path | None, seconds: float | None, epochs: int | None, seed: int, family: str, preset: str | None,
+    width: float, resolutions: tuple[int, ...] | None, stream: bool = False, settings: tuple[str, ...] = (),
+    warm_start: Path | None = None,
     **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
     if seconds and epochs:
         raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
-    out = out or Path("runs") / Path(data).stem
+    out = out or default_folder(data)
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
     given = {"epochs": epochs, "seed": seed} | recipe_options
     recipe = Recipe.from_dict({name: value for name, value in given.items() if value is not None} | parse_settings(settings))
-    # A user's own file is copied into the run, which can then be opened where the file is not.
-    own = {"description": read_description(Path(family))} if is_file(family) else {}
-    largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions, **own).resolutions)
-    with first_of_machine_first():
-        dataset = load_dataset(data, size=largest, seed=seed, track=track)
-    space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions, **own)
+    space_settings, space, dataset = load(data, family, preset, width, resolutions, seed, stream)
     asked, recipe = recipe, settle(space, dataset, recipe, track)
     if asked.precision == "auto":
         say(f"Training in {recipe.precision}, the faster precision here.")
     if seconds:
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
-    described = {"family": family, "width": width, "resolutions": list(space.resolutions)}
-    described |= own or {"preset": preset or DEFAULT_PRESET}
     if leads():
         source = warm_start and Run.open(warm_start)
         warm = source and warm_started(Trainer(space, dataset, recipe), source)
-        run = Run.create(out, described, dataset, seed, recipe, warm_start=source)
+        run = Run.create(out, space_settings, dataset, seed, recipe, warm_start=source)
         if warm:
             warm.save(run.checkpoint)
     wait_for_all()
     return Run.open(out)
+
+
+def default_folder(data: str) -> Path:
+    return Path("runs") / open_source(data).name
+
+
+def load(
+    data: str, family: str, preset: str | None, width: float, resolutions: tuple[int, ...] | None, seed: int, stream: bool
+) -> tuple[dict[str, Any], SearchSpace, Dataset]:
+    """A space, as settings and as itself, with the images that it is for."""
+    # A user's own file is copied into the run, which can then be opened where the file is not.
+    own = {"description": read_description(Path(family))} if is_file(family) else {}
+    largest = max(get_space(family, preset, 2, width=width, resolutions=resolutions, **own).resolutions)
+    with first_of_machine_first():
+        dataset = load_dataset(data, size=largest, seed=seed, stream=stream, track=track)
+    if dataset.streamed and not stream:
+        say("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with --stream.")
+    space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions, **own)
+    settings = {"family": family, "width": width, "resolutions": list(space.resolutions)}
+    return settings | (own or {"preset": preset or DEFAULT_PRESET}), space, dataset
 
 
 def train(run: Run, data: str | None) -> None:

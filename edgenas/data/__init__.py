@@ -1,17 +1,18 @@
 """Labelled images: loaded, split, decoded once, and augmented as whole tensors."""
 
 from edgenas.data.augment import Augmentation, cutout, normalise, random_affine, random_crop, random_flip, resize
-from edgenas.data.batches import epoch_batches, prefetch
+from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
 from edgenas.data.dataset import Dataset, Split, load_dataset
 from edgenas.data.mixing import cutmix, mix, mixup
 from edgenas.data.randaugment import rand_augment
-from edgenas.data.sources import SAMPLES
+from edgenas.data.sources import SAMPLES, open_source
 
 __all__ = [
     "SAMPLES",
     "Augmentation",
     "Dataset",
     "Split",
+    "balanced_shares",
     "cutmix",
     "cutout",
     "epoch_batches",
@@ -19,6 +20,7 @@ __all__ = [
     "mix",
     "mixup",
     "normalise",
+    "open_source",
     "prefetch",
     "rand_augment",
     "random_affine",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from edgenas.data.cache import decoded
 from edgenas.data.sources import PARTS, Source, open_source
+from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, UsageError
 from edgenas.progress import Track, quiet
 
@@ -22,12 +24,12 @@ STATISTICS_IMAGES, STATISTICS_VALUES = 10_000, 150_000_000
 class Split:
     """Some of the images of a data set.
 
-    images: `(m, size, size, 3)` uint8, usually the memory-mapped images of the whole data set.
+    images: `(m, size, size, 3)` uint8, usually the images of the whole data set, memory-mapped or streamed.
     labels: `(n,)` int64.
     rows: `(n,)` int64, where in `images` those of the split are; None when they are all of them.
     """
 
-    images: np.ndarray
+    images: np.ndarray | StreamedImages
     labels: np.ndarray
     rows: np.ndarray | None = None
 
@@ -37,8 +39,24 @@ class Split:
     def batch(self, indices: np.ndarray | Sequence[int]) -> tuple[Tensor, Tensor]:
         """Copies of the images with these indices in 0..n-1: `(b, 3, size, size)` uint8 in channels_last, `(b,)` int64."""
         indices = np.asarray(indices, dtype=np.int64)
-        rows = indices if self.rows is None else self.rows[indices]
-        return torch.from_numpy(np.asarray(self.images[rows])).permute(0, 3, 1, 2), torch.from_numpy(self.labels[indices])
+        return _tensors(self.images[self._rows(indices)], self.labels[indices])
+
+    def batches(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+        """`batch` of one `(b,)` int64 after the other. Streamed images are decoded ahead, by worker processes."""
+        if not isinstance(self.images, StreamedImages):
+            yield from map(self.batch, batches)
+            return
+        batches = list(batches)
+        images = self.images.batches([self._rows(indices) for indices in batches])
+        for indices, pixels in zip(batches, images, strict=True):
+            yield _tensors(pixels, self.labels[indices])
+
+    def _rows(self, indices: np.ndarray) -> np.ndarray:
+        return indices if self.rows is None else self.rows[indices]
+
+
+def _tensors(pixels: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(np.asarray(pixels)).permute(0, 3, 1, 2), torch.from_numpy(labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +66,7 @@ class Dataset:
     source: what `load_dataset` takes to load it again. size: side of the images in pixels.
     mean, std: of the red, green and blue values of training images, in 0..1.
     skipped: the files that could not be read. flip: whether a mirrored image keeps its class.
-    fingerprint: changes when the files or the size do.
+    fingerprint: changes when the files or the size do. streamed: whether images are decoded whenever they are asked for.
     """
 
     name: str
@@ -63,39 +81,43 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     flip: bool = False
     fingerprint: str = ""
+    streamed: bool = False
 
 
-def load_dataset(source: str, *, size: int, seed: int = 0, track: Track = quiet) -> Dataset:
-    """Load a folder of images, a .zip of one, or a sample by name (`mnist5k`, `digits`), decoding it the first time.
+def load_dataset(source: str, *, size: int, seed: int = 0, stream: bool = False, track: Track = quiet) -> Dataset:
+    """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
-    A folder has one sub-folder per class, or `train/`, `val/` and `test/` with these. A missing validation or test split
-    is carved out of the training images by `seed`, from every class the same share: 10 %, and 20 % for a sample's test.
+    A folder has one sub-folder per class, or `train/`, `val/` and `test/` with these; shards are a folder of tar files or a
+    pattern such as `train-{000..009}.tar`. A missing validation or test split is carved out of the training images by
+    `seed`, from every class the same share: 10 %, and 20 % for a sample's test.
 
+    stream: keep no decoded images on the disk. So it is, too, where they would not fit. Batches are the same either way.
     size: side of the images in pixels, usually the largest resolution of the search space.
     Raises UsageError when there is no such source, DataError when its images cannot be used, EdgeNASError when the cache
     cannot be written.
     """
     if size < 1:
         raise UsageError(f"images must have at least 1 pixel, not {size}")
-    with open_source(source) as opened:
-        check = partial(_check_split, opened)
-        data = decoded(opened, size, check=check, track=track)
-        check(data.labels, data.parts, data.classes)
-        rows = split_rows(data.labels, data.parts, opened.shares, seed)
-        splits = {part: Split(data.images, data.labels[rows[part]], rows[part]) for part in PARTS}
-        mean, std = channel_statistics(splits["train"])
-        return Dataset(
-            name=opened.name,
-            source=opened.location,
-            classes=data.classes,
-            size=size,
-            **splits,
-            mean=mean,
-            std=std,
-            skipped=data.skipped,
-            flip=opened.flip,
-            fingerprint=data.fingerprint,
-        )
+    opened = open_source(source)
+    check = partial(_check_split, opened)
+    data = decoded(opened, size, stream=stream, check=check, track=track)
+    check(data.labels, data.parts, data.classes)
+    rows = split_rows(data.labels, data.parts, opened.shares, seed)
+    splits = {part: Split(data.images, data.labels[rows[part]], rows[part]) for part in PARTS}
+    mean, std = channel_statistics(splits["train"])
+    return Dataset(
+        name=opened.name,
+        source=opened.location,
+        classes=data.classes,
+        size=size,
+        **splits,
+        mean=mean,
+        std=std,
+        skipped=data.skipped,
+        flip=opened.flip,
+        fingerprint=data.fingerprint,
+        streamed=isinstance(data.images, StreamedImages),
+    )
 
 
 def _check_split(source: Source, labels: np.ndarray, parts: dict[str, int], classes: tuple[str, ...]) -> None:
@@ -137,10 +159,9 @@ def split_rows(labels: np.ndarray, parts: dict[str, int], shares: dict[str, floa
 
 def channel_statistics(split: Split) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and standard deviation of red, green and blue in 0..1, over at most 10,000 images (fewer of large ones)."""
-    count = min(len(split), STATISTICS_IMAGES, max(1, STATISTICS_VALUES // split.images[0].size))
+    count = min(len(split), STATISTICS_IMAGES, max(1, STATISTICS_VALUES // math.prod(split.images.shape[1:])))
     histogram = np.zeros((3, 256), dtype=np.int64)  # whole numbers: the same to the last digit on every machine
-    for begin in range(0, count, 256):
-        images, _ = split.batch(np.arange(begin, min(begin + 256, count)))
+    for images, _ in split.batches(np.arange(begin, min(begin + 256, count)) for begin in range(0, count, 256)):
         histogram += [np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(3)]
     values, weights = np.arange(256) / 255, histogram / histogram[0].sum()
     mean = (weights * values).sum(1)

@@ -32,6 +32,7 @@ class Verification:
     emulated: the device was an emulator. What it computes counts, what it takes does not.
 
     torch_accuracy, accuracy: top-1 on the test images, in 0..1, of the torch network and of the file.
+    confusion: `(classes, classes)`: how many test images of each class (row) the file takes for each class (column).
     threads, latency_ms: of one image on this machine, in the statistic of `Bench`: with one thread its CPU time, at the speed
         that the machine had when its table was measured.
     predicted_ms: by the latency table of this runtime on this machine, with its 90 % interval; None without a table.
@@ -45,6 +46,7 @@ class Verification:
     parity: Parity
     torch_accuracy: float
     accuracy: float
+    confusion: list[list[int]]
     images: int
     threads: int
     latency_ms: float
@@ -139,6 +141,13 @@ def load_verifications(model: ExportedModel) -> list[Verification]:
     return results
 
 
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """`(n,)` true and predicted classes -> `(classes, classes)` counts: true in the row, predicted in the column."""
+    known = predicted < classes  # a wrong file may have more outputs
+    pairs = labels[known] * classes + predicted[known]
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
 def _test_images(model: ExportedModel, evaluator: Evaluator, count: int | None) -> tuple[torch.Tensor, np.ndarray]:
     test = evaluator.dataset.test
     chosen = np.linspace(0, len(test) - 1, min(count or len(test), len(test))).astype(int)
@@ -176,6 +185,7 @@ def _verify_file(
         parity=compare(expected, outputs),
         torch_accuracy=float((expected.argmax(1) == labels).mean()),
         accuracy=float((outputs.argmax(1) == labels).mean()),
+        confusion=confusion_matrix(labels, outputs.argmax(1), len(model.classes)).tolist(),
         images=len(labels),
         threads=threads,
         latency_ms=latency_ms,

@@ -13,21 +13,17 @@ from pathlib import Path
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.storages import BaseStorage, JournalStorage, get_storage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from edgenas.errors import EdgeNASError
 from edgenas.search.layout import Space, gene_names
+from edgenas.storage import open_storage
 
 HEARTBEAT_S = 10.0
 """How often a worker tells that it is alive while it evaluates."""
 LEASE_S = 60.0
 """After this long without a heartbeat others take a worker for dead and its architecture for free. The clocks of machines that
 share a storage may differ by less than that."""
-
-OPENING_TRIES = 4
 
 
 class Ledger:
@@ -44,13 +40,8 @@ class Ledger:
         self.space = space
         self._key, self._names = key, gene_names(space)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        try:
-            self._storage = _storage(storage)
-            self._study = optuna.create_study(study_name=key, storage=self._storage, direction="maximize", load_if_exists=True)
-        except ImportError as error:
-            raise EdgeNASError(_missing_driver(str(storage))) from error
-        except Exception as error:  # of whatever database the URL names
-            raise EdgeNASError(f"The storage of evaluations cannot be opened: {error}. Check --storage.") from error
+        self._storage = open_storage(storage)
+        self._study = optuna.create_study(study_name=key, storage=self._storage, direction="maximize", load_if_exists=True)
         self._accuracies: dict[Hashable, float] = {}
         self.refresh()
 
@@ -170,28 +161,3 @@ class Ledger:
 def weights_key(weights: Path) -> str:
     """Names the weights that accuracies belong to: the hash of their file."""
     return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
-
-
-def _storage(storage: Path | str | BaseStorage | None) -> BaseStorage:
-    if storage is None or isinstance(storage, BaseStorage):
-        return get_storage(storage)
-    if "://" in str(storage):
-        return _database(str(storage))
-    path = Path(storage)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
-
-
-def _database(url: str) -> BaseStorage:
-    """Of two workers that open an empty database at once, one fails to create its tables; a moment later they are there."""
-    for _ in range(OPENING_TRIES - 1):
-        with suppress(IntegrityError, OperationalError, ProgrammingError):
-            return get_storage(url)
-        time.sleep(0.5)
-    return get_storage(url)
-
-
-def _missing_driver(url: str) -> str:
-    database = url.split(":")[0].split("+")[0]
-    driver = "'edgenas[postgres]'" if database == "postgresql" else "the one that SQLAlchemy's documentation names"
-    return f"A driver for {database} is missing: pip install {driver}."

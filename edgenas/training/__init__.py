@@ -3,6 +3,7 @@
 from edgenas.training.evaluation import Evaluator
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
 from edgenas.training.recipe import Recipe
+from edgenas.training.recipe_file import read_recipe, write_recipe
 from edgenas.training.run import Run
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import settled
@@ -20,7 +21,9 @@ __all__ = [
     "finetune",
     "finetune_recipe",
     "load_finetuned",
+    "read_recipe",
     "settled",
     "train_supernet",
     "warm_started",
+    "write_recipe",
 ]

@@ -62,8 +62,7 @@ class Evaluator:
         """Batches as a device would see them: `(b, 3, r, r)` normalised images, `(b,)` labels."""
         device = next(self.supernet.parameters()).device
         indices = np.arange(len(split)) if indices is None else indices
-        for begin in range(0, len(indices), BATCH):
-            images, labels = split.batch(indices[begin : begin + BATCH])
+        for images, labels in split.batches(indices[begin : begin + BATCH] for begin in range(0, len(indices), BATCH)):
             yield resize(normalise(images, self.dataset.mean, self.dataset.std), resolution).to(device), labels
 
 

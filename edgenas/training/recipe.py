@@ -31,6 +31,7 @@ class Recipe:
     largest_alone: share of all steps in which only the largest subnet is trained.
     random_subnets: how many random subnets a sandwich step holds besides the largest and the smallest.
     subnet_weight: weight of the smaller subnets' summed losses; the largest has 1.
+    balance: draw images of rare classes more often (`edgenas.data.balanced_shares`).
     ema: decay of the exponential moving average of the weights; 0 turns it off.
     precision: `float32`; `bfloat16` (autocast, with weights and depthwise convolutions in float32); or `auto`, which
         `edgenas.training.settled` replaces by what is the fastest on this machine before training begins.
@@ -58,6 +59,7 @@ class Recipe:
     random_subnets: int = 2
     subnet_weight: float = 0.4
     ema: float = 0.0
+    balance: bool = False
     initialisation: str = "he"
     precision: str = "float32"
     macs: tuple[int, ...] = ()
@@ -78,9 +80,9 @@ class Recipe:
                 raise UsageError(unknown(name, getattr(self, name), known))
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
-        positive = ("epochs", "batch_size", "learning_rate")
-        if any(getattr(self, name) <= 0 for name in positive):
-            raise UsageError(f"{', '.join(positive)} must be above 0: {self}")
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
         for name in ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")

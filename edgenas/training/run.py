@@ -56,6 +56,7 @@ class Run:
             "mean": list(dataset.mean),
             "std": list(dataset.std),
             "skipped": list(dataset.skipped),
+            "streamed": dataset.streamed,
         }
         config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()}
         if warm_start is not None:
@@ -121,7 +122,13 @@ class Run:
         """
         data = self.config["data"]
         try:
-            dataset = load_dataset(source or data["source"], size=data["size"], seed=data["seed"], track=track)
+            dataset = load_dataset(
+                source or data["source"],
+                size=data["size"],
+                seed=data["seed"],
+                stream=data.get("streamed", False),  # older runs do not say
+                track=track,
+            )
         except UsageError as error:
             raise UsageError(f"The images of this run are not to be had. {error} Say where they are with --data.") from None
         counts = {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)}

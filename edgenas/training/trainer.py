@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgenas.data import Augmentation, Dataset, epoch_batches, mix, normalise, prefetch, rand_augment, resize
-from edgenas.errors import CheckpointError, UsageError
+from edgenas.data import Augmentation, Dataset, balanced_shares, epoch_batches, mix, normalise, prefetch, rand_augment, resize
+from edgenas.errors import CheckpointError, DivergenceError, UsageError
 from edgenas.processes import count, own_part, own_share, sum_gradients, sum_over_processes
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
@@ -116,7 +116,7 @@ class Trainer:
         with closing(self._steps(first, after_epoch)) as steps:
             for step, loss in track(steps, "Training", self.steps - first):
                 if not math.isfinite(loss):
-                    raise CheckpointError(
+                    raise DivergenceError(
                         f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
                         f"(it was {self.recipe.learning_rate:g})."
                     )
@@ -145,8 +145,9 @@ class Trainer:
         rng = np.random.default_rng([recipe.seed, epoch, 1])
 
         def load() -> Iterator[tuple[Tensor, Tensor]]:
-            for indices in epoch_batches(len(dataset.train), recipe.batch_size, recipe.seed, epoch):
-                images, labels = dataset.train.batch(indices)
+            shares = balanced_shares(dataset.train.labels) if recipe.balance else None
+            batches = epoch_batches(len(dataset.train), recipe.batch_size, recipe.seed, epoch, shares)
+            for images, labels in dataset.train.batches(batches):
                 if recipe.randaugment:
                     images = rand_augment(images, recipe.randaugment, generator)
                 images = self.augment(normalise(images, dataset.mean, dataset.std), generator)

@@ -40,13 +40,14 @@ def test_verifying_on_a_device_needs_both_its_name_and_its_address(at_work):
 
 
 def test_every_command_has_help_with_an_example():
-    for name in ("train-supernet", "profile", "search", "finetune", "export", "verify", "report", "quickstart"):
+    for name in ("tune", "train-supernet", "profile", "search", "finetune", "export", "verify", "report", "quickstart"):
         result = edgenas(name, "--help")
         assert result.exit_code == 0
         assert f"edgenas {name} " in result.output
     story = edgenas("--help").output
     positions = [
-        story.index(f"\n  {name}") for name in ("train-supernet", "profile", "search", "finetune", "export", "verify", "report")
+        story.index(f"\n  {name}")
+        for name in ("tune", "train-supernet", "profile", "search", "finetune", "export", "verify", "report")
     ]
     assert positions == sorted(positions)
 

@@ -34,17 +34,31 @@ def whole(tmp_path_factory):
     return load_tensors(run / "supernet.safetensors")[0]
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
-def test_resumed_training_ends_with_the_same_weights(tmp_path, whole, by):
+def processes_of(run: Path) -> list[str]:
+    """The processes whose command line names this run."""
+    lines = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
+    return [line.decode() for line in lines if str(run).encode() in line]
+
+
+@pytest.mark.parametrize(
+    ("by", "how"), [(signal.SIGKILL, []), (signal.SIGINT, ["--stream"])], ids=["killed", "streamed, Ctrl-C"]
+)
+def test_resumed_training_ends_with_the_same_weights(tmp_path, whole, by, how):
     run = tmp_path / "run"
-    process = subprocess.Popen([*START, "--out", str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for_epoch(run, process)
-    process.send_signal(by)
-    _, errors = process.communicate(timeout=60)
+    command = [*START, *how, "--out", str(run)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        wait_for_epoch(run, process)
+        while how and len(processes_of(run)) < 2:  # between two epochs there are no workers
+            assert process.poll() is None
+        os.killpg(process.pid, by)  # as a terminal does: every process of the group gets it
+        _, errors = process.communicate(timeout=60)
     if by == signal.SIGINT:
         assert process.returncode == 130
         assert f"edgenas train-supernet --resume {run}" in errors
         assert "Traceback" not in errors
+        assert processes_of(run) == []
     assert not (run / "supernet.safetensors").exists()
     resumed = subprocess.run([*COMMAND, "--resume", str(run)], capture_output=True, text=True, check=True)
     assert "Trained" in resumed.stderr

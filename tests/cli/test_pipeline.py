@@ -1,5 +1,6 @@
 """The five commands on real images, and what they leave behind."""
 
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -99,6 +100,18 @@ def test_report_draws_and_tabulates(at_work):
     text = (at_work / "report.txt").read_text()
     for row in rows:
         assert row["id"] in text
+    with (RUN / "classes.csv").open() as file:
+        classes = list(csv.DictReader(file))
+    assert len(classes) == 10 * len({(row["id"], row["runtime"]) for row in rows})
+    recalls = [float(row["recall"]) for row in classes]
+    assert recalls == sorted(recalls)
+    assert f"Worst 10 of {10 * len({row['id'] for row in rows})} classes" in text
+    with (RUN / "confusion.csv").open() as file:
+        confused = list(csv.DictReader(file))
+    for row in rows:
+        own = [c for c in confused if (c["id"], c["runtime"]) == (row["id"], row["runtime"])]
+        right = sum(int(c["images"]) for c in own if c["label"] == c["predicted"])
+        assert right / sum(int(c["images"]) for c in own) == pytest.approx(row["exported_accuracy"])
 
 
 def test_the_latest_run_is_used_and_an_estimate_is_called_one(at_work):

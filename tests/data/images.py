@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -35,3 +37,31 @@ def zip_folder(folder: Path, top: str = "") -> Path:
         for file in sorted(folder.rglob("*")):
             archive.write(file, top + file.relative_to(folder).as_posix())
     return path
+
+
+def write_shard(path: Path, samples: dict[str, bytes]) -> Path:
+    """A tar of members with these contents."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in samples.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def shard_folder(folder: Path, shards: Path, count: int = 3) -> Path:
+    """The images of a folder as `count` WebDataset shards per part."""
+    files = sorted(folder.rglob("*.*"))
+    by_part: dict[str, list[Path]] = {}
+    for file in files:
+        parts = file.relative_to(folder).parts
+        by_part.setdefault(parts[0] if len(parts) == 3 else "train", []).append(file)
+    for part, members in by_part.items():
+        for number, chosen in enumerate(np.array_split(np.arange(len(members)), count)):
+            samples = {}
+            for file in (members[i] for i in chosen):
+                key = f"{file.parent.name}-{file.stem}"
+                samples |= {f"{key}{file.suffix}": file.read_bytes(), f"{key}.cls": file.parent.name.encode() + b"\n"}
+            write_shard(shards / f"{part}-{number:03}.tar", samples)
+    return shards

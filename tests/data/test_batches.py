@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.data import epoch_batches, prefetch
+from edgenas.data import balanced_shares, epoch_batches, prefetch
 
 
 def wait_for(condition, seconds=5):
@@ -38,6 +38,27 @@ def test_an_epoch(n, batch_size, seed, epoch):
 def test_every_epoch_and_seed_has_its_own_order():
     orders = [tuple(np.concatenate(list(epoch_batches(50, 10, s, e)))) for s, e in itertools.product(range(3), range(3))]
     assert len(set(orders)) == 9
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=60), st.integers(0, 5))
+def test_every_index_comes_by_its_share(weights, seed):
+    n = len(weights)
+    expected = n * np.array(weights) / sum(weights)
+    batches = [np.concatenate(list(epoch_batches(n, 1, seed, epoch, expected / n))) for epoch in range(3)]
+    for batch in batches:
+        counts = np.bincount(batch, minlength=n)
+        assert counts.sum() == n
+        assert (np.abs(counts - expected) < 1 + 1e-9).all()
+    assert (batches[0] == np.concatenate(list(epoch_batches(n, 1, seed, 0, expected / n)))).all()
+
+
+def test_balanced_shares():
+    labels = np.repeat([0, 1, 2, 3], [5, 20, 20_000, 40_000])
+    share = [balanced_shares(labels)[labels == label].sum() for label in range(4)]
+    assert share[0] == pytest.approx(share[1], rel=0.02)  # both rare: as often as each other
+    assert share[3] == pytest.approx(2 * share[2], rel=0.01)  # both abundant: by their size
+    assert 0.01 < share[0] < share[2]
+    assert balanced_shares(np.repeat([0, 1], 300)) == pytest.approx(np.full(600, 1 / 600))
 
 
 def test_class_sorted_images_are_mixed():

@@ -12,11 +12,12 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from edgenas.data import cache as cache_module
+from edgenas.data import decode as decode_module
 from edgenas.data import load_dataset
-from edgenas.data.cache import decode
+from edgenas.data.decode import decode
 from edgenas.errors import DataError, EdgeNASError
 from tests.data.images import COLOURS, write_folder, zip_folder
 
@@ -32,7 +33,7 @@ def pets(tmp_path):
 def decoded_images(monkeypatch):
     """A list that grows by an entry with every image decoded."""
     calls = []
-    monkeypatch.setattr(cache_module, "decode", lambda image, size: calls.append(size) or decode(image, size))
+    monkeypatch.setattr(decode_module, "decode", lambda image, size: calls.append(size) or decode(image, size))
     return calls
 
 
@@ -99,7 +100,7 @@ def test_every_mode_becomes_rgb(mode):
 @pytest.mark.parametrize("threaded_bytes", [0, 1 << 30])
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_every_image_is_in_its_row(tmp_path, monkeypatch, suffix, threaded_bytes):
-    monkeypatch.setattr(cache_module, "THREADED_FILE_BYTES", threaded_bytes)
+    monkeypatch.setattr(decode_module, "THREADED_FILE_BYTES", threaded_bytes)
     folder = write_folder(tmp_path / "pets", {"cat": 50, "dog": 55, "eel": 40}, suffix)  # three chunks
     for source in (folder, zip_folder(folder)):
         data = load_dataset(str(source), size=8)
@@ -247,11 +248,14 @@ def test_progress_counts_images(pets):
     assert seen == [("Decoding images", 60, 60)]
 
 
-def test_too_little_space(pets, cache, monkeypatch, decoded_images):
+def test_images_that_do_not_fit_on_the_disk_are_streamed(pets, cache, monkeypatch):
+    fitting = load_dataset(str(pets), size=8)
+    shutil.rmtree(cache)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 1000))
-    with pytest.raises(EdgeNASError, match=r"need 77,536 bytes in .*cache/data.*EDGENAS_CACHE"):
-        load_dataset(str(pets), size=8)
-    assert decoded_images == []
+    streamed = load_dataset(str(pets), size=8)
+    assert streamed.streamed and not fitting.streamed
+    assert not list(cache.glob("*/images.npy"))
+    assert torch.equal(streamed.test.batch([2, 0])[0], fitting.test.batch([2, 0])[0])
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])

@@ -17,8 +17,7 @@ from tests.data.images import write_folder, write_image, zip_folder
 
 
 def listing_of(source: Path | str) -> Listing:
-    with open_source(str(source)) as opened:
-        return opened.listing()
+    return open_source(str(source)).listing()
 
 
 @pytest.mark.parametrize("pack", [lambda folder: folder, zip_folder, lambda folder: zip_folder(folder, "wrapped/once/")])
@@ -89,11 +88,9 @@ def test_order_is_that_of_the_names(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", Reversed)
     assert listing_of(folder).files == listing.files
-    with open_source(str(folder)) as backwards:
-        stamp = backwards.stamp()
+    stamp = open_source(str(folder)).stamp()
     monkeypatch.undo()
-    with open_source(str(folder)) as forwards:
-        assert forwards.stamp() == stamp
+    assert open_source(str(folder)).stamp() == stamp
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_encrypted_zip(tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("mnist", "Did you mean 'mnist5k'"), ("no/such/folder", "no folder and no .zip"), ("pets.zip", "no folder and no .zip")],
+    [("mnist", "Did you mean 'mnist5k'"), ("no/such/folder", "no folder, no .zip"), ("pets.zip", "no folder, no .zip")],
 )
 def test_sources_that_do_not_exist(tmp_path, monkeypatch, source, message):
     monkeypatch.chdir(tmp_path)
@@ -150,16 +147,16 @@ def test_sources_that_do_not_exist(tmp_path, monkeypatch, source, message):
 
 def test_a_file_that_is_no_zip(tmp_path):
     write_image(tmp_path / "cat.png", (0, 0, 0))
-    with pytest.raises(UsageError, match=r"neither a folder of images nor a \.zip"):
+    with pytest.raises(UsageError, match=r"neither a folder of images, nor a \.zip"):
         listing_of(tmp_path / "cat.png")
 
 
 @pytest.mark.parametrize(("name", "count", "side"), [("mnist5k", 5000, 28), ("digits", 1797, 8)])
 def test_samples(name, count, side):
-    with open_source(name) as sample:
-        listing = sample.listing()
-        image = np.asarray(sample.open(listing.files[0]))
-        brightest = max(np.asarray(sample.open(file)).max() for file in listing.files[:50])
+    sample = open_source(name)
+    listing = sample.listing()
+    image = np.asarray(sample.open(listing.files[0]))
+    brightest = max(np.asarray(sample.open(file)).max() for file in listing.files[:50])
     assert listing.classes == tuple("0123456789")
     assert listing.labels.shape == (count,)
     assert np.bincount(listing.labels).min() >= 170
@@ -170,7 +167,7 @@ def test_samples(name, count, side):
 def test_samples_do_not_import_their_packages():
     code = (
         "import sys\nfrom edgenas.data.sources import open_source\nfor name in ('mnist5k', 'digits'):\n"
-        " with open_source(name) as sample: sample.listing()\n"
+        " open_source(name).listing()\n"
         "print(*sorted({'pandas', 'mlxtend', 'sklearn'} & set(sys.modules)))"
     )
     ran = subprocess.run(
@@ -182,8 +179,8 @@ def test_samples_do_not_import_their_packages():
 @pytest.mark.parametrize("name", ["mnist5k", "digits"])
 def test_samples_whose_package_is_missing(name, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    with pytest.raises(UsageError, match=r"pip install 'edgenas\[samples\]'"), open_source(name) as sample:
-        sample.stamp()
+    with pytest.raises(UsageError, match=r"pip install 'edgenas\[samples\]'"):
+        open_source(name).stamp()
 
 
 def test_cifar10(shared):
@@ -191,5 +188,5 @@ def test_cifar10(shared):
     assert listing.parts == {"train": 50_000, "test": 10_000}
     assert listing.classes[0] == "airplane" and len(listing.classes) == 10
     assert np.bincount(listing.labels).tolist() == [6000] * 10
-    with open_source(str(shared / "cifar10.zip")) as cifar, cifar.open(listing.files[0]) as image:
+    with open_source(str(shared / "cifar10.zip")).open(listing.files[0]) as image:
         assert image.size == (32, 32)

@@ -7,7 +7,7 @@ import pytest
 import tomli_w
 import torch
 
-from edgenas.errors import CheckpointError, UsageError
+from edgenas.errors import CheckpointError, DivergenceError, UsageError
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator, Recipe, Trainer
 from edgenas.training.optimizer import learning_rate, make_optimizer
@@ -128,7 +128,7 @@ def test_test_images_are_not_seen_in_training(space, dataset):
 
 def test_divergence_is_told(space, dataset):
     trainer = Trainer(space, dataset, Recipe(epochs=3, batch_size=16, learning_rate=1e12, warmup=0.0))
-    with pytest.raises(CheckpointError, match="lower --learning-rate"):
+    with pytest.raises(DivergenceError, match="lower --learning-rate"):
         trainer.run()
 
 

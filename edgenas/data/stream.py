@@ -1,0 +1,83 @@
+"""Images that are decoded whenever they are asked for, by worker processes and ahead of time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from edgenas.data.decode import decode, pillow_warnings
+from edgenas.data.sources import Source
+from edgenas.errors import DataError
+
+
+class StreamedImages:
+    """`(n, size, size, 3)` uint8, indexed by rows as an array is.
+
+    files: the images of `source`, those that cannot be read among them: their rows must not be asked for.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, source: Source, files: Sequence[str], size: int):
+        self.source = source
+        self.files = files
+        self.shape = (len(files), size, size, 3)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """The images of `(b,)` rows. Raises DataError when one can no longer be read."""
+        pixels = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        with pillow_warnings():
+            for image, row in zip(pixels, rows, strict=True):
+                file = self.files[row]
+                try:
+                    with self.source.open(file) as opened:
+                        image[:] = decode(opened, self.shape[1])
+                except Exception as error:  # Pillow's decoders raise anything
+                    raise DataError(
+                        f"{file} in {self.source.location} could be read before and now cannot ({error}): bring it back."
+                    ) from None
+        return pixels
+
+    def batches(self, rows: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """`self[each]` for each of the rows, in this order, each made by one process. They end with the iteration."""
+        loader = DataLoader(
+            _Batches(self),
+            batch_size=None,
+            sampler=rows,
+            num_workers=min(_workers(), len(rows)),
+            worker_init_fn=_leave_interrupts_to_the_parent,
+            generator=torch.Generator(),  # or it draws from the global one, from which a training may draw
+        )
+        for images in loader:
+            if isinstance(images, DataError):
+                raise images
+            yield images.numpy()
+
+
+class _Batches:
+    """What workers run. An error is handed over as it is: one that is raised in a worker arrives wrapped in its traceback."""
+
+    def __init__(self, images: StreamedImages):
+        self.images = images
+
+    def __getitem__(self, rows: np.ndarray) -> torch.Tensor | DataError:
+        try:
+            return torch.from_numpy(self.images[rows])
+        except DataError as error:
+            return error
+
+
+def _workers() -> int:
+    """One process for every core that this training may use; trainings of one machine share them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))  # as torchrun sets it
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the parent ends its workers when it is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

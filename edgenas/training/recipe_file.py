@@ -1,0 +1,46 @@
+"""Recipes as TOML files: some of a recipe's fields, to be given to a training."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from edgenas.errors import UsageError
+from edgenas.files import write_text
+from edgenas.training.recipe import Recipe
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The fields that a file sets. Raises UsageError, with the line, for what is no TOML or no part of a recipe."""
+    try:
+        text = path.read_text()
+        fields = tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"The recipe {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The recipe {path} is no TOML: {error}.") from None
+    try:
+        recipe = Recipe.from_dict(fields)
+    except UsageError as error:
+        raise UsageError(f"{path}{_line_of(str(error), fields, text)}: {error}") from None
+    return {name: getattr(recipe, name) for name in fields}
+
+
+def write_recipe(path: Path, fields: dict[str, Any], comment: str) -> None:
+    """Write fields below a comment of one or more lines."""
+    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    write_text(path, lines + tomli_w.dumps(fields))
+
+
+def _line_of(message: str, fields: dict[str, Any], text: str) -> str:
+    """Where the field that a message is about, the first that it names, is set."""
+    named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in fields}
+    named = {name: found.start() for name, found in named.items() if found}
+    if not named:
+        return ""
+    field = re.escape(min(named, key=named.get))
+    return next((f", line {n}" for n, line in enumerate(text.splitlines(), 1) if re.match(rf'\s*\[?"?{field}\b', line)), "")

@@ -1,0 +1,7 @@
+"""The training recipe's own hyper-parameters, found by short trainings."""
+
+from edgenas.tuning.parameters import Parameter, parameters
+from edgenas.tuning.samplers import SAMPLERS
+from edgenas.tuning.study import Trial, Tuning
+
+__all__ = ["SAMPLERS", "Parameter", "Trial", "Tuning", "parameters"]
