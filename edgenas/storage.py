@@ -16,7 +16,7 @@ OPENING_TRIES = 4
 
 
 def open_storage(storage: Path | str | BaseStorage | None) -> BaseStorage:
-    """A journal file, or the database of a URL such as `sqlite:///trials.db` or `postgresql://user@host/edgenas`, with its tables.
+    """A journal file, or the database of a URL such as `sqlite:///trials.db` or `postgresql://user@host/edgenas`.
 
     storage: one that is open already is returned as it is; None is memory alone. Raises EdgeNASError when it cannot be opened,
     or its driver is missing.

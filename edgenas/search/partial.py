@@ -70,7 +70,8 @@ def _extended(problem: Separated, prefix: Partial, branch: int, s: int, u: int, 
     options = np.flatnonzero(problem.allowed[branch, s, u])
     # Option by option, so that partial networks sorted by a sum stay sorted in runs.
     score = (problem.score.choice[branch, s, u, options][:, None] + prefix.score).ravel()
-    added = np.array([table.choice[branch, s, u, options] for table in problem.tables]).reshape(-1, len(options)).T
+    added = np.array([table.choice[branch, s, u, options] for table in problem.tables])
+    added = added.reshape(len(problem.tables), len(options)).T  # either may be none
     sums = (added[:, None] + prefix.sums).reshape(len(score), len(problem.tables))
     kept = keep(score, sums, s, u + 1)
     chosen, before = np.divmod(kept, max(len(prefix), 1))
