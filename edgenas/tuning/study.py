@@ -19,11 +19,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from edgenas.data import Dataset
 from edgenas.errors import DivergenceError, EdgeNASError, UsageError
+from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace, unknown
 from edgenas.storage import open_storage
 from edgenas.training import Recipe, Trainer
-from edgenas.training.train import default_device, validation_accuracy
+from edgenas.training.train import validation_accuracy
 from edgenas.training.trainer import EpochResult
 from edgenas.tuning.parameters import parameters
 from edgenas.tuning.samplers import SAMPLERS, Grid
@@ -150,7 +151,7 @@ class Tuning:
 
     def _train(self, trial: optuna.Trial, track: Track) -> float:
         fields = {p.field: p.suggest(trial) for p in self.parameters}
-        trainer = Trainer(self.space, self.dataset, replace(self.recipe, epochs=self.epochs, **fields), default_device())
+        trainer = Trainer(self.space, self.dataset, replace(self.recipe, epochs=self.epochs, **fields), own_device())
         accuracy = 0.0
 
         def after_epoch(result: EpochResult) -> None:

@@ -4,7 +4,7 @@ import click
 import pytest
 
 from edgenas.cli.options import BYTES, COUNT, Budget
-from edgenas.cli.search import confidence, split_budgets
+from edgenas.cli.search import prediction_lines, split_budgets
 from edgenas.errors import UsageError
 
 
@@ -52,7 +52,7 @@ def test_the_predictor_is_said_to_extrapolate_only_where_it_does():
         shift = {"found": 7, "others": 40, "outside": shifted, "error": 0.03}
         best, predictor = SimpleNamespace(validation_accuracy=0.88), {"interval": 0.05, "error": 0.01}
         record = SimpleNamespace(device="cpu", budget_ms=2.0, best=best, predictor=predictor, claim=claim, shift=shift)
-        return confidence(record)
+        return prediction_lines(record)
 
     assert lines(True, True, 0) == ["cpu 2 ms: measured 88.00 %; predicted at best 90.00 % +- 5.00 % "
                                     "(proved the highest prediction within the limits)."]  # fmt: skip
