@@ -70,7 +70,7 @@ def main() -> None:
             f"{broken} of {len(rows)} budgets broken: measured latency is {slack.min():.2f} to {slack.max():.2f} of it.",
             flush=True,
         )
-    raise SystemExit(broken > 0)
+    raise SystemExit(1 if broken else 0)
 
 
 def hypervolume_rows(made: list[tuple], latency: Additive, highest_ms: float) -> list[dict]:
