@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -18,6 +19,9 @@ from edgenas.latency.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_pytho
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
 SHARED = Path(os.environ.get("EDGENAS_SHARED", Path(__file__).parents[2] / "shared"))
+
+# The background jobs of a shell ignore Ctrl-C, and so would all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Found before tests get a cache of their own.
 if python := tflite_runtime_python():

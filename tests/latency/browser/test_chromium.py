@@ -32,7 +32,7 @@ LIGHT = (BlockSpec("conv", 4, 3, 0, 8, kernel=3),)
 @pytest.fixture
 def micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(profile_command, "get_space", lambda family, preset, classes: make_micro_space())
+    monkeypatch.setattr(profile_command, "get_space", lambda *_, **__: make_micro_space())
 
 
 def profiled(monkeypatch: pytest.MonkeyPatch, react, *arguments: str) -> BaseException | None:
@@ -45,7 +45,7 @@ def profiled(monkeypatch: pytest.MonkeyPatch, react, *arguments: str) -> BaseExc
 @pytest.mark.usefixtures("ort_web", "micro")
 def test_a_page_closed_half_way_is_opened_again_and_the_table_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange_module, "SILENCE_S", 5.0)
-    for name, networks in (("CALIBRATION_NETWORKS", 8), ("CHECK_NETWORKS", 4)):
+    for name, networks in (("SESSIONS", 2), ("SESSION_NETWORKS", 4)):
         monkeypatch.setattr(sys.modules["edgenas.latency.profile"], name, networks)
     path, said = table_path("mobile-gpu", CPU, 1), []
     save = LatencyTable.save
