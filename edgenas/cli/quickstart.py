@@ -19,7 +19,7 @@ from edgenas.errors import EdgeNASError, UsageError
 from edgenas.export import FORMATS
 from edgenas.latency import LatencyTable, load_device
 from edgenas.space import SearchSpace
-from edgenas.training import Evaluator, Recipe, Run
+from edgenas.training import Evaluator, Run
 
 DATA = "mnist5k"
 RUNTIMES = ("onnxruntime", "litert")  # budgets are searched for in the first
@@ -45,7 +45,6 @@ def command(out: Path, seconds: float, seed: int) -> None:
         if run.config["data"]["source"] != DATA:
             raise UsageError(f"{out} holds a run on other images: choose another --out.")
     else:
-        defaults = Recipe()
         run = train_command.create(
             DATA,
             family="mobilenetv3",
@@ -56,11 +55,6 @@ def command(out: Path, seconds: float, seed: int) -> None:
             seconds=seconds,
             epochs=None,
             seed=seed,
-            batch_size=defaults.batch_size,
-            optimizer=defaults.optimizer,
-            learning_rate=None,
-            scheme=defaults.scheme,
-            ema=defaults.ema,
             precision="auto",
         )
     train_command.train(run, None)

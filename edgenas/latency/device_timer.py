@@ -35,6 +35,17 @@ FILL_MS = 3.0
 OPENINGS = 3
 """How often models are opened in the course of the rounds: where their memory happens to lie moves a time by half a percent."""
 
+REFERENCE = " reference"
+"""The name of the model that also runs between visits, to tell whether the machine is disturbed."""
+
+REFERENCE_RUNS = 3
+QUIET_REFERENCE, DISTURBED = 0.05, 1.2
+"""The quantile of these runs that stands for a quiet machine, and the factor from which it is not. Quiet, they took up to
+1.12 times as long, whatever model ran before; where models took longer, 1.3 times or more."""
+
+MOST_VISITS = 3
+"""How many times as many visits as planned there may be. A machine that is never quiet is timed as it is."""
+
 WARM_UP_RUNS = 2
 LEAST_RUNS = 5
 INPUT_SEED = 0
@@ -144,37 +155,78 @@ def time_models(open_all, rounds, threads=1, seed=0):
         order shuffled anew, so a slow spell of the machine hits all alike and no model always follows the same neighbour.
 
     With one thread the clock is the thread's own CPU time, which does not run while another process has the core;
-    with several it is wall-clock time.
+    with several it is wall-clock time. What shares the core's arithmetic units, such as another hyperthread, shows on both:
+    where a model is called `REFERENCE`, visits in such company are repeated, see `Watch`.
     """
     clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-    shuffler, times, parts = random.Random(seed), {}, min(OPENINGS, rounds)
+    shuffler, times, parts, watch = random.Random(seed), {}, min(OPENINGS, rounds), Watch(clock)
     for part in range(parts):
-        for name, values in _timed_rounds(open_all(), rounds // parts + (part < rounds % parts), clock, shuffler).items():
+        timed = _timed_rounds(open_all(), rounds // parts + (part < rounds % parts), clock, shuffler, watch)
+        for name, values in timed.items():
             times.setdefault(name, []).extend(values)
     return times
 
 
-def _timed_rounds(sessions, rounds, clock, shuffler):
-    order = list(sessions)
-    times = {name: [] for name in order}
-    for _ in range(rounds):
+def _timed_rounds(sessions, rounds, clock, shuffler, watch):
+    """`{name: [ms, ...]}`, round by round; disturbed visits again, until they are not, or enough is enough."""
+    visits = []
+    for number in range(rounds):
+        order = list(sessions)
         shuffler.shuffle(order)
-        for name in order:
-            times[name].append(_least_ns(sessions[name].invoke, clock) / 1e6)
-    return times
+        visits += [(name, number) for name in order]
+    reference = sessions.get(REFERENCE)
+    times, watched, spare, ahead = {}, {}, MOST_VISITS * len(visits), visits
+    while ahead:
+        after = watch.look(reference)
+        for visit in ahead:
+            before, times[visit] = after, _least_ns(sessions[visit[0]].invoke, clock) / 1e6
+            after = watch.look(reference)
+            # A visit that was quiet at either end was so for long enough: its least counts.
+            watched[visit] = min(before, after)
+        spare -= len(ahead)
+        ahead = [visit for visit in visits if watch.disturbed(watched[visit])][: max(spare, 0)]
+    return {name: [times[name, number] for number in range(rounds)] for name in sessions}
+
+
+class Watch:
+    """Tells by the reference model whether something disturbs this core.
+
+    On a shared machine the other hyperthread of the core, or another guest's, is idle at one moment and busy at the next. A
+    network then takes 10 to 110 % longer: int8 more than fp32, few weights more than many, so no common factor mends it.
+    """
+
+    def __init__(self, clock):
+        self._clock, self._seen = clock, []
+
+    def look(self, reference):
+        """What it takes now, in ns; always the same where there is no reference."""
+        if reference is None:
+            return 0
+        self._seen.append(_least_of(REFERENCE_RUNS, reference.invoke, self._clock))
+        return self._seen[-1]
+
+    def disturbed(self, taken):
+        """Whether `taken` is more than a quiet machine's, judged by all that was seen so far."""
+        return bool(self._seen) and taken > DISTURBED * np.quantile(self._seen, QUIET_REFERENCE)
+
+
+def _least_of(runs, invoke, clock):
+    least = None
+    for _ in range(runs):
+        start = clock()
+        invoke()
+        taken = clock() - start
+        least = taken if least is None else min(least, taken)
+    return least
 
 
 def _least_ns(invoke, clock):
     for _ in range(WARM_UP_RUNS):
         invoke()
-    least, runs = None, 0
     end = time.perf_counter_ns() + int(FILL_MS * 1e6)
-    while runs < LEAST_RUNS or time.perf_counter_ns() < end:
-        start = clock()
-        invoke()
-        taken = clock() - start
-        least = taken if least is None else min(least, taken)
-        runs += 1
+    least = _least_of(LEAST_RUNS, invoke, clock)
+    while time.perf_counter_ns() < end:
+        least = min(least, _least_of(1, invoke, clock))
     return least
 
 

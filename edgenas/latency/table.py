@@ -16,7 +16,7 @@ from edgenas.files import read_json, write_json
 from edgenas.latency.tolerance import normal_half_width, tolerance
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 
-VERSION = 2
+VERSION = 3
 MEASURED, ESTIMATED, EMULATED = "measured", "estimated", "emulated"
 
 CONFIDENCE = 0.9

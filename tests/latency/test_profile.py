@@ -11,7 +11,7 @@ import pytest
 
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import Bench, DeviceProfile, Entry, LatencyTable, profile, python_target
-from edgenas.latency.bench import GROUP_MODELS
+from edgenas.latency.bench import GROUP_MODELS, MOST_RETRIES
 from edgenas.latency.calibration import TimedNetworks, calibrate, check
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS
@@ -72,7 +72,7 @@ def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Pat
     assert table.provenance["threads"] == 1
     checked = table.calibration(micro_space).check
     assert len(checked.errors) == SESSIONS * SESSION_NETWORKS
-    assert checked.mean_error < 0.2  # micro-seconds, and the machine may be busy
+    assert checked.mean_error < 1  # micro-seconds, and the machine may be busy
     assert 0 < table.calibration(micro_space).relative_interval() <= checked.worst_error
     assert LatencyTable.load(path) == table
 
@@ -141,6 +141,26 @@ def test_a_later_bench_says_how_much_slower_it_is_now() -> None:
     now = Bench(later, "onnxruntime", reference_ms=before.reference_ms)
     assert now.measure({"net": bytes(5000)})["net"].latency_ms == pytest.approx(entry.latency_ms)
     assert now.slowdown == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(("spell", "groups_timed"), [(range(2, 4), 3 + 2), (range(2, 100), 3 + MOST_RETRIES)])
+def test_a_group_timed_in_a_slow_spell_is_timed_again(spell: range, groups_timed: int) -> None:
+    """Unlike a common slowdown, a spell distorts: what the reference loses is not what others lose."""
+
+    class Spell(FakeTarget):
+        def time(self, models, **options):
+            slow = len(self.measured) in spell
+            times = super().time(models, **options)
+            return {name: [ms * (1.6 if name == " reference" else 1.2) for ms in values] if slow else values
+                    for name, values in times.items()}  # fmt: skip
+
+    target, steady, models = Spell(), FakeTarget(), {"net": bytes(5000)}
+    bench = Bench(target, "onnxruntime")
+    entries = [bench.measure(models)["net"] for _ in range(3)]
+    assert len(target.measured) == groups_timed
+    expected_ms = Bench(steady, "onnxruntime").measure(models)["net"].latency_ms
+    ended = spell.stop < groups_timed
+    assert [entry.latency_ms == pytest.approx(expected_ms) for entry in entries] == [True, True, ended]
 
 
 def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_path: Path) -> None:

@@ -193,3 +193,43 @@ def test_onnxruntime_sends_and_keeps_nothing(silenced: bool, tmp_path: Path) -> 
         if not left:
             pytest.skip("this wheel of ONNX Runtime has no telemetry: there is nothing to silence")
         assert any("Microsoft" in path for path in left)
+
+
+class SharedCore:
+    """A core in simulated time whose other hyperthread is busy at some of the looks at it: what runs between two such takes
+    1.5 times as long."""
+
+    def __init__(self, busy):
+        self.busy, self.looks, self.runs, self.now_ns = busy, 0, 0, 0.0
+
+    def clock(self):
+        return self.now_ns
+
+    def spend(self, ns):
+        self.runs += 1
+        self.now_ns += ns * (1.5 if self.busy(self.looks) and self.busy(self.looks + 1) else 1.0)
+
+
+class SimulatedWatch(device_timer.Watch):
+    def __init__(self, core):
+        super().__init__(core.clock)
+        self._core = core
+
+    def look(self, reference):
+        self._core.looks += 1
+        self._seen.append(1500 if self._core.busy(self._core.looks) else 1000)
+        return self._seen[-1]
+
+
+@pytest.mark.parametrize(("spell", "mended"), [(range(10, 40), True), (range(10, 10_000), False)])
+def test_disturbed_visits_are_repeated_within_bounds(monkeypatch: pytest.MonkeyPatch, spell: range, mended: bool) -> None:
+    core = SharedCore(lambda look: look in spell)
+    monkeypatch.setattr(device_timer, "FILL_MS", 0.0)
+    monkeypatch.setattr(device_timer, "Watch", lambda clock: SimulatedWatch(core))
+    monkeypatch.setattr(device_timer.time, "thread_time_ns", core.clock)
+    sessions = {f"net {i}": SimpleNamespace(invoke=lambda ns=1e6 * (i + 1): core.spend(ns)) for i in range(4)}
+    times = device_timer.time_models(lambda: sessions, rounds=12)
+    assert {name: len(values) for name, values in times.items()} == dict.fromkeys(sessions, 12)
+    slow = sum(ms > 1.01 * (i + 1) for i, values in enumerate(times.values()) for ms in values)
+    assert (slow == 0) == mended
+    assert core.runs <= 12 * 4 * device_timer.MOST_VISITS * (device_timer.WARM_UP_RUNS + device_timer.LEAST_RUNS)
