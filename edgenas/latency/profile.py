@@ -24,7 +24,7 @@ SESSIONS, SESSION_NETWORKS = 6, 10
 
 NETWORKS_SEED = 101
 
-NARROW = 0.03
+NARROW = 0.04
 """The relative interval at which no more networks are timed, even if there is time left."""
 
 BATCH, POOL, MOST_BATCHES = 8, 400, 10
