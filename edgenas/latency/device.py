@@ -10,6 +10,7 @@ from typing import Any
 from edgenas.cost import block_depthwise_macs, block_macs
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.microbenchmark import FORMATS
+from edgenas.latency.runtimes import WEB_PROVIDERS
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
 from edgenas.space import BlockSpec, SearchSpace, unknown
 
@@ -160,13 +161,19 @@ def load_table(
         if table.covers(space):
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
-    known = FORMATS[device.runtime], device.threads, "fp32"
-    if device.estimate is not None and (FORMATS.get(runtime), threads, precision) == known:
+    known = _kernels(device.runtime), device.threads, "fp32"
+    if device.estimate is not None and (_kernels(runtime), threads, precision) == known:
         return device.estimate.table(device, space, runtime, threads, precision)
     raise EdgeNASError(
         f"No latencies of {space.name} on {device.name} ({runtime}, {threads} thread{'s' * (threads > 1)}) have been measured: "
         f"run `edgenas profile --device {device.name}` first."
     )
+
+
+def _kernels(runtime: str) -> tuple[str | None, str | None]:
+    """What runtimes have in common that compute with the same code: LiteRT and tflite-runtime do, the providers of ONNX Runtime
+    do not."""
+    return FORMATS.get(runtime), WEB_PROVIDERS.get(runtime)
 
 
 def timed_tables(space: SearchSpace) -> list[LatencyTable]:

@@ -130,7 +130,9 @@ def test_an_estimate_is_a_table_with_a_wide_interval(folder: Path, micro_space: 
     np.testing.assert_array_less(0, table.costs(micro_space))
 
 
-@pytest.mark.parametrize("other", [{"threads": 2}, {"runtime": "litert"}, {"precision": "int8"}])
+@pytest.mark.parametrize(
+    "other", [{"threads": 2}, {"runtime": "litert"}, {"runtime": "onnxruntime-web-webgpu"}, {"precision": "int8"}]
+)
 def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, micro_space: SearchSpace, other: dict) -> None:
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
     with pytest.raises(EdgeNASError, match="edgenas profile"):
