@@ -24,7 +24,7 @@ from edgenas.latency.targets import timing_job
 from edgenas.progress import Track, quiet
 from edgenas.space import BlockSpec, SearchSpace
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
