@@ -47,6 +47,8 @@ from edgenas.space import SearchSpace, get_space
 from edgenas.space.once_for_all import from_ofa
 
 CHECKPOINTS = (50, 60, 75, 100, 120, 150, 200, 300, 400)
+COLOURS = [f"C{number}" for number in range(10)]
+SHADED = 4
 PEERS = {"pymoo NSGA-II": PymooStrategy, "linas": Linas, "optuna:gp": lambda: OptunaSampler(GPSampler)}
 MOST_EVALUATIONS = {"optuna:gp": 100, "gp-ei": 100}
 """Strategies that take seconds for each proposal, and more the more they know."""
@@ -232,19 +234,30 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 
 def plot(path: Path, rows: list[dict]) -> None:
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    """Medians over the seeds, with the range of the best; the legend is in the order in which the lines end."""
+    columns = [c for c in rows[0] if c.startswith("at_")]
+    x = [int(c.removeprefix("at_")) for c in columns]
+    curves = {
+        name: np.array([[row[c] for c in columns] for row in rows if row["strategy"] == name], dtype=float)
+        for name in dict.fromkeys(row["strategy"] for row in rows)
+    }
+    medians = {name: np.median(values, axis=0) for name, values in curves.items()}
+    order = sorted(curves, key=lambda name: medians[name][~np.isnan(medians[name])][-1], reverse=True)
+    figure = Figure(figsize=(9, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name in dict.fromkeys(row["strategy"] for row in rows):
-        columns = [c for c in rows[0] if c.startswith("at_")]
-        values = np.array([[row[c] for c in columns] for row in rows if row["strategy"] == name], dtype=float)
-        x = [int(c.removeprefix("at_")) for c in columns]
-        axes.plot(x, np.median(values, axis=0), "o-", ms=4, label=name)
-        axes.fill_between(x, values.min(axis=0), values.max(axis=0), alpha=0.12)
+    for number, name in enumerate(order):
+        colour, marker = COLOURS[number % len(COLOURS)], "os"[number // len(COLOURS) % 2]
+        line = "-" if number < len(COLOURS) else "--"
+        axes.plot(x, medians[name], linestyle=line, marker=marker, markersize=4, color=colour, label=name)
+        if number < SHADED:
+            axes.fill_between(x, curves[name].min(axis=0), curves[name].max(axis=0), color=colour, alpha=0.12)
     axes.set_xscale("log")
+    axes.set_xticks(x, map(str, x))
+    axes.minorticks_off()
     axes.set_xlabel("true evaluations")
     axes.set_ylabel("hypervolume in % of the best known")
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right upper")
     axes.grid(alpha=0.3)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -283,7 +296,8 @@ def main() -> None:
     if goals:
         write_csv(options.out / "reached.csv", goals)
     for row in goals:
-        print("{strategy:20} reaches {reaches}'s hypervolume ({hypervolume_percent:.1f} %) after {after}".format(**row))
+        when = "never reaches" if row["after"] == "never" else f"after {row['after']} reaches"
+        print(f"{row['strategy']:20} {when} {row['reaches']}'s hypervolume ({row['hypervolume_percent']:.1f} %)")
 
 
 if __name__ == "__main__":
