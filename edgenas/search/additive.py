@@ -96,29 +96,28 @@ class Table:
 
         Raises ValueError when it is not additive, as told from 64 random genomes.
         """
-        table, genomes, targets = cls.zeros(layout), [], []
-        for branch in range(layout.branches):
-            genomes.append(layout.empty(1, branch)[0])
-            targets.append((table.base, (branch,), None))
-            first = len(genomes) - 1
-            for s, segment in enumerate(layout.segments):
-                longest = int(np.argmax(segment.depths))
-                for j in range(len(segment.depths)):
-                    genome = genomes[first].copy()
-                    if segment.depth_column is not None:
-                        genome[segment.depth_column] = j
+        table, empty = cls.zeros(layout), layout.empty(1, 0)[0]
+        genomes, targets = [empty], [(table.base, (), None)]  # of one branch
+        for s, segment in enumerate(layout.segments):
+            longest = int(np.argmax(segment.depths))
+            for j in range(len(segment.depths)):
+                genome = empty.copy()
+                if segment.depth_column is not None:
+                    genome[segment.depth_column] = j
+                genomes.append(genome)
+                targets.append((table.depth, (s, j), 0))
+            deepest = len(genomes) - len(segment.depths) + longest
+            for u, slot in enumerate(segment.slots):
+                for c, genes in enumerate(layout.choices(slot)):
+                    genome = genomes[deepest].copy()
+                    genome[list(slot)] = genes
                     genomes.append(genome)
-                    targets.append((table.depth, (branch, s, j), first))
-                deepest = len(genomes) - len(segment.depths) + longest
-                for u, slot in enumerate(segment.slots):
-                    for c, genes in enumerate(layout.choices(slot)):
-                        genome = genomes[deepest].copy()
-                        genome[list(slot)] = genes
-                        genomes.append(genome)
-                        targets.append((table.choice, (branch, s, u, c), deepest))
-        values = objective.score(np.stack(genomes))
-        for value, (array, place, reference) in zip(values, targets, strict=True):
-            array[place] = value if reference is None else value - values[reference]
+                    targets.append((table.choice, (s, u, c), deepest))
+        changes = layout.empty(layout.branches, np.arange(layout.branches)) - empty
+        everywhere = np.stack(genomes) + changes[:, None]
+        values = objective.score(everywhere.reshape(-1, everywhere.shape[-1])).reshape(layout.branches, -1)
+        for i, (array, place, reference) in enumerate(targets):
+            array[(slice(None), *place)] = values[:, i] if reference is None else values[:, i] - values[:, reference]
         table._check(objective, layout)
         return table
 

@@ -87,7 +87,8 @@ class SearchSpace:
         genomes = np.array(genomes)
         for stage, (depth_column, blocks) in zip(self.stages, self.stage_columns, strict=True):
             depth = np.array(stage.depths)[genomes[:, depth_column]]
-            genomes[:, blocks] *= (np.arange(len(blocks)) < depth[:, None])[:, :, None]
+            kept = np.arange(len(blocks)) < depth[:, None]
+            genomes[:, blocks.min() : blocks.max() + 1] *= kept.repeat(blocks.shape[1], axis=1)
         return genomes
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
