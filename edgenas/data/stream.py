@@ -50,10 +50,9 @@ class StreamedImages:
             batch_size=None,
             sampler=rows,
             num_workers=min(_workers(), len(rows)),
-            worker_init_fn=_leave_interrupts_to_the_parent,
             generator=torch.Generator(),  # or it draws from the global one, from which a training may draw
         )
-        for images in loader:
+        for images in _started(loader):
             if isinstance(images, DataError):
                 raise images
             yield images.numpy()
@@ -78,6 +77,11 @@ def _workers() -> int:
     return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))  # as torchrun sets it
 
 
-def _leave_interrupts_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the parent ends its workers when it is done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _started(loader: DataLoader) -> Iterator:
+    """With workers that never hear of Ctrl-C, which reaches every process of a terminal, not even at their very beginning: the
+    parent ends them when it is done."""
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import re
+import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +78,23 @@ def test_workers_end_with_their_consumer(pets):
     assert multiprocessing.active_children()
     items.close()
     assert no_worker_is_left()
+
+
+def test_workers_never_hear_of_ctrl_c(pets):
+    """From their first instruction on: between fork and a handler of their own there would be time for a traceback."""
+    stream = load_dataset(str(pets), size=8, stream=True).train.images
+    batches = stream.batches([np.array([0]), np.array([1])])
+    next(batches)
+    for process in multiprocessing.active_children():
+        assert signal.SIGINT in blocked_signals(process.pid)
+    assert signal.SIGINT not in blocked_signals(os.getpid())
+    batches.close()
+
+
+def blocked_signals(pid: int) -> set[int]:
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(re.search(r"SigBlk:\s*(\w+)", status)[1], 16)
+    return {number for number in range(1, 64) if mask >> (number - 1) & 1}
 
 
 def test_an_image_that_has_gone_is_told_of_in_one_sentence(pets):
