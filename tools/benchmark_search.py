@@ -47,7 +47,7 @@ from edgenas.space import SearchSpace, get_space
 from edgenas.space.once_for_all import from_ofa
 
 CHECKPOINTS = (50, 60, 75, 100, 120, 150, 200, 300, 400)
-COLOURS = [f"C{number}" for number in range(10)]
+COLOURS, STYLES = 10, ("o-", "s--")
 SHADED = 4
 PEERS = {"pymoo NSGA-II": PymooStrategy, "linas": Linas, "optuna:gp": lambda: OptunaSampler(GPSampler)}
 MOST_EVALUATIONS = {"optuna:gp": 100, "gp-ei": 100}
@@ -247,11 +247,10 @@ def plot(path: Path, rows: list[dict]) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for number, name in enumerate(order):
-        colour, marker = COLOURS[number % len(COLOURS)], "os"[number // len(COLOURS) % 2]
-        line = "-" if number < len(COLOURS) else "--"
-        axes.plot(x, medians[name], linestyle=line, marker=marker, markersize=4, color=colour, label=name)
+        turn, colour = divmod(number, COLOURS)
+        axes.plot(x, medians[name], STYLES[turn % len(STYLES)], color=f"C{colour}", markersize=4, label=name)
         if number < SHADED:
-            axes.fill_between(x, curves[name].min(axis=0), curves[name].max(axis=0), color=colour, alpha=0.12)
+            axes.fill_between(x, curves[name].min(axis=0), curves[name].max(axis=0), color=f"C{colour}", alpha=0.12)
     axes.set_xscale("log")
     axes.set_xticks(x, map(str, x))
     axes.minorticks_off()

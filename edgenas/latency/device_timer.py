@@ -184,7 +184,8 @@ def _timed_rounds(sessions, rounds, clock, shuffler, watch):
             # A visit that was quiet at either end was so for long enough: its least counts.
             watched[visit] = min(before, after)
         spare -= len(ahead)
-        ahead = [visit for visit in visits if watch.disturbed(watched[visit])][: max(spare, 0)]
+        quiet = watch.quiet()
+        ahead = [visit for visit in visits if watched[visit] > quiet][: max(spare, 0)]
     return {name: [times[name, number] for number in range(rounds)] for name in sessions}
 
 
@@ -205,9 +206,9 @@ class Watch:
         self._seen.append(_least_of(REFERENCE_RUNS, reference.invoke, self._clock))
         return self._seen[-1]
 
-    def disturbed(self, taken):
-        """Whether `taken` is more than a quiet machine's, judged by all that was seen so far."""
-        return bool(self._seen) and taken > DISTURBED * np.quantile(self._seen, QUIET_REFERENCE)
+    def quiet(self):
+        """The most, in ns, that it may take on a quiet machine, judged by all that was seen so far."""
+        return DISTURBED * np.quantile(self._seen, QUIET_REFERENCE) if self._seen else 0
 
 
 def _least_of(runs, invoke, clock):
