@@ -117,9 +117,7 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = Path(folder) / "home"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     script, log = Path(__file__).parents[1] / "tools" / "emulated_pi.sh", tmp_path_factory.mktemp("pi") / "sshd.log"
     with log.open("w") as file, pytest.MonkeyPatch.context() as patch:
         server = subprocess.Popen(["bash", str(script), folder, str(port)], stdout=file, stderr=file)
@@ -130,6 +128,12 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         finally:
             server.terminate()
             server.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:

@@ -1,7 +1,6 @@
 """What several processes compute together is what one would alone."""
 
 import os
-import socket
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from edgenas import processes
 from edgenas.errors import UsageError
 from edgenas.supernet.synchronised import synchronise
 from edgenas.training import Recipe, Trainer
-from tests.conftest import make_micro_space
+from tests.conftest import free_port, make_micro_space
 from tests.training.conftest import make_dataset
 
 RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.05, largest_alone=0.3, ema=0.9)
@@ -70,9 +69,7 @@ def work(rank: int, port: int, folder: str) -> None:
 def two(tmp_path_factory):
     """The folder in which two processes left what they computed."""
     folder = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     multiprocessing.spawn(work, (port, str(folder)), nprocs=2)
     return folder
 

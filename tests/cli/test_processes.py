@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from edgenas.training import Run
 from tests.cli.conftest import TRAIN, edgenas
 from tests.cli.test_interrupt import wait_for_epoch
+from tests.conftest import free_port
 
 COMMAND = ["-m", "edgenas", "train-supernet"]
 START = ["--data", "digits", *TRAIN, "--epochs", "2", "--batch-size", "128", "--learning-rate", "0.02"]
@@ -47,9 +47,7 @@ def test_two_processes_stopped_and_one_that_goes_on_have_the_curve_of_one(tmp_pa
 
 
 def test_a_process_that_dies_ends_the_others_with_a_sentence(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     first, second = (
         start([*COMMAND, *START, "--out", str(tmp_path / "run")], RANK=str(r), LOCAL_RANK=str(r), **where) for r in range(2)

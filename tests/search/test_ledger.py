@@ -1,6 +1,8 @@
 import multiprocessing
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import optuna
@@ -9,6 +11,7 @@ import pytest
 from edgenas.errors import EdgeNASError
 from edgenas.search import Additive, Categorical, Ledger, SearchProblem, run_strategy
 from edgenas.search.strategies import Random
+from tests.databases import mysql, postgresql
 
 
 def test_what_was_evaluated_is_kept_and_not_evaluated_again(tmp_path, plain_space):
@@ -107,8 +110,8 @@ def test_a_storage_that_cannot_be_opened_is_one_clear_error(plain_space):
 
 def test_a_missing_driver_is_named(plain_space, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(EdgeNASError, match=r"edgenas\[postgres\]"):
-        Ledger("postgresql+psycopg://user@host/edgenas", "weights", plain_space)
+    with pytest.raises(EdgeNASError, match=r"edgenas\[postgresql\]"):
+        Ledger("postgresql://user@host/edgenas", "weights", plain_space)
 
 
 def work(storage, seed, counter, evaluations):
@@ -124,9 +127,26 @@ def work(storage, seed, counter, evaluations):
     run_strategy(problem, Random(), evaluate, Ledger(storage, "weights", space), evaluations=evaluations, seed=seed)
 
 
-@pytest.mark.parametrize(("url", "each"), [("{}/l.log", 100), ("sqlite:///{}/l.db", 15)], ids=["journal", "SQLite"])
-def test_two_workers_on_one_storage_lose_nothing_and_repeat_nothing(tmp_path, url, each):
-    context, storage = multiprocessing.get_context("fork"), url.format(tmp_path)
+@contextmanager
+def journal():
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"{folder}/evaluations.log"
+
+
+@contextmanager
+def sqlite():
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/evaluations.db"
+
+
+@pytest.mark.parametrize(("opened", "each"), [(journal, 100), (sqlite, 15), (postgresql, 30), (mysql, 30)])
+def test_two_workers_on_one_storage_lose_nothing_and_repeat_nothing(opened, each):
+    with opened() as storage:
+        two_workers(storage, each)
+
+
+def two_workers(storage, each):
+    context = multiprocessing.get_context("fork")
     counter = context.Array("i", 512)
     # The same seed: both propose the same architectures, in the same order.
     workers = [context.Process(target=work, args=(storage, 0, counter, each)) for _ in range(2)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -21,7 +20,7 @@ from edgenas.latency import LatencyTable, browser_target, python_target, table_p
 from edgenas.latency.browser import exchange as exchange_module
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
-from tests.conftest import make_micro_space
+from tests.conftest import free_port, make_micro_space
 from tests.latency.browser.conftest import CLOSED, fake_adb, wait_until
 from tests.latency.conftest import SOFTWARE_WEBGPU, OpenPage, address_in, chromium
 
@@ -135,9 +134,7 @@ def test_interrupted_the_page_stops_and_says_that_it_is_over() -> None:
         yield next(iter(items))
         raise KeyboardInterrupt
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     said: list[str] = []
     with ExitStack() as browsers:
         with pytest.raises(KeyboardInterrupt), browser_target("browser", CPU, said.append) as target:
