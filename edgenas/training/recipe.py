@@ -30,6 +30,7 @@ class Recipe:
     warmup: share of all steps in which the learning rate rises linearly.
     largest_alone: share of all steps in which only the largest subnet is trained.
     random_subnets: how many random subnets a sandwich step holds besides the largest and the smallest.
+    split_batch: the smaller subnets of a sandwich step see a part of the batch each, instead of all of it.
     subnet_weight: weight of the smaller subnets' summed losses; the largest has 1.
     balance: draw images of rare classes more often (`edgenas.data.balanced_shares`).
     ema: decay of the exponential moving average of the weights; 0 turns it off.
@@ -57,6 +58,7 @@ class Recipe:
     warmup: float = 0.2
     largest_alone: float = 0.55
     random_subnets: int = 2
+    split_batch: bool = True
     subnet_weight: float = 0.4
     ema: float = 0.0
     balance: bool = False

@@ -96,7 +96,7 @@ class Sandwich:
     """The largest alone, then the sandwich rule with in-place distillation (BigNAS, arXiv:2003.11142).
 
     Each sandwich step trains the largest subnet on the whole batch, and the smallest and k random ones on one part
-    of the batch each, so that a step costs little more than the largest alone.
+    of the batch each, so that a step costs little more than the largest alone; or on the whole batch, too, as in the paper.
     """
 
     def __init__(self, space: SearchSpace, recipe: Recipe):
@@ -114,7 +114,8 @@ class Sandwich:
         smaller = [self.space.smallest, *self.random_subnets(rng, self.recipe.random_subnets)]
         weight = self.recipe.subnet_weight / len(smaller)
         for i, architecture in enumerate(smaller):
-            draws.append(Draw(architecture, (i / len(smaller), (i + 1) / len(smaller)), weight, teacher="largest"))
+            share = (i / len(smaller), (i + 1) / len(smaller)) if self.recipe.split_batch else (0.0, 1.0)
+            draws.append(Draw(architecture, share, weight, teacher="largest"))
         return draws
 
 

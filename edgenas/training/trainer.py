@@ -251,6 +251,8 @@ class Trainer:
     def load(self, path: Path) -> None:
         """Continue from a checkpoint. Raises CheckpointError when it is damaged or from another training."""
         tensors, about = load_tensors(path)
+        # A recipe that an older version wrote lacks what a recipe has been given since.
+        about |= {"recipe": Recipe().to_dict() | about.get("recipe", {})}
         if {key: about.get(key) for key in self._about()} != self._about():
             raise CheckpointError(f"{path} belongs to a training with another space, data set or recipe.")
         parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "frozen": {}, "average": {}}

@@ -47,6 +47,13 @@ def test_the_sandwich_splits_the_batch_among_the_smaller_subnets():
     assert {d.teacher for d in (smallest, *random)} == {"largest"}
 
 
+def test_the_sandwich_of_the_paper_shows_every_subnet_the_whole_batch():
+    scheme = make_scheme(SPACE, Recipe(split_batch=False, subnet_weight=0.6))
+    for draw in scheme.draw(scheme.phases[1], np.random.default_rng(0))[1:]:
+        assert draw.share == (0, 1)
+        assert draw.weight == pytest.approx(0.2)
+
+
 def test_progressive_shrinking_frees_one_dimension_after_the_other():
     scheme = make_scheme(SPACE, Recipe(scheme="progressive-shrinking"))
 

@@ -10,6 +10,7 @@ import torch
 from edgenas.errors import CheckpointError, DivergenceError, UsageError
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator, Recipe, Trainer
+from edgenas.training.checkpoint import load_tensors, save_tensors
 from edgenas.training.optimizer import learning_rate, make_optimizer
 from edgenas.training.recipe import INITIALISATIONS, LEARNING_RATES, parse_settings
 from edgenas.training.timing import epochs_in, settled
@@ -144,6 +145,17 @@ def test_a_checkpoint_of_another_recipe_is_refused(space, dataset, tmp_path):
     Trainer(space, dataset, SHORT).save(path)
     with pytest.raises(CheckpointError, match="another space, data set or recipe"):
         Trainer(space, dataset, Recipe(epochs=5, batch_size=16, learning_rate=0.05)).load(path)
+
+
+def test_a_checkpoint_whose_recipe_lacks_what_is_new_is_read(space, dataset, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    Trainer(space, dataset, SHORT).save(path)
+    tensors, about = load_tensors(path)
+    del about["recipe"]["split_batch"]
+    save_tensors(path, tensors, about)
+    Trainer(space, dataset, SHORT).load(path)
+    with pytest.raises(CheckpointError, match="another space, data set or recipe"):
+        Trainer(space, dataset, replace(SHORT, split_batch=False)).load(path)
 
 
 def test_a_truncated_checkpoint_is_told(space, dataset, tmp_path):
