@@ -57,6 +57,6 @@ def _with_driver(url: str) -> str:
 
 
 def _missing_driver(url: str) -> str:
-    database = url.split(":")[0].split("+")[0]
+    database = make_url(url).get_backend_name()
     driver = f"'edgenas[{database}]'" if database in DRIVERS else "the one that SQLAlchemy's documentation names"
     return f"A driver for {database} is missing: pip install {driver}."

@@ -51,11 +51,12 @@ def accuracy_alone(space: SearchSpace, architecture: Architecture, dataset: Data
 
 def trained_alone(space: SearchSpace, some: list[Architecture], dataset: Dataset, recipe: Recipe, out: Path) -> None:
     """Add to the file what is not in it yet."""
-    for architecture in track(some, "Training architectures alone", len(some)):
-        if str(architecture) not in read(out, recipe.epochs):
-            alone = accuracy_alone(space, architecture, dataset, recipe)
-            with out.open("a") as file:
-                file.write(json.dumps({"architecture": str(architecture), "epochs": recipe.epochs, "alone": alone}) + "\n")
+    done = read(out, recipe.epochs)
+    missing = [architecture for architecture in some if str(architecture) not in done]
+    for architecture in track(missing, "Training architectures alone", len(missing)):
+        alone = accuracy_alone(space, architecture, dataset, recipe)
+        with out.open("a") as file:
+            file.write(json.dumps({"architecture": str(architecture), "epochs": recipe.epochs, "alone": alone}) + "\n")
 
 
 def read(out: Path, epochs: int) -> dict[str, float]:
@@ -65,8 +66,8 @@ def read(out: Path, epochs: int) -> dict[str, float]:
 
 def fidelity(run: Run, dataset: Dataset, architectures: list[Architecture], alone: dict[str, float]) -> None:
     evaluator = Evaluator(run.supernet().to(own_device()), dataset)
-    pairs = []
-    for architecture in track([a for a in architectures if str(a) in alone], "Evaluating them as subnets", len(alone)):
+    pairs, known = [], [architecture for architecture in architectures if str(architecture) in alone]
+    for architecture in track(known, "Evaluating them as subnets", len(known)):
         pairs.append((alone[str(architecture)], evaluator.accuracy(architecture, dataset.test)))
         print(f"{cost.macs(run.space.blocks(architecture)) / 1e6:7.2f} MMACs  alone {100 * pairs[-1][0]:.2f} %  "
               f"inherited {100 * pairs[-1][1]:.2f} %  {architecture}")  # fmt: skip

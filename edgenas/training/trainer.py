@@ -24,7 +24,7 @@ from edgenas.supernet import Network, Supernet
 from edgenas.training.checkpoint import load_tensors, save_tensors
 from edgenas.training.losses import distillation, supervised
 from edgenas.training.optimizer import learning_rate, make_optimizer
-from edgenas.training.recipe import Recipe
+from edgenas.training.recipe import DEFAULTS, Recipe
 from edgenas.training.schemes import Draw, Phase, make_scheme
 from edgenas.training.teacher import OnnxTeacher
 
@@ -252,7 +252,7 @@ class Trainer:
         """Continue from a checkpoint. Raises CheckpointError when it is damaged or from another training."""
         tensors, about = load_tensors(path)
         # A recipe that an older version wrote lacks what a recipe has been given since.
-        about |= {"recipe": Recipe().to_dict() | about.get("recipe", {})}
+        about["recipe"] = DEFAULTS.to_dict() | about.get("recipe", {})
         if {key: about.get(key) for key in self._about()} != self._about():
             raise CheckpointError(f"{path} belongs to a training with another space, data set or recipe.")
         parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "frozen": {}, "average": {}}

@@ -1,8 +1,7 @@
 import multiprocessing
 import sys
-import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import nullcontext
 
 import numpy as np
 import optuna
@@ -127,25 +126,24 @@ def work(storage, seed, counter, evaluations):
     run_strategy(problem, Random(), evaluate, Ledger(storage, "weights", space), evaluations=evaluations, seed=seed)
 
 
-@contextmanager
-def journal():
-    with tempfile.TemporaryDirectory() as folder:
-        yield f"{folder}/evaluations.log"
+STORAGES = {
+    "journal": lambda folder: nullcontext(f"{folder}/l.log"),
+    "SQLite": lambda folder: nullcontext(f"sqlite:///{folder}/l.db"),
+    "PostgreSQL": lambda folder: postgresql(),
+    "MySQL": lambda folder: mysql(),
+}
 
 
-@contextmanager
-def sqlite():
-    with tempfile.TemporaryDirectory() as folder:
-        yield f"sqlite:///{folder}/evaluations.db"
+@pytest.fixture
+def storage(request, tmp_path):
+    with STORAGES[request.param](tmp_path) as storage:
+        yield storage
 
 
-@pytest.mark.parametrize(("opened", "each"), [(journal, 100), (sqlite, 15), (postgresql, 30), (mysql, 30)])
-def test_two_workers_on_one_storage_lose_nothing_and_repeat_nothing(opened, each):
-    with opened() as storage:
-        two_workers(storage, each)
-
-
-def two_workers(storage, each):
+@pytest.mark.parametrize(
+    ("storage", "each"), [("journal", 100), ("SQLite", 15), ("PostgreSQL", 30), ("MySQL", 30)], indirect=["storage"]
+)
+def test_two_workers_on_one_storage_lose_nothing_and_repeat_nothing(storage, each):
     context = multiprocessing.get_context("fork")
     counter = context.Array("i", 512)
     # The same seed: both propose the same architectures, in the same order.
