@@ -11,7 +11,7 @@ from edgenas.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-LINES = re.findall(r"^    (edgenas .+)$", TEXT, re.MULTILINE)
+LINES = re.findall(r"^    (edgenas .+)$", re.sub(r"\\\n +", "", TEXT), re.MULTILINE)
 OPTIONAL = {"quickstart", "tune"}
 
 

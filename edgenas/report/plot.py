@@ -1,10 +1,13 @@
-"""The accuracy/latency front as a picture."""
+"""A run as pictures: how it was trained, and its accuracy/latency front."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -14,6 +17,39 @@ from edgenas.report.summary import Row
 from edgenas.search import SearchRecord, pareto_front
 
 
+def plot_training(path: Path, metrics: list[dict[str, Any]]) -> None:
+    """Draw the validation accuracies of the largest and the smallest subnet over the training, and save them as PNG.
+
+    metrics: as `Run.metrics` gives them, at least one with accuracies in it.
+    """
+    with replacing(path) as temporary:
+        training_figure(metrics).savefig(temporary, format="png")
+
+
+def training_figure(metrics: list[dict[str, Any]]) -> Figure:
+    figure, axes = _figure()
+    measured = [row for row in metrics if "largest_validation_accuracy" in row]
+    minutes = [row["seconds"] / 60 for row in measured]
+    for name, marker in (("largest", "o-"), ("smallest", "s-")):
+        accuracy = [100 * row[f"{name}_validation_accuracy"] for row in measured]
+        axes.plot(minutes, accuracy, marker, ms=4, label=f"{name} subnet: {accuracy[-1]:.1f} % in the end")
+    begins = [(before["seconds"] / 60, row["phase"]) for before, row in pairwise(metrics) if row["phase"] != before["phase"]]
+    for minute, phase in [(0.0, metrics[0]["phase"]), *begins]:
+        axes.axvline(minute, ls=":", lw=1, color="0.4")
+        axes.annotate(f" {phase}", (minute, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3")
+    axes.set_xlabel("training in minutes, without evaluations")
+    axes.set_ylabel("top-1 accuracy on validation images in %")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best", fontsize=9)
+    return figure
+
+
+def _figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
 def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row]) -> None:
     """Draw the searches of one device and runtime, and save them as PNG.
 
@@ -21,9 +57,7 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
     measured. rows: verified exports, whose measured latency is drawn beside the prediction.
     """
     first = records[0]
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = _figure()
     axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
 
     members = {c.architecture: (c.latency_ms, c.validation_accuracy) for record in records for c in record.front}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
+from torch import Tensor
 
 from edgenas.data import Dataset
 from edgenas.progress import Track, quiet
@@ -14,6 +18,7 @@ from edgenas.training.recipe import Recipe
 from edgenas.training.trainer import Trainer
 
 TRIAL_STEPS = 5
+PHASE_STEPS = 10
 WORTH = 1.1
 """How much faster bfloat16 must be to be chosen: its rounding has a price, and timings are noisy."""
 
@@ -39,20 +44,27 @@ def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = 
 
 
 def epochs_in(trainer: Trainer, seconds: float) -> int:
-    """How many epochs of this training fit into a time, found by timing a few steps of every phase on a copy."""
+    """How many epochs of this training fit into a time, found by timing a few steps of every phase on a copy.
+
+    Batches are made meanwhile, as in training. The mean counts, since random subnets take unequal times.
+    """
     trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device))
-    images, labels = next(iter(trainer.batches(0)))
     starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
     per_step = 0.0
-    for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
-        step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
-        if trial.scheme.freezes_teacher and phase != trainer.scheme.phases[0]:
-            trial.frozen = trial.supernet.extract(trial.supernet.space.largest)
-        trial.step(step, images, labels)  # not timed: memory is allocated and code loaded
-        times = []
-        for i in range(7):
+    with closing(_endless(trainer)) as batches:
+        for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
+            step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
+            if trial.scheme.freezes_teacher and phase != trainer.scheme.phases[0]:
+                trial.frozen = trial.supernet.extract(trial.supernet.space.largest)
+            trial.step(step, *next(batches))  # not timed: memory is allocated and code loaded
             started = time.perf_counter()
-            trial.step(step + i, images, labels)
-            times.append(time.perf_counter() - started)
-        per_step += (end - start) * float(np.median(times))
+            for i in range(PHASE_STEPS):
+                trial.step(step + i, *next(batches))
+            per_step += (end - start) * (time.perf_counter() - started) / PHASE_STEPS
     return max(1, int(seconds / (per_step * trainer.steps_per_epoch)))
+
+
+def _endless(trainer: Trainer) -> Generator[tuple[Tensor, Tensor]]:
+    for epoch in count():
+        with closing(trainer.batches(epoch)) as batches:
+            yield from batches

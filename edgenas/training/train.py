@@ -84,8 +84,8 @@ def recording(
             for name, value in metrics.items():
                 if isinstance(value, float):
                     board.add_scalar(name, value, result.epoch)
+            run.record(metrics)  # before the checkpoint: what is one epoch too many is left out by whoever goes on
             trainer.save(run.checkpoint)
-            run.record(metrics)
             report(metrics)
 
         yield after_epoch

@@ -93,6 +93,10 @@ def test_an_exported_file_is_all_that_one_needs(at_work):
     np.testing.assert_allclose(outputs, expected, atol=1e-4)
 
 
+def test_training_is_drawn(at_work):
+    assert (RUN / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_report_draws_and_tabulates(at_work):
     rows = json.loads((RUN / "report.json").read_text())
     assert {row["runtime"] for row in rows} >= {"onnxruntime", "litert"}

@@ -10,7 +10,7 @@ import pytest
 
 from edgenas.training import Run
 from tests.cli.conftest import TRAIN, edgenas
-from tests.cli.test_interrupt import wait_for_epoch
+from tests.cli.test_interrupt import wait_for_checkpoint
 from tests.conftest import free_port
 
 COMMAND = ["-m", "edgenas", "train-supernet"]
@@ -35,7 +35,7 @@ def test_two_processes_stopped_and_one_that_goes_on_have_the_curve_of_one(tmp_pa
     two, one = tmp_path / "two", tmp_path / "one"
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     process = start([*launch, *COMMAND, *START, "--out", str(two)])
-    wait_for_epoch(two, process)
+    wait_for_checkpoint(two, process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert output.count(f"Go on with: edgenas train-supernet --resume {two}") == 1
@@ -52,7 +52,7 @@ def test_a_process_that_dies_ends_the_others_with_a_sentence(tmp_path):
     first, second = (
         start([*COMMAND, *START, "--out", str(tmp_path / "run")], RANK=str(r), LOCAL_RANK=str(r), **where) for r in range(2)
     )
-    wait_for_epoch(tmp_path / "run", first)
+    wait_for_checkpoint(tmp_path / "run", first)
     second.kill()
     output, _ = first.communicate(timeout=60)
     second.communicate()

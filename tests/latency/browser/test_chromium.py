@@ -20,8 +20,8 @@ from edgenas.latency import LatencyTable, browser_target, python_target, table_p
 from edgenas.latency.browser import exchange as exchange_module
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
-from tests.conftest import free_port, make_micro_space
-from tests.latency.browser.conftest import CLOSED, fake_adb, wait_until
+from tests.conftest import free_port, make_micro_space, wait_until
+from tests.latency.browser.conftest import CLOSED, fake_adb
 from tests.latency.conftest import SOFTWARE_WEBGPU, OpenPage, address_in, chromium
 
 GPU, CPU = "onnxruntime-web-webgpu", "onnxruntime-web-wasm"

@@ -16,7 +16,8 @@ from edgenas.latency.browser.certificate import self_signed
 from edgenas.latency.browser.exchange import Exchange, Task
 from edgenas.latency.browser.server import MOST_UPLOAD_BYTES, serve
 from edgenas.latency.browser.target import BrowserTarget
-from tests.latency.browser.conftest import CLOSED, Served, Visitor, in_background, wait_until
+from tests.conftest import wait_until
+from tests.latency.browser.conftest import CLOSED, Served, Visitor, in_background
 
 TASK = Task({"do": "double", "value": 21}, (b"file",), lambda answer: answer["value"] * 2, steps=3)
 

@@ -19,7 +19,8 @@ from edgenas.latency.browser import onnxruntime_web as onnxruntime_web_module
 from edgenas.latency.browser.onnxruntime_web import ARCHIVE, FILES, onnxruntime_web
 from edgenas.latency.browser.provenance import provenance
 from edgenas.space import SearchSpace
-from tests.latency.browser.conftest import ENVIRONMENT, Served, fake_adb, in_background, wait_until
+from tests.conftest import wait_until
+from tests.latency.browser.conftest import ENVIRONMENT, Served, fake_adb, in_background
 
 PHONE = DeviceProfile("phone", "A phone.", "native", "onnxruntime-web-webgpu", 1, "browser")
 GPU, CPU = "onnxruntime-web-webgpu", "onnxruntime-web-wasm"
