@@ -171,7 +171,10 @@ def test_entries_that_moved_are_told(micro_space: SearchSpace, tmp_path: Path) -
 
 def test_the_real_timer_checks_its_own_table(micro_space: SearchSpace, tmp_path: Path) -> None:
     table = profile(micro_space, BOX, python_target(), tmp_path / "t.json", runtime="onnxruntime", rounds=4)
-    assert abs(check_drift(table, python_target()).median_change) < 0.3
+    drift = check_drift(table, python_target())
+    assert drift.entries > 1 and drift.changes == ()
+    # Wide bounds: how steady a machine is, is not for a test to say.
+    assert 1 / 3 < 1 + drift.median_change < 3
 
 
 def test_an_estimate_cannot_drift(table: LatencyTable) -> None:
