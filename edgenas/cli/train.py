@@ -14,7 +14,6 @@ from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions
 from edgenas.data import Dataset, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
-from edgenas.report import plot_training
 from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space, is_file, read_description
 from edgenas.training import Recipe, Run, Trainer, read_recipe, train_supernet, warm_started
 from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
@@ -189,6 +188,8 @@ def train(run: Run, data: str | None) -> None:
     except KeyboardInterrupt:
         raise SystemExit(_stopped(run)) from None
     if leads():
+        from edgenas.report import plot_training  # here, so that no start waits for what draws
+
         picture = run.path / "training.png"
         plot_training(picture, run.metrics())
         say(f"Drawn: {picture}")

@@ -22,8 +22,7 @@ def plot_training(path: Path, metrics: list[dict[str, Any]]) -> None:
 
     metrics: as `Run.metrics` gives them, at least one with accuracies in it.
     """
-    with replacing(path) as temporary:
-        training_figure(metrics).savefig(temporary, format="png")
+    _save(path, training_figure(metrics))
 
 
 def training_figure(metrics: list[dict[str, Any]]) -> Figure:
@@ -35,19 +34,12 @@ def training_figure(metrics: list[dict[str, Any]]) -> Figure:
         axes.plot(minutes, accuracy, marker, ms=4, label=f"{name} subnet: {accuracy[-1]:.1f} % in the end")
     begins = [(before["seconds"] / 60, row["phase"]) for before, row in pairwise(metrics) if row["phase"] != before["phase"]]
     for minute, phase in [(0.0, metrics[0]["phase"]), *begins]:
-        axes.axvline(minute, ls=":", lw=1, color="0.4")
-        axes.annotate(f" {phase}", (minute, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3")
+        _mark(axes, minute, phase)
     axes.set_xlabel("training in minutes, without evaluations")
     axes.set_ylabel("top-1 accuracy on validation images in %")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
     return figure
-
-
-def _figure() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
 
 
 def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row]) -> None:
@@ -73,10 +65,7 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
         axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
 
     for number, record in enumerate(records):
-        axes.axvline(record.budget_ms, ls=":", lw=1, color="0.4", label="latency budgets" if number == 0 else None)
-        axes.annotate(
-            f" {record.budget_ms:g} ms", (record.budget_ms, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3"
-        )
+        _mark(axes, record.budget_ms, f"{record.budget_ms:g} ms", "latency budgets" if number == 0 else None)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else ""))
@@ -85,5 +74,21 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
     axes.set_ylabel("top-1 accuracy on validation images in %")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
+    _save(path, figure)
+
+
+def _figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _mark(axes: Axes, x: float, text: str, label: str | None = None) -> None:
+    """A dotted line from bottom to top that says what it stands for."""
+    axes.axvline(x, ls=":", lw=1, color="0.4", label=label)
+    axes.annotate(f" {text}", (x, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3")
+
+
+def _save(path: Path, figure: Figure) -> None:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,16 @@ import torch
 
 from edgenas.training.checkpoint import load_tensors
 from tests.cli.conftest import TRAIN
+from tests.conftest import wait_until
 
 COMMAND = [sys.executable, "-m", "edgenas", "train-supernet"]
 START = [*COMMAND, "--data", "digits", *TRAIN, "--epochs", "4", "--batch-size", "128"]
 
 
 def wait_for_checkpoint(run: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while not (run / "checkpoint.safetensors").exists():
-        assert process.poll() is None, "training ended before it could be interrupted"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    checkpoint = run / "checkpoint.safetensors"
+    wait_until(lambda: checkpoint.exists() or process.poll() is not None, seconds=120)
+    assert process.poll() is None, "training ended before it could be interrupted"
 
 
 @pytest.fixture(scope="module")

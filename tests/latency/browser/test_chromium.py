@@ -140,7 +140,7 @@ def test_interrupted_the_page_stops_and_says_that_it_is_over() -> None:
         with pytest.raises(KeyboardInterrupt), browser_target("browser", CPU, said.append) as target:
             browsers.enter_context(chromium(f"--remote-debugging-port={port}", address_in(said[0])))
             target.time({"nothing": empty_model_bytes(CPU)}, runtime=CPU, rounds=100_000, track=interrupted)
-        wait_until(lambda: _title(port) == "Done. This page can be closed.")
+        wait_until(lambda: _title(port) == "Done. This page can be closed.", seconds=20)
 
 
 def _title(port: int) -> str:

@@ -113,7 +113,7 @@ def test_a_page_closed_half_way_hands_its_task_to_the_next(served: Served, monke
     first.open()
     with in_background(lambda: served.exchange.ask(TASK)) as outcome:
         task = first.task()
-        wait_until(lambda: served.said[-1:] == [CLOSED])
+        wait_until(lambda: served.said[-1:] == [CLOSED], seconds=20)
         assert second.open()[0] == 200, "the first has fallen silent"
         assert second.task() == task
         assert first.answer(task, value=1)[0] == 409

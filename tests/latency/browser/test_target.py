@@ -41,7 +41,7 @@ def test_a_table_survives_a_page_closed_half_way(
         first.obey(first.task())
         first.obey(first.task())
         lost = first.task()
-        wait_until(lambda: len(served.said) > 1)
+        wait_until(lambda: len(served.said) > 1, seconds=20)
         assert len(LatencyTable.load(path).entries) == len(micro_space.distinct_blocks), "what was measured is saved"
         second = served.visitor()
         second.open()
