@@ -127,9 +127,10 @@ class _Trunk:
         if op not in _EXPANDED and "expands" in data:
             raise table.error("expands", f"A {op} has no expand ratios: leave them out.")
         padding = self._padding(table, op)
-        if padding == "valid" and len(depths) * len(kernels) > 1:
-            raise table.error("padding", "Without padding, depth and kernel decide the size of what follows: give one of each.")
-        if padding != "valid" and (even := next((k for k in kernels if k % 2 == 0 and k), 0)):
+        if padding == "valid" and len(kernels) > 1:
+            raise table.error("padding", "Without padding, the kernel decides the size of what follows: give one.")
+        is_padded = padding != "valid" or max(depths) > 1
+        if is_padded and (even := next((k for k in kernels if k % 2 == 0 and k), 0)):
             raise table.error("kernels", f"kernels {_even(even)}")
         starts = table.get("starts", (0,))
         if stride > 1 and 0 in kernels and 0 in starts:
