@@ -90,7 +90,8 @@ class Recipe:
         for name in ("epochs", "batch_size", "learning_rate", "classifier_rate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
-        for name in ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout", "random_resized_crop"):
+        shares = ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout", "random_resized_crop")
+        for name in shares:
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")
         if not 0 < self.batch_norm_momentum <= 1:

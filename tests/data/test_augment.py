@@ -124,7 +124,7 @@ def test_a_resized_crop_of_all_the_area_changes_nothing(images):
 def test_resized_crops_are_rectangles_within_the_image():
     """A picture of its own coordinates shows which part of it became the whole."""
     place = torch.linspace(0, 1, 65)
-    coordinates = torch.stack(torch.meshgrid(place, place, indexing="ij") + (torch.zeros(65, 65),))
+    coordinates = torch.stack((*torch.meshgrid(place, place, indexing="ij"), torch.zeros(65, 65)))
     result = random_resized_crop(coordinates.expand(2000, -1, -1, -1), 0.25, seeded())
     top, bottom, left, right = (result[:, 0, 0, 5], result[:, 0, -1, 5], result[:, 1, 5, 0], result[:, 1, 5, -1])
     assert result[:, :2].min() >= 0 and result[:, :2].max() <= 1
