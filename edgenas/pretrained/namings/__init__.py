@@ -1,0 +1,1 @@
+"""How tensors are called where weights are published: one file for each publisher."""
