@@ -30,6 +30,7 @@ class Recipe:
     initialisation: `he` or `xavier`.
     warmup: share of all steps in which the learning rate rises linearly.
     largest_alone: share of all steps in which only the largest subnet is trained.
+    largest_share: of the later sandwich steps, the share in which the largest subnet learns; in the others it only teaches.
     random_subnets: how many random subnets a sandwich step holds besides the largest and the smallest.
     split_batch: the smaller subnets of a sandwich step see a part of the batch each, instead of all of it.
     subnet_weight: weight of the smaller subnets' summed losses; the largest has 1.
@@ -61,6 +62,7 @@ class Recipe:
     label_smoothing: float = 0.1
     warmup: float = 0.2
     largest_alone: float = 0.55
+    largest_share: float = 1.0
     random_subnets: int = 2
     split_batch: bool = True
     subnet_weight: float = 0.4

@@ -183,7 +183,7 @@ class Trainer:
             if end - begin < 2:
                 continue  # the batch is smaller than usual, and one image has no batch statistics
             part = own_part(begin, end)
-            with self._precision():
+            with self._precision(), torch.set_grad_enabled(draw.learns):
                 logits = self.supernet(resize(images[part], draw.architecture.resolution), draw.architecture).float()
             if draw.teacher == "largest" and largest_logits is not None:
                 loss = distillation(logits, largest_logits[part])
@@ -191,7 +191,8 @@ class Trainer:
                 soft = self._frozen_logits(draw, images[part]) if teacher_logits is None else teacher_logits[part]
                 loss = supervised(logits, labels[part], self.recipe.label_smoothing, soft)
             loss = loss * len(logits) / (end - begin)  # its part of the mean over the images of all processes
-            (draw.weight * loss).backward()
+            if draw.learns:
+                (draw.weight * loss).backward()
             if largest_logits is None:
                 first_loss, largest_logits = sum_over_processes(loss.detach()).item(), logits.detach()
         sum_gradients(self.supernet.parameters())
