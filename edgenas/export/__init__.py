@@ -3,7 +3,7 @@
 from edgenas.export.export import export
 from edgenas.export.model import FORMATS, ExportedModel, Preprocessing, load_exports
 from edgenas.export.parity import Parity, compare
-from edgenas.export.verify import Place, Verification, load_verifications, verify
+from edgenas.export.verify import Place, Verification, load_verifications, verify, verify_classifier
 
 __all__ = [
     "FORMATS",
@@ -17,4 +17,5 @@ __all__ = [
     "load_exports",
     "load_verifications",
     "verify",
+    "verify_classifier",
 ]
