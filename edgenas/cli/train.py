@@ -14,7 +14,7 @@ from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions
 from edgenas.data import Dataset, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
-from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space, is_file, read_description
+from edgenas.space import DEFAULT_PRESET, SearchSpace, default_preset, get_space, is_file, read_description
 from edgenas.training import Recipe, Run, Trainer, read_recipe, train_supernet, warm_started
 from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
 from edgenas.training.train import fit_epochs, settle
@@ -166,7 +166,8 @@ def load(
         say("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with --stream.")
     space = get_space(family, preset, len(dataset.classes), width=width, resolutions=resolutions, **own)
     settings = {"family": family, "width": width, "resolutions": list(space.resolutions)}
-    return settings | (own or {"preset": preset or DEFAULT_PRESET}), space, dataset
+    preset = preset or default_preset(family)
+    return settings | (own or ({"preset": preset} if preset else {})), space, dataset
 
 
 def train(run: Run, data: str | None) -> None:

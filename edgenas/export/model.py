@@ -79,7 +79,7 @@ class ExportedModel:
     def network(self, space: SearchSpace) -> Network:
         """The torch network that the files must agree with."""
         tensors, _ = load_tensors(self.folder / "weights.safetensors")
-        network = Network(space.blocks(self.architecture))
+        network = Network(space.blocks(self.architecture), space.batch_norm_epsilon)
         network.load_state_dict(tensors)
         return network.eval()
 

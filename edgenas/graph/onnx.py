@@ -73,17 +73,20 @@ class OnnxGraph:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype=np.float32), name))
         return name
 
-    def conv(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray, *, stride: int = 1, groups: int = 1) -> str:
-        kernel = weight.shape[-1]
-        inputs = [value, self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)]
-        return self.add("Conv", inputs, name, kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4, strides=[stride] * 2,
-                        group=groups)  # fmt: skip
+    def conv(
+        self, name: str, value: str, weight: np.ndarray, bias: np.ndarray, *, stride: int = 1, groups: int = 1,
+        pads: tuple[int, int] | None = None,
+    ) -> str:  # fmt: skip
+        """pads: before and after, vertically and horizontally; None keeps the size at stride 1."""
+        inputs = [value, *self.parameters(name, weight, bias)]
+        return self.add("Conv", inputs, name, group=groups, **window(weight.shape[-1], stride, pads))
 
     def linear(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
-        inputs = [value, self.constant(f"{name}.weight", weight)]
-        if bias is not None:
-            inputs.append(self.constant(f"{name}.bias", bias))
-        return self.add("Gemm", inputs, name, transB=1)
+        return self.add("Gemm", [value, *self.parameters(name, weight, bias)], name, transB=1)
+
+    def parameters(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> list[str]:
+        values = [self.constant(f"{name}.weight", weight)]
+        return values if bias is None else [*values, self.constant(f"{name}.bias", bias)]
 
     def activation(self, kind: str, value: str) -> str:
         if kind == "relu6":
@@ -112,29 +115,35 @@ class OnnxGraph:
         return model
 
 
+def window(kernel: int, stride: int, pads: tuple[int, int] | None = None) -> dict[str, list[int]]:
+    """The attributes of a k x k window that moves."""
+    before, after = (kernel // 2,) * 2 if pads is None else pads
+    return {"kernel_shape": [kernel] * 2, "pads": [before, before, after, after], "strides": [stride] * 2}
+
+
 def _conv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     entry = value
-    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride)
+    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride, pads=spec.pads)
     value = graph.activation(spec.activation, value)
     return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
 
 
 def _maxpool(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    return graph.add("MaxPool", [value], f"{name}.pool", kernel_shape=[spec.kernel] * 2, pads=[spec.padding] * 4,
-                     strides=[spec.stride] * 2)  # fmt: skip
+    return graph.add("MaxPool", [value], f"{name}.pool", **window(spec.kernel, spec.stride, spec.pads))
 
 
 def _mbconv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     entry = value
     if spec.start:
         value = graph.conv(f"{name}.start", value, weights["start.weight"], weights["start.bias"],
-                           stride=spec.start_stride, groups=spec.in_channels)  # fmt: skip
+                           stride=spec.start_stride, groups=spec.in_channels,
+                           pads=None if spec.kernel else spec.pads)  # fmt: skip
     if spec.expands:
         value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"])
         value = graph.activation(spec.activation, value)
     if spec.kernel:
         value = graph.conv(f"{name}.depthwise", value, weights["depthwise.weight"], weights["depthwise.bias"],
-                           stride=spec.stride, groups=spec.mid_channels)  # fmt: skip
+                           stride=spec.stride, groups=spec.mid_channels, pads=spec.pads)  # fmt: skip
         value = graph.activation(spec.activation, value)
     if spec.se:
         gate = graph.add("GlobalAveragePool", [value], f"{name}.se.pool")
@@ -149,7 +158,8 @@ def _mbconv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights,
 
 def _fused(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
     entry = value
-    value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"], stride=spec.stride)
+    value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"], stride=spec.stride,
+                       pads=spec.pads)  # fmt: skip
     value = graph.activation(spec.activation, value)
     value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
     return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
@@ -159,7 +169,7 @@ def _bottleneck(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeig
     entry = value
     value = graph.conv(f"{name}.reduce", value, weights["reduce.weight"], weights["reduce.bias"])
     value = graph.activation(spec.activation, value)
-    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride)
+    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride, pads=spec.pads)
     value = graph.activation(spec.activation, value)
     value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
     if not spec.residual:
@@ -174,7 +184,7 @@ def _head(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, v
     value = graph.add("GlobalAveragePool", [value], f"{name}.pool")
     value = graph.add("Flatten", [value], f"{name}.flatten")
     if spec.mid_channels:
-        value = graph.linear(f"{name}.mix", value, weights["mix.weight"])
+        value = graph.linear(f"{name}.mix", value, weights["mix.weight"], weights.get("mix.bias"))
         value = graph.activation(spec.activation, value)
     return graph.linear(f"{name}.classify", value, weights["classify.weight"], weights["classify.bias"])
 

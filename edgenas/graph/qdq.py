@@ -56,14 +56,6 @@ class _QdqGraph(OnnxGraph):
     def dequantize(self, value: str) -> str:
         return super().add("DequantizeLinear", [value, "scale", ANY], f"{value}.f32")
 
-    def conv(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray, *, stride: int = 1, groups: int = 1) -> str:
-        kernel = weight.shape[-1]
-        return self.add("Conv", [value, *self._parameters(name, weight, bias)], name, kernel_shape=[kernel] * 2,
-                        pads=[kernel // 2] * 4, strides=[stride] * 2, group=groups)  # fmt: skip
-
-    def linear(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
-        return self.add("Gemm", [value, *self._parameters(name, weight, bias)], name, transB=1)
-
     def activation(self, kind: str, value: str) -> str:
         if kind == "hswish":
             return super().activation(kind, value)
@@ -71,7 +63,7 @@ class _QdqGraph(OnnxGraph):
             node.input[2] = NOT_NEGATIVE
         return value
 
-    def _parameters(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> list[str]:
+    def parameters(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> list[str]:
         scale = np.abs(weight).reshape(len(weight), -1).max(axis=1) / np.float32(127)
         steps = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8)
         values = [self._integers(f"{name}.weight", steps, scale)]

@@ -109,15 +109,12 @@ class _Graph:
         return value
 
     def conv(self, block: str, layer: str, weights: BlockWeights, value: int, *, stride: int = 1, activation: str = "",
-             depthwise: bool = False) -> int:  # fmt: skip
-        """A layer's convolution, padded by `kernel // 2` on all sides, then the activation."""
+             depthwise: bool = False, pads: tuple[int, int] | None = None) -> int:  # fmt: skip
+        """A layer's convolution, then the activation. pads: before and after; None keeps the size at stride 1."""
         name, weight = f"{block}.{layer}", weights[f"{layer}.weight"]
-        batch, size, _, _ = self.shape(value)
         channels, _, _, kernel = weight.shape
-        padding, out = kernel // 2, (size - 1) // stride + 1
-        same = _pads_as_same(size, kernel, stride)
-        if not same:
-            value = self.pad(name, value, padding)
+        value, padding, out = self.padded(name, value, kernel, stride, pads)
+        batch = self.shape(value)[0]
         layout = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
         inputs = [
             value,
@@ -126,20 +123,43 @@ class _Graph:
         ]
         op = _Op.DEPTHWISE_CONV_2D if depthwise else _Op.CONV_2D
         options = schema.DepthwiseConv2DOptionsT(depthMultiplier=1) if depthwise else schema.Conv2DOptionsT()
-        options.padding = schema.Padding.SAME if same else schema.Padding.VALID
+        options.padding = padding
         options.strideW = options.strideH = stride
         return self.activated(op, inputs, name, (batch, out, out, channels), options, activation)
 
-    def pooled(self, op: int, name: str, value: int, *, kernel: int, stride: int) -> int:
-        """The largest or the mean of k x k values; windows that end outside have the fewer values."""
-        batch, size, _, channels = self.shape(value)
-        out = (size - 1) // stride + 1
-        options = schema.Pool2DOptionsT(filterHeight=kernel, filterWidth=kernel, strideH=stride, strideW=stride)
-        same = op == _Op.AVERAGE_POOL_2D or _pads_as_same(size, kernel, stride)
-        if not same:
-            value = self.pad(name, value, kernel // 2)
-        options.padding = schema.Padding.SAME if same else schema.Padding.VALID
+    def max_pooled(self, name: str, value: int, *, kernel: int, stride: int, pads: tuple[int, int]) -> int:
+        """The largest of k x k values."""
+        value, padding, out = self.padded(name, value, kernel, stride, pads)
+        return self._pooled(_Op.MAX_POOL_2D, name, value, kernel, stride, padding, out)
+
+    def mean_pooled(self, name: str, value: int, *, stride: int) -> int:
+        """The mean of squares of values; those that end outside have the fewer values."""
+        out = (self.shape(value)[1] - 1) // stride + 1
+        return self._pooled(_Op.AVERAGE_POOL_2D, name, value, stride, stride, schema.Padding.SAME, out)
+
+    def _pooled(self, op: int, name: str, value: int, kernel: int, stride: int, padding: int, out: int) -> int:
+        batch, _, _, channels = self.shape(value)
+        options = schema.Pool2DOptionsT(
+            filterHeight=kernel, filterWidth=kernel, strideH=stride, strideW=stride, padding=padding
+        )
         return self.activated(op, [value], name, (batch, out, out, channels), options, "")
+
+    def padded(
+        self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int] | None
+    ) -> tuple[int, int, int]:
+        """The value for a k x k window that moves, the format's word for what is still to be padded, and the output's size.
+
+        The format's SAME puts the smaller half of what it needs before the image; anything else takes an operator of its own.
+        """
+        size = self.shape(value)[1]
+        before, after = pads = (kernel // 2,) * 2 if pads is None else pads
+        out = (size + before + after - kernel) // stride + 1
+        if pads == (0, 0):
+            return value, schema.Padding.VALID, out
+        needed = (out - 1) * stride + kernel - size
+        if out == (size - 1) // stride + 1 and max(needed, 0) // 2 == before:
+            return value, schema.Padding.SAME, out
+        return self.pad(name, value, pads), schema.Padding.VALID, out
 
     def linear(self, block: str, layer: str, weights: BlockWeights, value: int, *, activation: str = "") -> int:
         """A layer's matrix product: `(batch, 1, 1, in)` or `(batch, in)` to `(batch, out)`."""
@@ -159,10 +179,10 @@ class _Graph:
         value = self.add(op, inputs, name, shape, options)
         return self.add(_Op.HARD_SWISH, [value], f"{name}.hswish", shape) if activation == "hswish" else value
 
-    def pad(self, name: str, value: int, padding: int) -> int:
+    def pad(self, name: str, value: int, pads: tuple[int, int]) -> int:
         batch, height, width, channels = self.shape(value)
-        paddings = self.constant(f"{name}.paddings", np.array([[0, 0], [padding] * 2, [padding] * 2, [0, 0]]))
-        shape = (batch, height + 2 * padding, width + 2 * padding, channels)
+        paddings = self.constant(f"{name}.paddings", np.array([[0, 0], pads, pads, [0, 0]]))
+        shape = (batch, height + sum(pads), width + sum(pads), channels)
         return self.add(_Op.PAD, [value, paddings], f"{name}.pad", shape, schema.PadOptionsT())
 
     def sum(self, name: str, first: int, second: int, *, activation: str = "") -> int:
@@ -204,33 +224,26 @@ class _Graph:
         return bytes(builder.Output())
 
 
-def _pads_as_same(size: int, kernel: int, stride: int) -> bool:
-    """Whether the format's SAME means `kernel // 2` on all sides, or as good as that.
-
-    It puts the smaller half of what it needs before the image: too little at stride 2 and an even size.
-    """
-    needed = ((size - 1) // stride) * stride + kernel - size
-    return max(needed, 0) // 2 == kernel // 2
-
-
 def _conv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
     entry = value
-    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation)
+    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation, pads=spec.pads)
     return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
 
 
 def _maxpool(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    return graph.pooled(_Op.MAX_POOL_2D, f"{name}.pool", value, kernel=spec.kernel, stride=spec.stride)
+    return graph.max_pooled(f"{name}.pool", value, kernel=spec.kernel, stride=spec.stride, pads=spec.pads)
 
 
 def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
     entry = value
     if spec.start:
-        value = graph.conv(name, "start", weights, value, stride=spec.start_stride, depthwise=True)
+        pads = None if spec.kernel else spec.pads
+        value = graph.conv(name, "start", weights, value, stride=spec.start_stride, depthwise=True, pads=pads)
     if spec.expands:
         value = graph.conv(name, "expand", weights, value, activation=spec.activation)
     if spec.kernel:
-        value = graph.conv(name, "depthwise", weights, value, stride=spec.stride, activation=spec.activation, depthwise=True)
+        value = graph.conv(name, "depthwise", weights, value, stride=spec.stride, activation=spec.activation, depthwise=True,
+                           pads=spec.pads)  # fmt: skip
     if spec.se:
         # TFLite has no hard sigmoid. It is relu6(x + 3) / 6: the 3 goes into the bias, the 1 / 6 into the projection.
         weights = weights | {
@@ -247,7 +260,7 @@ def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, va
 
 def _fused(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
     entry = value
-    value = graph.conv(name, "expand", weights, value, stride=spec.stride, activation=spec.activation)
+    value = graph.conv(name, "expand", weights, value, stride=spec.stride, activation=spec.activation, pads=spec.pads)
     value = graph.conv(name, "project", weights, value)
     return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
 
@@ -255,11 +268,11 @@ def _fused(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, val
 def _bottleneck(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
     entry = value
     value = graph.conv(name, "reduce", weights, value, activation=spec.activation)
-    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation)
+    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation, pads=spec.pads)
     value = graph.conv(name, "project", weights, value)
     if not spec.residual:
         if spec.stride > 1:
-            entry = graph.pooled(_Op.AVERAGE_POOL_2D, f"{name}.pool", entry, kernel=spec.stride, stride=spec.stride)
+            entry = graph.mean_pooled(f"{name}.pool", entry, stride=spec.stride)
         entry = graph.conv(name, "shortcut", weights, entry)
     return graph.sum(f"{name}.residual", value, entry, activation=spec.activation)
 

@@ -18,6 +18,9 @@ from edgenas.space.toml_file import read_description
 _FOLDER = Path(__file__).parent / "families"
 FAMILIES = {folder.name: tuple(sorted(file.stem for file in folder.glob("*.toml"))) for folder in sorted(_FOLDER.iterdir())}
 """The families that come with EdgeNAS, and their presets."""
+_NETWORKS = Path(__file__).parent / "networks"
+NETWORKS = tuple(sorted(file.name.removesuffix(".toml") for file in _NETWORKS.glob("*.toml")))
+"""Networks that people designed by hand: spaces of one member, but for the resolution."""
 DEFAULT_PRESET = "small"
 
 
@@ -27,7 +30,8 @@ def get_space(
 ) -> SearchSpace:  # fmt: skip
     """A space by name, such as `get_space("mobilenetv3", "tiny", 10)`, or from a file: `get_space("my.toml", None, 10)`.
 
-    preset: of a family; None is `small`. width: multiplies all channel counts, which become multiples of 8.
+    family: its name, that of a network in `NETWORKS`, or a TOML file.
+    preset: of a family; None is its `default_preset`. width: multiplies all channel counts, which become multiples of 8.
     resolutions: input sizes in pixels, in place of the description's.
     description: the content of the file as it was read earlier; the file is not looked for.
 
@@ -40,7 +44,7 @@ def get_space(
         raise UsageError(f"the width multiplier must be above 0, not {width}")
     if resolutions is not None and min(resolutions, default=0) < 8:
         raise UsageError(f"resolutions must be at least 8 pixels, not {resolutions}")
-    if is_file(family) and preset is not None:
+    if preset is not None and default_preset(family) is None:
         raise UsageError(f"Presets belong to the families {', '.join(FAMILIES)}: leave the preset out for {family}.")
     name, data = (Path(family).stem, description) if description is not None else _find(family, preset)
     try:
@@ -55,13 +59,23 @@ def is_file(family: str) -> bool:
     return family.endswith(".toml")
 
 
+def default_preset(family: str) -> str | None:
+    """What a family's preset is unless another one is asked for; None for a single network and for a file, which have none."""
+    if is_file(family) or family in NETWORKS:
+        return None
+    presets = FAMILIES.get(family, ())
+    return DEFAULT_PRESET if DEFAULT_PRESET in presets or not presets else presets[0]
+
+
 def _find(family: str, preset: str | None) -> tuple[str, dict[str, Any]]:
     """The name and the description of a space."""
     if is_file(family):
         return Path(family).stem, read_description(Path(family))
+    if family in NETWORKS:
+        return family, tomllib.loads((_NETWORKS / f"{family}.toml").read_text())
     if family not in FAMILIES:
-        raise UsageError(unknown("space", family, FAMILIES))
-    preset = preset or DEFAULT_PRESET
+        raise UsageError(unknown("space", family, (*FAMILIES, *NETWORKS)))
+    preset = preset or default_preset(family)
     if preset not in FAMILIES[family]:
         raise UsageError(unknown(f"preset of {family}", preset, FAMILIES[family]))
     return f"{family}-{preset}", tomllib.loads((_FOLDER / family / f"{preset}.toml").read_text())
@@ -70,6 +84,7 @@ def _find(family: str, preset: str | None) -> tuple[str, dict[str, Any]]:
 __all__ = [
     "DEFAULT_PRESET",
     "FAMILIES",
+    "NETWORKS",
     "Architecture",
     "BlockChoice",
     "BlockSpec",
@@ -78,6 +93,7 @@ __all__ = [
     "Layer",
     "SearchSpace",
     "Stage",
+    "default_preset",
     "get_space",
     "is_file",
     "layers",

@@ -10,10 +10,13 @@ from dataclasses import dataclass, fields
 
 OPS = ("conv", "maxpool", "mbconv", "fused", "bottleneck", "head")
 ACTIVATIONS = ("relu", "relu6", "hswish")
+PADDINGS = ("symmetric", "same", "valid")
+MIXES = ("linear", "biased", "normalised")
 
 _KEY = re.compile(
     r"(?P<op>[a-z]+)-r(?P<resolution>\d+)-i(?P<in_channels>\d+)-m(?P<mid_channels>\d+)-o(?P<out_channels>\d+)"
     r"-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<activation>[a-z0-9]+)(?P<se>-se)?(?P<residual>-res)?(?:-d(?P<start>[1-9]\d*))?"
+    r"(?:-(?P<padding>same|valid))?(?:-(?P<mix>biased|normalised))?"
 )
 
 
@@ -38,9 +41,15 @@ class BlockSpec:
         `bottleneck`: ResNet's (arXiv:1512.03385): 1x1 to `mid_channels`, k x k, 1x1 to `out_channels`, plus the input, then
         the activation. Where it has no residual, the input comes through average pooling and a 1x1 convolution
         (ResNet-D, arXiv:1812.01187).
-        `head`: global average pool, linear to `mid_channels` without bias and activation (left out when
-        `mid_channels` is 0), linear to `out_channels` classes.
+        `head`: global average pool, linear to `mid_channels` and activation (left out when `mid_channels` is 0), linear to
+        `out_channels` classes.
     resolution: height and width of the input, in pixels.
+    padding: of the kernel that has the stride: `symmetric`, half a kernel on all sides, as torch's networks have it; `same`,
+        TensorFlow's, whose odd pixel at stride 2 comes after the image; `valid`, none, of a `conv` or a `maxpool` alone. Where
+        the first two are equal, a spec says `symmetric`, so that equal blocks are equal. Kernels of stride 1 that are not
+        `valid` keep the size.
+    mix: of a head, the linear layer to `mid_channels`: `linear`, without a bias (Once-for-All), `biased` (MobileNetV3), or
+        `normalised`, with a batch norm (MobileNetV4).
     """
 
     op: str
@@ -54,6 +63,8 @@ class BlockSpec:
     se: bool = False
     residual: bool = False
     start: int = 0
+    padding: str = "symmetric"
+    mix: str = "linear"
 
     def __post_init__(self) -> None:
         if self.op not in OPS:
@@ -72,15 +83,47 @@ class BlockSpec:
             raise ValueError(f"a residual needs stride 1 and equal channels: {self}")
         if self.op == "maxpool" and self.in_channels != self.out_channels:
             raise ValueError(f"pooling keeps the channels: {self}")
+        if self.padding not in PADDINGS:
+            raise ValueError(f"unknown padding {self.padding!r}: one of {', '.join(PADDINGS)}")
+        if self.mix not in MIXES:
+            raise ValueError(f"unknown mix {self.mix!r}: one of {', '.join(MIXES)}")
+        if self.mix != "linear" and not (self.op == "head" and self.mid_channels):
+            raise ValueError(f"only a head with features mixes them: {self}")
+        self._check_padding()
+
+    def _check_padding(self) -> None:
+        kernels = [kernel for kernel in (self.kernel, self.start) if kernel]
+        if self.padding == "valid":
+            if self.op not in ("conv", "maxpool") or self.residual:
+                raise ValueError(f"only a conv or a maxpool without a residual can do without padding: {self}")
+            if self.kernel > self.resolution:
+                raise ValueError(f"a kernel without padding must not be larger than its input: {self}")
+        elif any(kernel % 2 == 0 for kernel in kernels):
+            raise ValueError(f"kernels must be odd, so that they have a centre: {self}")
+        if self.padding == "same" and (self.op == "head" or self._same() == self._symmetric()):
+            object.__setattr__(self, "padding", "symmetric")
 
     @property
-    def padding(self) -> int:
-        return self.kernel // 2
+    def pads(self) -> tuple[int, int]:
+        """Rows, and columns, of zeros before and after the input of the kernel that has the stride."""
+        return {"symmetric": self._symmetric, "same": self._same, "valid": lambda: (0, 0)}[self.padding]()
+
+    def _symmetric(self) -> tuple[int, int]:
+        kernel = self.kernel or self.start
+        return kernel // 2, kernel // 2
+
+    def _same(self) -> tuple[int, int]:
+        kernel = self.kernel or self.start
+        needed = (self.resolution - 1) // self.stride * self.stride + kernel - self.resolution
+        return max(0, needed) // 2, (max(0, needed) + 1) // 2
 
     @property
     def out_resolution(self) -> int:
         """Height and width of the output; 1 after the head's pooling."""
-        return 1 if self.op == "head" else (self.resolution - 1) // self.stride + 1
+        if self.op == "head":
+            return 1
+        lost = self.kernel - 1 if self.padding == "valid" else 0
+        return (self.resolution - lost - 1) // self.stride + 1
 
     @property
     def expands(self) -> bool:
@@ -106,9 +149,11 @@ class BlockSpec:
     def key(self) -> str:
         """A short text form, unique and readable, by which tables are keyed. `from_key` reads it back."""
         start = f"-d{self.start}" if self.start else ""
+        padding = f"-{self.padding}" if self.padding != "symmetric" else ""
+        mix = f"-{self.mix}" if self.mix != "linear" else ""
         return (
             f"{self.op}-r{self.resolution}-i{self.in_channels}-m{self.mid_channels}-o{self.out_channels}"
-            f"-k{self.kernel}-s{self.stride}-{self.activation}{'-se' * self.se}{'-res' * self.residual}{start}"
+            f"-k{self.kernel}-s{self.stride}-{self.activation}{'-se' * self.se}{'-res' * self.residual}{start}{padding}{mix}"
         )
 
     @classmethod
@@ -118,10 +163,10 @@ class BlockSpec:
         if match is None:
             raise ValueError(f"not a block key: {key!r}")
         text = match.groupdict()
-        values = {f.name: text[f.name] for f in fields(cls)}
+        values = {f.name: text[f.name] for f in fields(cls) if f.name in ("se", "residual") or text[f.name] is not None}
         for name, value in values.items():
             if name in ("se", "residual"):
                 values[name] = value is not None
-            elif name not in ("op", "activation"):
-                values[name] = int(value or 0)
+            elif name not in ("op", "activation", "padding", "mix"):
+                values[name] = int(value)
         return cls(**values)

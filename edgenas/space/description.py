@@ -6,6 +6,8 @@
     stages = [...]                  # runs of elastic blocks
     head = [...]                    # blocks that every architecture ends with, before the classifier
     classifier = { features = 128, activation = "relu" }    # optional
+    padding = "same"                # optional: of all blocks that say nothing else
+    batch_norm_epsilon = 1e-3       # optional
 
 The families that come with EdgeNAS are such files, in `families`, and the example for one's own.
 """
@@ -17,7 +19,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
-from edgenas.space.block import ACTIVATIONS, make_divisible
+from edgenas.space.block import ACTIVATIONS, MIXES, PADDINGS, make_divisible
 from edgenas.space.search_space import SearchSpace
 from edgenas.space.stage import FixedBlock, Stage, scaled
 
@@ -48,34 +50,50 @@ def build_space(
     Raises DescriptionError.
     """
     top = _Table((), data, {"resolutions": _many(_resolution), "widths": _many(_positive), "stem": _tables, "stages": _tables,
-                            "head": _tables, "classifier": _table})  # fmt: skip
-    trunk = _Trunk(width)
+                            "head": _tables, "classifier": _table, "padding": _name(PADDINGS[:2]),
+                            "batch_norm_epsilon": _positive})  # fmt: skip
+    trunk = _Trunk(width, top.get("padding", PADDINGS[0]))
     stem = tuple(trunk.fixed("stem", i, table) for i, table in enumerate(top.get("stem", [])))
     if not top.get("stages", []):
         raise DescriptionError(("stages",), "A space needs at least one stage: write [[stages]] and its keys.")
     stages = tuple(trunk.stage(i, table) for i, table in enumerate(top["stages"]))
     head = tuple(trunk.fixed("head", i, table) for i, table in enumerate(top.get("head", [])))
-    return SearchSpace(
+    space = SearchSpace(
         name=name,
         resolutions=tuple(sorted(resolutions or top["resolutions"])),
         stem=stem,
         stages=stages,
         head=(*head, trunk.classifier(classes, top.get("classifier", {}))),
         widths=tuple(sorted(top.get("widths", (1.0,)))),
+        batch_norm_epsilon=top.get("batch_norm_epsilon", 1e-5),
     )
+    _check_sizes(space)
+    return space
+
+
+def _check_sizes(space: SearchSpace) -> None:
+    """Raises DescriptionError where what is not padded leaves nothing of the smallest images."""
+    smallest = min(space.resolutions)
+    try:
+        space.blocks(space.architecture(smallest, max, max))
+    except ValueError:
+        reason = f"An image of {smallest} pixels is too small for the kernels without padding: leave that resolution out."
+        raise DescriptionError(("resolutions",), reason) from None
 
 
 class _Trunk:
     """The blocks from the image on, told in order: what some may be depends on the one before."""
 
-    def __init__(self, width: float):
+    def __init__(self, width: float, padding: str):
         self.width = width
+        self.padding = padding
         self.channels = 3
         self.is_rectified = False  # nothing below zero comes out of the last block
 
     def fixed(self, part: str, index: int, data: dict[str, Any]) -> FixedBlock:
         table = _Table((part, index), data, {"op": _name(_FIXED_OPS), "channels": _count, "kernel": _kernel, "stride": _stride,
-                                             "expand": _positive, "activation": _name(ACTIVATIONS), "se": _flag})  # fmt: skip
+                                             "expand": _positive, "activation": _name(ACTIVATIONS), "se": _flag,
+                                             "padding": _name(PADDINGS)})  # fmt: skip
         op, before = table["op"], self.channels
         channels, activation = self._enter(table, op)
         self._check_se(table, op)
@@ -86,13 +104,16 @@ class _Trunk:
             raise table.error("expand", f"A {op} has no expand ratio: leave it out.")
         else:
             mid = 0
-        return FixedBlock(op, channels, mid, table.get("kernel", 1), table.get("stride", 1), activation, table.get("se", False))
+        kernel, padding = table.get("kernel", 1), self._padding(table, op)
+        if padding != "valid" and kernel % 2 == 0:
+            raise table.error("kernel", f"kernel {_even(kernel)}")
+        return FixedBlock(op, channels, mid, kernel, table.get("stride", 1), activation, table.get("se", False), padding)
 
     def stage(self, index: int, data: dict[str, Any]) -> Stage:
         table = _Table(("stages", index), data, {
             "op": _name(_STAGE_OPS), "channels": _count, "stride": _stride, "activation": _name(ACTIVATIONS), "se": _flag,
             "depths": _many(_depth), "kernels": _many(_kernel_or_none), "expands": _many(_positive),
-            "starts": _many(_kernel_or_none),
+            "starts": _many(_kernel_or_none), "padding": _name(PADDINGS),
         })  # fmt: skip
         op = table.get("op", "mbconv")
         channels, activation = self._enter(table, op)
@@ -105,17 +126,30 @@ class _Trunk:
                 raise table.error("kernels", f"Only an mbconv can do without its kernel, not a {op}: leave 0 out.")
         if op not in _EXPANDED and "expands" in data:
             raise table.error("expands", f"A {op} has no expand ratios: leave them out.")
+        padding = self._padding(table, op)
+        if padding == "valid" and len(depths) * len(kernels) > 1:
+            raise table.error("padding", "Without padding, depth and kernel decide the size of what follows: give one of each.")
+        if padding != "valid" and (even := next((k for k in kernels if k % 2 == 0 and k), 0)):
+            raise table.error("kernels", f"kernels {_even(even)}")
         starts = table.get("starts", (0,))
         if stride > 1 and 0 in kernels and 0 in starts:
             raise table.error("kernels", "A stride needs a depthwise convolution, and kernel 0 with start 0 has none: take the "
                               "0 out of one, or give the stride to a stage of depth 1 before this one.")  # fmt: skip
         expands = table["expands"] if op in _EXPANDED else (1,)
-        return Stage(channels, stride, activation, table.get("se", False), depths, kernels, expands, op, starts)
+        return Stage(channels, stride, activation, table.get("se", False), depths, kernels, expands, op, starts, padding)
 
     def classifier(self, classes: int, data: dict[str, Any]) -> FixedBlock:
-        table = _Table(("classifier",), data, {"features": _count, "activation": _name(ACTIVATIONS)})
+        table = _Table(("classifier",), data, {"features": _count, "activation": _name(ACTIVATIONS), "mix": _name(MIXES)})
         features = scaled(table["features"], self.width) if "features" in data else 0
-        return FixedBlock("head", classes, features, activation=table.get("activation", "relu"))
+        if "mix" in data and not features:
+            raise table.error("mix", "Without features there is nothing to mix: write features, or leave mix out.")
+        return FixedBlock("head", classes, features, activation=table.get("activation", "relu"), mix=table.get("mix", MIXES[0]))
+
+    def _padding(self, table: _Table, op: str) -> str:
+        padding = table.get("padding", self.padding)
+        if padding == "valid" and op not in ("conv", "maxpool"):
+            raise table.error("padding", f"Only a conv or a maxpool can do without padding, not a {op}.")
+        return padding
 
     def _enter(self, table: _Table, op: str) -> tuple[int, str]:
         """The channels and the activation of the next block or stage, which from now on is the last."""
@@ -192,9 +226,12 @@ def _resolution(value: Any) -> str | None:
 
 
 def _kernel(value: Any) -> str | None:
-    if not _is_integer(value) or value < 1:
-        return f"must be an odd number such as 3, 5 or 7, not {value!r}."
-    return None if value % 2 else f"must be odd, so that it has a centre, not {value}: take {value - 1} or {value + 1}."
+    """Even ones are found where it is known whether they are padded."""
+    return None if _is_integer(value) and value > 0 else f"must be an odd number such as 3, 5 or 7, not {value!r}."
+
+
+def _even(kernel: int) -> str:
+    return f"must be odd, so that it has a centre, not {kernel}: take {kernel - 1} or {kernel + 1}."
 
 
 def _kernel_or_none(value: Any) -> str | None:

@@ -81,7 +81,8 @@ def _bottleneck(spec: BlockSpec) -> list[Layer]:
 
 
 def _head(spec: BlockSpec) -> list[Layer]:
-    mix = Layer("mix", spec.in_channels, spec.mid_channels, norm=False, linear=True)
+    bias, norm = spec.mix == "biased", spec.mix == "normalised"
+    mix = Layer("mix", spec.in_channels, spec.mid_channels, bias=bias, norm=norm, linear=True)
     classify = Layer("classify", spec.mid_channels or spec.in_channels, spec.out_channels, bias=True, norm=False, linear=True)
     return [mix, classify] if spec.mid_channels else [classify]
 

@@ -32,6 +32,7 @@ class SearchSpace:
 
     widths: what an architecture may multiply the channel counts of the whole network by, the classes excepted. One width
     for all stages: what a block costs then depends on its own choices, the resolution and the width, and on no neighbour.
+    batch_norm_epsilon: what is added to variances. TensorFlow's networks have 1e-3, and weights depend on theirs.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SearchSpace:
     head: tuple[FixedBlock, ...]
     image_channels: int = 3
     widths: tuple[float, ...] = later((1.0,))
+    batch_norm_epsilon: float = later(1e-5)
 
     # ---- identity ----
 

@@ -41,13 +41,15 @@ class FixedBlock:
     stride: int = 1
     activation: str = "relu"
     se: bool = False
+    padding: str = later("symmetric")
+    mix: str = later("linear")
 
     def spec(self, resolution: int, in_channels: int, width: float = 1.0) -> BlockSpec:
         out = self.out_channels if self.op == "head" else scaled(self.out_channels, width)
         mid = scaled(self.mid_channels, width) if self.mid_channels else 0
         residual = self.op in ("mbconv", "fused", "bottleneck") and self.stride == 1 and in_channels == out
         return BlockSpec(self.op, resolution, in_channels, mid, out, self.kernel, self.stride, self.activation,
-                         self.se, residual)  # fmt: skip
+                         self.se, residual, padding=self.padding, mix=self.mix)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Stage:
 
     expands: of an `mbconv` or `fused` relative to its input, of a `bottleneck` to its output; (1,) for the other ops.
     starts: kernels of an mbconv's start depthwise. The universal inverted bottleneck has 0, for none, among both kernels.
+    padding: see `BlockSpec`.
     """
 
     out_channels: int
@@ -67,6 +70,7 @@ class Stage:
     expands: tuple[float, ...]
     op: str = later("mbconv")
     starts: tuple[int, ...] = later((0,))
+    padding: str = later("symmetric")
 
     def spec(self, index: int, choice: BlockChoice, resolution: int, in_channels: int, width: float = 1.0) -> BlockSpec:
         """Block `index` of the stage."""
@@ -74,9 +78,9 @@ class Stage:
         out = scaled(self.out_channels, width)
         expanded = {"mbconv": in_channels, "fused": in_channels, "bottleneck": out}.get(self.op)
         mid = 0 if expanded is None else make_divisible(round(expanded * choice.expand))
-        residual = self.op != "maxpool" and stride == 1 and in_channels == out
+        residual = self.op != "maxpool" and stride == 1 and in_channels == out and self.padding != "valid"
         return BlockSpec(self.op, resolution, in_channels, mid, out, choice.kernel, stride, self.activation,
-                         self.se, residual, choice.start)  # fmt: skip
+                         self.se, residual, choice.start, self.padding)  # fmt: skip
 
     @property
     def genes(self) -> tuple[tuple[float, ...], ...]:

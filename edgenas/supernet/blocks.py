@@ -21,23 +21,25 @@ class ConvBlock(nn.Module):
 
     def __init__(self, spec: BlockSpec):
         super().__init__()
-        self.conv = nn.Conv2d(spec.in_channels, spec.out_channels, spec.kernel, spec.stride, spec.padding, bias=False)
+        self.pad, padding = padding_of(spec)
+        self.conv = nn.Conv2d(spec.in_channels, spec.out_channels, spec.kernel, spec.stride, padding, bias=False)
         self.conv_norm = nn.BatchNorm2d(spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
         self.residual = spec.residual
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.activation(self.conv_norm(self.conv(x)))
+        y = self.activation(self.conv_norm(self.conv(self.pad(x))))
         return x + y if self.residual else y
 
 
 class MaxPool(nn.Module):
     def __init__(self, spec: BlockSpec):
         super().__init__()
-        self.pool = nn.MaxPool2d(spec.kernel, spec.stride, spec.padding)
+        self.pad, padding = padding_of(spec)
+        self.pool = nn.MaxPool2d(spec.kernel, spec.stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pool(x)
+        return self.pool(self.pad(x))
 
 
 class SqueezeExcite(nn.Module):
@@ -59,11 +61,13 @@ class MBConvBlock(nn.Module):
     def __init__(self, spec: BlockSpec):
         super().__init__()
         mid = spec.mid_channels
-        self.start = depthwise(spec.in_channels, spec.start, spec.start_stride) if spec.start else None
+        self.pad, padding = padding_of(spec)
+        start_padding = spec.start // 2 if spec.kernel else padding
+        self.start = depthwise(spec.in_channels, spec.start, spec.start_stride, start_padding) if spec.start else None
         self.start_norm = nn.BatchNorm2d(spec.in_channels) if spec.start else None
         self.expand = nn.Conv2d(spec.in_channels, mid, 1, bias=False) if spec.expands else None
         self.expand_norm = nn.BatchNorm2d(mid) if spec.expands else None
-        self.depthwise = depthwise(mid, spec.kernel, spec.stride) if spec.kernel else None
+        self.depthwise = depthwise(mid, spec.kernel, spec.stride, padding) if spec.kernel else None
         self.depthwise_norm = nn.BatchNorm2d(mid) if spec.kernel else None
         self.se = SqueezeExcite(mid, spec.se_channels) if spec.se else None
         self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
@@ -74,11 +78,11 @@ class MBConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x
         if self.start is not None:
-            y = self.start_norm(self.start(y))
+            y = self.start_norm(self.start(y if self.depthwise is not None else self.pad(y)))
         if self.expand is not None:
             y = self.activation(self.expand_norm(self.expand(y)))
         if self.depthwise is not None:
-            y = self.activation(self.depthwise_norm(self.depthwise(y)))
+            y = self.activation(self.depthwise_norm(self.depthwise(self.pad(y))))
         if self.se is not None:
             y = self.se(y)
         y = self.project_norm(self.project(y))
@@ -91,7 +95,8 @@ class FusedBlock(nn.Module):
     def __init__(self, spec: BlockSpec):
         super().__init__()
         mid = spec.mid_channels
-        self.expand = nn.Conv2d(spec.in_channels, mid, spec.kernel, spec.stride, spec.padding, bias=False)
+        self.pad, padding = padding_of(spec)
+        self.expand = nn.Conv2d(spec.in_channels, mid, spec.kernel, spec.stride, padding, bias=False)
         self.expand_norm = nn.BatchNorm2d(mid)
         self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
         self.project_norm = nn.BatchNorm2d(spec.out_channels)
@@ -99,7 +104,7 @@ class FusedBlock(nn.Module):
         self.residual = spec.residual
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.activation(self.expand_norm(self.expand(x)))
+        y = self.activation(self.expand_norm(self.expand(self.pad(x))))
         y = self.project_norm(self.project(y))
         return x + y if self.residual else y
 
@@ -112,7 +117,8 @@ class Bottleneck(nn.Module):
         mid = spec.mid_channels
         self.reduce = nn.Conv2d(spec.in_channels, mid, 1, bias=False)
         self.reduce_norm = nn.BatchNorm2d(mid)
-        self.conv = nn.Conv2d(mid, mid, spec.kernel, spec.stride, spec.padding, bias=False)
+        self.pad, padding = padding_of(spec)
+        self.conv = nn.Conv2d(mid, mid, spec.kernel, spec.stride, padding, bias=False)
         self.conv_norm = nn.BatchNorm2d(mid)
         self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
         self.project_norm = nn.BatchNorm2d(spec.out_channels)
@@ -124,7 +130,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.activation(self.reduce_norm(self.reduce(x)))
-        y = self.activation(self.conv_norm(self.conv(y)))
+        y = self.activation(self.conv_norm(self.conv(self.pad(y))))
         y = self.project_norm(self.project(y))
         if self.pool is not None:
             x = self.pool(x)
@@ -138,15 +144,20 @@ class Head(nn.Module):
 
     def __init__(self, spec: BlockSpec):
         super().__init__()
-        self.mix = nn.Linear(spec.in_channels, spec.mid_channels, bias=False) if spec.mid_channels else None
-        self.classify = nn.Linear(spec.mid_channels or spec.in_channels, spec.out_channels)
+        mid = spec.mid_channels
+        self.mix = nn.Linear(spec.in_channels, mid, bias=spec.mix == "biased") if mid else None
+        self.mix_norm = nn.BatchNorm2d(mid) if spec.mix == "normalised" else None
+        self.classify = nn.Linear(mid or spec.in_channels, spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
         self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.mean((2, 3))
         if self.mix is not None:
-            x = self.activation(self.mix(x))
+            x = self.mix(x)
+            if self.mix_norm is not None:
+                x = self.mix_norm(x[..., None, None]).flatten(1)
+            x = self.activation(x)
         return self.classify(self.dropout(x))
 
 
@@ -160,27 +171,39 @@ MODULES = {
 }
 
 
-def depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    return DepthwiseConv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
+def depthwise(channels: int, kernel: int, stride: int, padding: int) -> nn.Conv2d:
+    return DepthwiseConv2d(channels, channels, kernel, stride, padding, groups=channels, bias=False)
 
 
-def build_block(spec: BlockSpec, dropout: float = 0.0, batch_norm_momentum: float = 0.1) -> nn.Module:
-    """The module of a spec. dropout: before the classifier. batch_norm_momentum: share of a batch in running statistics."""
+def padding_of(spec: BlockSpec) -> tuple[nn.Module, int]:
+    """What goes before the kernel that has the stride, and the padding of its own: torch's is the same on all sides."""
+    before, after = spec.pads
+    return (nn.Identity(), before) if before == after else (nn.ZeroPad2d((before, after) * 2), 0)
+
+
+def build_block(
+    spec: BlockSpec, dropout: float = 0.0, batch_norm_momentum: float = 0.1, batch_norm_epsilon: float = 1e-5
+) -> nn.Module:
+    """The module of a spec.
+
+    dropout: before the classifier. batch_norm_momentum: share of a batch in running statistics. batch_norm_epsilon: is added
+    to variances.
+    """
     block = MODULES[spec.op](spec)
     for part in block.modules():
         if isinstance(part, nn.Dropout):
             part.p = dropout
         elif isinstance(part, nn.BatchNorm2d):
-            part.momentum = batch_norm_momentum
+            part.momentum, part.eps = batch_norm_momentum, batch_norm_epsilon
     return block
 
 
 class Network(nn.Sequential):
     """A concrete network: `(n, 3, resolution, resolution)` normalised images -> `(n, classes)` logits."""
 
-    def __init__(self, specs: Iterable[BlockSpec]):
+    def __init__(self, specs: Iterable[BlockSpec], batch_norm_epsilon: float = 1e-5):
         self.specs = tuple(specs)
-        super().__init__(*map(build_block, self.specs))
+        super().__init__(*(build_block(spec, batch_norm_epsilon=batch_norm_epsilon) for spec in self.specs))
 
     @property
     def resolution(self) -> int:

@@ -21,18 +21,18 @@ class ElasticBlock(nn.Module):
 
     largest: the spec with the largest kernels and expand ratio.
     kernels, starts: the sizes that the k x k convolution and the start depthwise can take; 0 where it may be left out.
-    dropout, batch_norm_momentum: in training.
+    dropout, batch_norm_momentum: in training. batch_norm_epsilon: always.
     synchronised: whether batch norm in training is over the images of all processes that train together.
     """
 
     def __init__(
         self, largest: BlockSpec, kernels: tuple[int, ...], starts: tuple[int, ...] = (0,),
-        dropout: float = 0.0, batch_norm_momentum: float = 0.1,
+        dropout: float = 0.0, batch_norm_momentum: float = 0.1, batch_norm_epsilon: float = 1e-5,
     ):  # fmt: skip
         super().__init__()
         self.full = build_block(largest)
         self.largest = largest
-        self.regularisation = (dropout, batch_norm_momentum)
+        self.settings = (dropout, batch_norm_momentum, batch_norm_epsilon)
         self.synchronised = False
         # From each kernel to the next smaller one. The identity at first: the plain centre crop.
         smaller = {f"to{size}": size for size in _smaller(kernels)} | {f"start_to{size}": size for size in _smaller(starts)}
@@ -42,7 +42,7 @@ class ElasticBlock(nn.Module):
 
     def forward(self, x: Tensor, spec: BlockSpec) -> Tensor:
         """The block of this spec, computed by the very module that extraction would give."""
-        module = _template(spec, self.synchronised, *self.regularisation)
+        module = _template(spec, self.synchronised, *self.settings)
         module.train(self.training)
         return functional_call(module, self.tensors(spec), (x,), tie_weights=False)
 
@@ -111,10 +111,10 @@ def _smaller(kernels: tuple[int, ...]) -> list[int]:
 
 
 @cache
-def _template(spec: BlockSpec, synchronised: bool = False, *regularisation: float) -> nn.Module:
+def _template(spec: BlockSpec, synchronised: bool = False, *settings: float) -> nn.Module:
     """The module of a spec without weights of its own."""
     with torch.device("meta"):
-        block = build_block(spec, *regularisation)
+        block = build_block(spec, *settings)
         return synchronise(block) if synchronised else block
 
 

@@ -50,9 +50,9 @@ def fold(network: Network) -> list[BlockWeights]:
     return folded
 
 
-def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d, kind: str) -> Tensor:
+def _folded(conv: nn.Conv2d | nn.Linear, norm: nn.BatchNorm2d, kind: str) -> Tensor:
     # In double precision: the only rounding is the one that storing the result costs.
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
     if kind == "weight":
-        return conv.weight.double() * scale[:, None, None, None]
+        return conv.weight.double() * scale.view(-1, *[1] * (conv.weight.ndim - 1))
     return norm.bias.double() - norm.running_mean.double() * scale

@@ -28,7 +28,8 @@ class Supernet(nn.Module):
         kernels += [((b.kernel,), (0,)) for b in space.head]
         largest: list[BlockSpec] = [spec for _, spec in space.placed_blocks(space.largest)]
         self.blocks = nn.ModuleList(
-            ElasticBlock(spec, *sizes, dropout, batch_norm_momentum) for spec, sizes in zip(largest, kernels, strict=True)
+            ElasticBlock(spec, *sizes, dropout, batch_norm_momentum, space.batch_norm_epsilon)
+            for spec, sizes in zip(largest, kernels, strict=True)
         )
         initialise(self, initialisation)
         self.to(memory_format=torch.channels_last)
@@ -47,7 +48,7 @@ class Supernet(nn.Module):
         `recalibrate` the network before its accuracy means anything. Raises ValueError for a foreign architecture.
         """
         with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-            network = Network(self.space.blocks(architecture))
+            network = Network(self.space.blocks(architecture), self.space.batch_norm_epsilon)
         for block, (slot, spec) in zip(network, self.space.placed_blocks(architecture), strict=True):
             tensors = {name: tensor.detach().clone() for name, tensor in self.blocks[slot].tensors(spec).items()}
             block.load_state_dict(tensors, assign=True)

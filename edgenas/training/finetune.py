@@ -117,7 +117,7 @@ def load_finetuned(run: Run, architecture: Architecture) -> FineTuned | None:
     if not path.exists():
         return None
     tensors, about = load_tensors(path)
-    network = Network(run.space.blocks(architecture))
+    network = Network(run.space.blocks(architecture), run.space.batch_norm_epsilon)
     network.load_state_dict(tensors)
     return FineTuned(
         network.eval(), Recipe.from_dict(about["recipe"]), about["distilled"], about["inherited_accuracy"], about["accuracy"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,8 @@ class Run:
             raise CheckpointError(f"{dataset.source} does not hold the images that {self.path} was trained on: "
                                   f"{counts} images in {len(dataset.classes)} classes instead of {data['images']} in "
                                   f"{len(self.classes)}.")  # fmt: skip
-        return dataset
+        # Those that the weights were trained with, which need not be the images' own.
+        return replace(dataset, mean=tuple(data["mean"]), std=tuple(data["std"]))
 
     def save_supernet(self, supernet: Supernet) -> None:
         save_tensors(self.weights, supernet.state_dict(), {"space": supernet.space.fingerprint})

@@ -25,7 +25,32 @@ def test_macs_and_parameters_equal_the_published_ones(shared):
         assert (cost.macs(blocks), cost.parameters(blocks)) == (int(row["macs"]), int(row["params"]))
 
 
-@pytest.mark.parametrize("make", [make_micro_space, make_universal_space])
+@pytest.mark.parametrize(
+    ("network", "million_parameters"),
+    [
+        ("mobilenetv2", 3.505),
+        ("mobilenetv2-0.5", 1.969),
+        ("mobilenetv2-0.35", 1.677),
+        ("mobilenetv3-small", 2.543),
+        ("mobilenetv3-large", 5.483),
+        ("mobilenetv4-conv-small", 3.774),
+        ("mobilenetv4-conv-medium", 9.716),
+        ("efficientnet-lite0", 4.652),
+        ("efficientnet-lite1", 5.417),
+        ("efficientnet-lite2", 6.092),
+        ("resnet50d", 25.576),
+    ],
+)
+def test_networks_have_the_published_size(network, million_parameters):
+    """As timm and torchvision count them, for ImageNet's 1,000 classes."""
+    space = get_space(network, None, 1000)
+    assert space.count() == 1
+    assert round(cost.parameters(space.blocks(space.largest)) / 1e6, 3) == million_parameters
+
+
+@pytest.mark.parametrize("make", [make_micro_space, make_universal_space, lambda: get_space("lenet", None, 3),
+                                  lambda: get_space("mobilenetv3-small", None, 3, resolutions=(32,)),
+                                  lambda: get_space("mobilenetv4-conv-small", None, 3, resolutions=(32,))])  # fmt: skip
 def test_costs_are_those_of_the_torch_network(make):
     space = make()
     for genome in every_genome(space)[::9]:

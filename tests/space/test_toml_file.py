@@ -86,6 +86,16 @@ def test_a_description_that_was_read_needs_no_file(file: Path) -> None:
         get_space(str(file), None, 5)
 
 
+def test_a_network_is_a_space_by_name():
+    space = get_space("efficientnet-lite0", None, 5, resolutions=(64,))
+    assert (space.count(), space.batch_norm_epsilon, space.classes) == (1, 1e-3, 5)
+    assert space.blocks(space.largest)[0].pads == (0, 1)
+    with pytest.raises(UsageError, match="leave the preset out for lenet"):
+        get_space("lenet", "tiny", 10)
+    with pytest.raises(UsageError, match="Did you mean 'mobilenetv2'"):
+        get_space("mobilnetv2", None, 10)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_copy_of_a_family_is_the_family(family: str, tmp_path: Path) -> None:
     for preset in FAMILIES[family]:
@@ -100,6 +110,13 @@ def test_a_copy_of_a_family_is_the_family(family: str, tmp_path: Path) -> None:
     [
         ("stride = 2", "strides = 2", 8, "Unknown key 'strides'. Did you mean 'stride'?"),
         ("kernels = [3, 5]", "kernels = [3, 4]", 23, "kernels must be odd, so that it has a centre, not 4: take 3 or 5."),
+        ("kernel = 3", "kernel = 4", 7, "kernel must be odd, so that it has a centre, not 4: take 3 or 5."),
+        ("stride = 2", 'padding = "full"', 8, "padding must be one of symmetric, same, valid, not 'full'."),
+        ('op = "fused"', 'op = "fused"\npadding = "valid"', 12, "Only a conv or a maxpool can do without padding"),
+        ("resolutions = [16, 20]", 'resolutions = [16, 20]\npadding = "valid"', 3, "padding must be one of symmetric, same"),
+        ("kernel = 3", 'kernel = 20\npadding = "valid"', 2, "An image of 16 pixels is too small for the kernels"),
+        ("features = 96", 'mix = "biased"', 32, "Without features there is nothing to mix: write features, or leave mix out."),
+        ("features = 96", 'features = 96\nmix = "mixed"', 33, "mix must be one of linear, biased, normalised, not 'mixed'."),
         ("kernel = 3", "kernel = 0", 7, "kernel must be an odd number such as 3, 5 or 7, not 0."),
         ("depths = [1, 2]", "depths = [0, 2]", 13, "depths must be at least 1, so that the stage exists, not 0."),
         ("depths = [1, 2]", "depths = []", 13, "depths must be a list with at least one choice, such as [3], not []."),
