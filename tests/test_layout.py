@@ -17,7 +17,7 @@ RANK = {
     "cost": 2, "graph": 2,
     "supernet": 3, "latency": 3, "data": 3, "predictor": 3,
     "training": 4,
-    "search": 5, "tuning": 5, "export": 6, "report": 7, "cli": 8,
+    "search": 5, "tuning": 5, "export": 6, "baseline": 7, "report": 8, "cli": 9,
 }  # fmt: skip
 
 

@@ -34,7 +34,12 @@ class Choice:
 
     def space(self, classes: int) -> SearchSpace:
         """The space whose only member it is. Raises UsageError where the network cannot take images of this size."""
-        return get_space(self.network, None, classes, resolutions=(self.resolution,))
+        try:
+            return get_space(self.network, None, classes, resolutions=(self.resolution,))
+        except UsageError:
+            raise UsageError(
+                f"{self.network} cannot take images of {self.resolution} pixels: they are too small for it."
+            ) from None
 
 
 def usual(resolutions: Sequence[int]) -> list[Choice]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from edgenas.baseline.choice import Choice
-from edgenas.baseline.record import folder_of
+from edgenas.baseline.record import folder_of, trained_seconds
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
 from edgenas.export import Verification, export, load_exports, load_verifications, verify
@@ -37,6 +37,9 @@ def create(
     if (path / "config.toml").exists():
         begun = Run.open(path)
         return begun, begun.dataset(source, track)
+    run_seconds = trained_seconds(run)
+    if not (run_seconds or seconds or epochs):
+        raise UsageError(f"{run.path} was not trained, so there is no time to give a baseline: say how long with --time 10m.")
     dataset = images_of(run, choice.resolution, source, track)
     space = choice.space(len(dataset.classes))
     recipe = recipe_for(run)
@@ -46,7 +49,7 @@ def create(
         recipe = fit_epochs(space, dataset, recipe, seconds)
     else:
         trainer = Trainer(space, dataset, recipe, own_device())
-        recipe = replace(recipe, epochs=epochs_in(trainer, trained_seconds(run)))
+        recipe = replace(recipe, epochs=epochs_in(trainer, run_seconds))
     return Run.create(path, choice.settings, dataset, run.config["data"]["seed"], recipe), dataset
 
 
@@ -59,14 +62,6 @@ def images_of(run: Run, resolution: int, source: str | None, track: Track) -> Da
 def recipe_for(run: Run) -> Recipe:
     """The run's recipe for one network alone."""
     return replace(run.recipe, scheme="single-path", macs=())
-
-
-def trained_seconds(run: Run) -> float:
-    """How long the run's own training took, without evaluations."""
-    metrics = run.metrics()
-    if not metrics:
-        raise UsageError(f"{run.path} was not trained, so there is no time to give a baseline: say how long with --time 10m.")
-    return metrics[-1]["seconds"]
 
 
 def is_done(baseline: Run) -> bool:

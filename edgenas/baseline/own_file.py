@@ -10,7 +10,7 @@ from pathlib import Path
 from edgenas.baseline.network import images_of
 from edgenas.baseline.record import FILE, OwnFile, folder_of
 from edgenas.errors import UsageError
-from edgenas.export import Preprocessing, Verification, load_verifications, verify_classifier
+from edgenas.export import VERIFIED, Preprocessing, Verification, load_verifications, verify_classifier
 from edgenas.files import write_bytes
 from edgenas.latency import LatencyTable
 from edgenas.progress import Track, quiet
@@ -37,6 +37,7 @@ def add_file(
     if folder.exists() and OwnFile.load(folder).sha256 == digest and (done := load_verifications(folder)):
         return done
     copy = folder / FILE
+    (folder / VERIFIED).unlink(missing_ok=True)  # of another file of this name
     write_bytes(copy, content)
     OwnFile(str(path.resolve()), digest, Preprocessing(resolution, file.mean, file.std)).save(folder)
     dataset = images_of(run, resolution, source, track)

@@ -54,9 +54,23 @@ class OwnFile:
         """Raises EdgeNASError where it is missing, CheckpointError where it is damaged."""
         data = read_json(folder / ABOUT, "baseline")
         try:
-            return cls(data["source"], data["sha256"], Preprocessing(**data["preprocessing"]))
+            how = data["preprocessing"]
+            return cls(data["source"], data["sha256"], Preprocessing(how["resolution"], tuple(how["mean"]), tuple(how["std"])))
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{folder / ABOUT} is damaged ({error}): delete {folder} and add the file again.") from None
+
+
+def begins_with(run: Run) -> str:
+    """What a run's weights were before its training."""
+    if name := run.config.get("pretrained", {}).get("name"):
+        return name
+    return Path(run.config["warm_start"]["run"]).name if "warm_start" in run.config else SCRATCH
+
+
+def trained_seconds(run: Run) -> float:
+    """How long a run's own training took, without evaluations."""
+    metrics = run.metrics()
+    return metrics[-1]["seconds"] if metrics else 0.0
 
 
 def folder_of(run: Run, name: str) -> Path:
@@ -79,15 +93,15 @@ def _load(folder: Path) -> Baseline | None:
 
 
 def _network(run: Run) -> Baseline | None:
-    models, metrics = load_exports(run.path / "export"), run.metrics()
+    models = load_exports(run.path / "export")
     if not models:
         return None
     verified = load_verifications(models[0].folder)
     return Baseline(
         run.path.name,
         models[0].preprocessing.resolution,
-        run.config.get("pretrained", {}).get("name", SCRATCH),
-        metrics[-1]["seconds"] if metrics else 0.0,
+        begins_with(run),
+        trained_seconds(run),
         models[0].validation_accuracy,
         tuple(v for v in verified if v.passed),
     )

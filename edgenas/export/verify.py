@@ -25,6 +25,8 @@ from edgenas.space import SearchSpace
 from edgenas.supernet import Network
 from edgenas.training import OnnxClassifier, as_seen
 
+VERIFIED = "verify.json"
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -157,7 +159,7 @@ def verify_classifier(
 def load_verifications(folder: Path) -> list[Verification]:
     """What the last verifications measured, here and on devices, as kept in a model's folder; nothing when there was none."""
     results = []
-    for path in [*folder.glob("verify.json"), *sorted(folder.glob("verify-*.json"))]:
+    for path in [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]:
         try:
             rows = read_json(path, "verification")["results"]
             results += [Verification(**row | {"parity": row["parity"] and Parity(**row["parity"])}) for row in rows]
@@ -242,6 +244,6 @@ def _verify_file(
 def _save(folder: Path, results: Sequence[Verification]) -> None:
     device = results[0].device
     write_json(
-        folder / (f"verify-{device}.json" if device else "verify.json"),
+        folder / (f"verify-{device}.json" if device else VERIFIED),
         {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": [asdict(r) for r in results]},
     )
