@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from edgenas.errors import UsageError
+from edgenas.training.optimizer import is_classifier
 from edgenas.training.run import Run
 from edgenas.training.trainer import Trainer
 
@@ -26,16 +27,12 @@ def warm_started(trainer: Trainer, source: Run) -> Trainer:
     known = [name for name in classes if name in source.classes]
     new, old = ([names.index(name) for name in known] for names in (classes, source.classes))
     for name, tensor in weights.items():  # a view of the supernet's own
-        if _is_classifier(name):
+        if is_classifier(name):
             tensor[new] = learned[name][old].to(tensor.device)
         else:
             tensor.copy_(learned[name])
     return trainer
 
 
-def _is_classifier(name: str) -> bool:
-    return ".classify." in name
-
-
 def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.items() if not _is_classifier(name)}
+    return {name: tensor.shape for name, tensor in weights.items() if not is_classifier(name)}
