@@ -1,6 +1,15 @@
 """Labelled images: loaded, split, decoded once, and augmented as whole tensors."""
 
-from edgenas.data.augment import Augmentation, cutout, normalise, random_affine, random_crop, random_flip, resize
+from edgenas.data.augment import (
+    Augmentation,
+    cutout,
+    normalise,
+    random_affine,
+    random_crop,
+    random_flip,
+    random_resized_crop,
+    resize,
+)
 from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
 from edgenas.data.dataset import Dataset, Split, load_dataset
 from edgenas.data.known import KnownClasses
@@ -28,5 +37,6 @@ __all__ = [
     "random_affine",
     "random_crop",
     "random_flip",
+    "random_resized_crop",
     "resize",
 ]

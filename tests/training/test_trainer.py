@@ -47,6 +47,7 @@ def same(a, b) -> bool:
             mixup=0.2,
             cutmix=1.0,
             cutout=0.3,
+            random_resized_crop=0.5,
             macs=(100_000,),
             progressive_resolution=True,
         ),
@@ -113,6 +114,19 @@ def test_weight_decay_spares_norms_biases_and_kernel_transforms(space, dataset):
     for name, parameter in trainer.supernet.named_parameters():
         spared = "norm" in name or name.endswith("bias") or "kernel_transforms" in name
         assert (id(parameter) in decayed) != spared, name
+
+
+def test_the_classifier_may_learn_faster_than_the_rest(space, dataset):
+    """A step without momentum moves it by the factor, and everything else as before."""
+    plain = Recipe(epochs=1, batch_size=16, learning_rate=0.01, momentum=0.0, warmup=0.0, scheme="single-path")
+    moved = []
+    for recipe in (plain, replace(plain, classifier_rate=5.0)):
+        trainer = Trainer(space, dataset, recipe)
+        before = weights(trainer)
+        trainer.step(0, *next(iter(trainer.batches(0))))
+        moved.append({name: value - before[name] for name, value in weights(trainer).items() if "running" not in name})
+    for name, step in moved[0].items():
+        torch.testing.assert_close(moved[1][name], step * (5 if "classify" in name else 1), rtol=1e-3, atol=1e-6)
 
 
 def test_test_images_are_not_seen_in_training(space, dataset):
@@ -197,6 +211,8 @@ def test_every_optimizer_learns(space, dataset, optimizer, initialisation):
         {"learning_rate": -1},
         {"precision": "float16"},
         {"cutout": 1.0},
+        {"random_resized_crop": 1.0},
+        {"classifier_rate": 0.0},
         {"mixup": -0.1},
         {"randaugment": 11},
         {"batch_norm_momentum": 0.0},
