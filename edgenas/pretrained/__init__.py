@@ -2,7 +2,7 @@
 
 from edgenas.pretrained.catalogue import PUBLISHED, Published
 from edgenas.pretrained.embedding import embed
-from edgenas.pretrained.source import open_weights
+from edgenas.pretrained.source import how_to_get, open_weights
 from edgenas.pretrained.weights import PretrainedWeights
 
-__all__ = ["PUBLISHED", "PretrainedWeights", "Published", "embed", "open_weights"]
+__all__ = ["PUBLISHED", "PretrainedWeights", "Published", "embed", "how_to_get", "open_weights"]

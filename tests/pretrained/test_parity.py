@@ -112,7 +112,7 @@ def test_efficientnet_lite(size):
     for resolution in (weights.space.largest.resolution, 160):
         # Its padding is that of one size of images, and is given with the size.
         network = package.EfficientNet.from_name(name, image_size=resolution).eval()
-        network.load_state_dict(torch.load(weights.about["file"], weights_only=True))
+        network.load_state_dict(torch.load(weights.about["pretrained"]["file"], weights_only=True))
         network.double()
         assert difference(published, weights.space.largest, network, resolution) < CLOSE
         assert difference(embedded, family.largest, network, resolution) < CLOSE
