@@ -9,7 +9,8 @@ import click
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.export import chosen
 from edgenas.cli.options import data_option, open_run, run_argument
-from edgenas.training import Evaluator, finetune, finetune_recipe
+from edgenas.data import Dataset
+from edgenas.training import Evaluator, Run, finetune, finetune_recipe
 from edgenas.training.finetune import EPOCHS
 
 
@@ -49,14 +50,23 @@ def command(
     results are in finetune/ of the run. A checkpoint is written after every epoch.
     """
     opened = open_run(run)
-    recipe = finetune_recipe(opened, epochs, learning_rate, seed)
-    subnets = chosen(opened, architecture)
-    evaluator = Evaluator(opened.supernet(), opened.dataset(data, track))
+    dataset = opened.dataset(data, track)
+    finetune_run(opened, dataset, epochs, learning_rate, seed, architecture, distil=teacher == "largest")
+    say(f"Next: edgenas export {opened.path}")
+
+
+def finetune_run(
+    run: Run, dataset: Dataset, epochs: int = EPOCHS, learning_rate: float | None = None, seed: int = 0,
+    architecture_id: str | None = None, *, distil: bool = True,
+) -> None:  # fmt: skip
+    """Train the best of every search of a run on, or the one architecture named."""
+    recipe = finetune_recipe(run, epochs, learning_rate, seed)
+    subnets = chosen(run, architecture_id)
+    evaluator = Evaluator(run.supernet(), dataset)
     for subnet in track(subnets, "Fine-tuning", len(subnets)):
-        result = finetune(opened, evaluator, subnet, recipe, distil=teacher == "largest", track=track)
+        result = finetune(run, evaluator, subnet, recipe, distil=distil, track=track)
         verdict = "" if result.is_better else ": worse, so the inherited weights are kept"
         say(
             f"{subnet.id}: validation accuracy {percent(result.inherited_accuracy)} inherited, "
             f"{percent(result.accuracy)} fine-tuned{verdict}"
         )
-    say(f"Next: edgenas export {opened.path}")

@@ -123,8 +123,8 @@ class _Trunk:
             if depths == (0,):
                 raise table.error("depths", "A stage that never exists is none: leave it out, or add another depth.")
             if stride > 1 or channels != before or table.get("padding", "") == "valid" or op == "maxpool":
-                raise table.error("depths", "A stage may be left out, by a depth of 0, only where its blocks change neither the "
-                                  f"size nor the {before} channels of what comes in.")  # fmt: skip
+                raise table.error("depths", "A stage may be left out, by a depth of 0, only where its blocks change neither "
+                                  f"the size nor the {before} channels of what comes in.")  # fmt: skip
             self.is_rectified = self.is_rectified and was_rectified
         if op != "mbconv":
             if "starts" in data:
