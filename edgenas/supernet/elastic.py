@@ -12,7 +12,6 @@ from edgenas.space import BlockSpec
 from edgenas.supernet.blocks import build_block
 from edgenas.supernet.synchronised import synchronise
 
-
 QUANTILES = 256
 """Of a normal distribution, by which the deviation behind an activation is found."""
 
