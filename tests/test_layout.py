@@ -18,7 +18,7 @@ RANK = {
     "supernet": 3, "latency": 3, "data": 3, "predictor": 3,
     "pretrained": 4,
     "training": 5,
-    "search": 6, "tuning": 6, "export": 7, "report": 8, "cli": 9,
+    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "report": 9, "cli": 10,
 }  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from edgenas.errors import UsageError
 from edgenas.space import BlockSpec, SearchSpace
@@ -22,27 +23,35 @@ def align(source: SearchSpace, target: SearchSpace) -> list[tuple[Placed | None,
 
     Raises UsageError, naming the first that differs, where the largest target cannot compute what the largest source does.
     """
-    pairs: list[tuple[Placed | None, Placed]] = []
-    here, there = _runs(source), _runs(target)
-    for number, (old, new) in enumerate(zip(here, there, strict=False), start=1):
-        if _kind(old[0][1]) != _kind(new[0][1]):
-            raise _misfit(source, target, f"part {number} is {_described(old)} in {source.name}, {_described(new)} in {target.name}")
+    try:
+        return list(_pairs(source, target))
+    except _Difference as difference:
+        raise UsageError(
+            f"The weights of {source.name} do not fit the space {target.name}: {difference}. Choose a space that contains "
+            "theirs, or name none, and it follows from the weights."
+        ) from None
+
+
+class _Difference(Exception):
+    """Where and why two spaces do not fit."""
+
+
+def _pairs(source: SearchSpace, target: SearchSpace) -> Iterator[tuple[Placed | None, Placed]]:
+    if source.batch_norm_epsilon != target.batch_norm_epsilon:
+        raise _Difference(f"the batch norm's epsilon is {source.batch_norm_epsilon:g} in the weights, and "
+                          f"{target.batch_norm_epsilon:g} in the space")  # fmt: skip
+    for number, (old, new) in enumerate(zip_longest(_runs(source), _runs(target), fillvalue=()), start=1):
+        theirs, ours = _described(old), _described(new)
+        if not old or not new or _kind(old[0][1]) != _kind(new[0][1]):
+            raise _Difference(f"part {number} is {theirs} in the weights, and {ours} in the space")
         if len(old) > len(new):
-            raise _misfit(source, target, f"part {number}, {_described(old)}, has {len(old)} blocks in {source.name}, "
-                                          f"and at most {len(new)} in {target.name}")  # fmt: skip
-        for a, b in zip(old, new, strict=False):
-            if reason := obstacle(a[1], b[1]):
-                raise _misfit(source, target, f"block {a[0] + 1} of {source.name} does not fit block {b[0] + 1} of {target.name}: {reason}")
-        for slot, spec in new[len(old) :]:
-            if not can_be_identity(spec):
-                raise _misfit(source, target, f"block {slot + 1} of {target.name}, which {source.name} lacks, "
-                                              "cannot be made to change nothing")  # fmt: skip
-        pairs += zip([*old, *[None] * (len(new) - len(old))], new, strict=True)
-    if len(here) != len(there):
-        missing = (here if len(here) > len(there) else there)[min(len(here), len(there))]
-        owner = source if len(here) > len(there) else target
-        raise _misfit(source, target, f"only {owner.name} has {_described(missing)} as part {min(len(here), len(there)) + 1}")
-    return pairs
+            raise _Difference(f"part {number}, {theirs}, has {len(old)} blocks in the weights, at most {len(new)} in the space")
+        for a, b in zip_longest(old, new):
+            if a is None and not can_be_identity(b[1]):
+                raise _Difference(f"the weights lack block {b[0] + 1} of the space, which always changes something")
+            if a is not None and (reason := obstacle(a[1], b[1])):
+                raise _Difference(f"block {a[0] + 1} of the weights is no part of block {b[0] + 1} of the space: {reason}")
+            yield a, b
 
 
 def obstacle(source: BlockSpec, target: BlockSpec) -> str | None:
@@ -55,14 +64,11 @@ def obstacle(source: BlockSpec, target: BlockSpec) -> str | None:
         if getattr(source, name) != getattr(target, name) and not _is_unused(name, source, target):
             return f"{words}: {_shown(getattr(source, name))} in the weights, {_shown(getattr(target, name))} in the space"
     for words, name in {"kernel": "kernel", "start depthwise": "start", "inner channels": "mid_channels"}.items():
-        if getattr(source, name) > getattr(target, name):
-            return f"{words}: {getattr(source, name)} in the weights, at most {getattr(target, name)} in the space"
-    if source.op == "head" and bool(source.mid_channels) != bool(target.mid_channels):
-        return f"features before the classifier: none in the weights, {target.mid_channels} in the space"
-    if source.op == "head" and source.mid_channels != target.mid_channels:
-        return f"features before the classifier: {source.mid_channels} in the weights, {target.mid_channels} in the space"
-    if source.op == "maxpool" and source.kernel != target.kernel:
-        return f"kernel of the pooling: {source.kernel} in the weights, {target.kernel} in the space"
+        here, there = getattr(source, name), getattr(target, name)
+        if here > there:
+            return f"{words}: {here} in the weights, at most {there} in the space"
+        if here != there and (source.op in ("maxpool", "head") or source.padding == "valid"):
+            return f"{words}: {here} in the weights, {there} in the space"
     if source.expands != target.expands:
         return "only one of them has an expansion"
     if target.kernel and not source.kernel and (source.stride > 1 or not is_idempotent(source.activation)):
@@ -100,7 +106,9 @@ def _kind(spec: BlockSpec) -> tuple:
     return (spec.op, spec.stride) + (() if spec.op == "head" else (spec.out_channels,))
 
 
-def _described(run: list[Placed]) -> str:
+def _described(run: Sequence[Placed]) -> str:
+    if not run:
+        return "missing"
     spec = run[0][1]
     if spec.op == "head":
         return "the classifier"
@@ -118,10 +126,3 @@ def _is_unused(name: str, source: BlockSpec, target: BlockSpec) -> bool:
 
 def _shown(value: object) -> str:
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-
-
-def _misfit(source: SearchSpace, target: SearchSpace, reason: str) -> UsageError:
-    return UsageError(
-        f"The weights of {source.name} do not fit the space {target.name}: {reason}. Leave --space, --preset and --width out, "
-        "and the space follows from the weights; or choose one that contains them."
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -114,22 +115,23 @@ def _reset(norm: nn.BatchNorm2d, epsilon: float) -> nn.BatchNorm2d:
 
 def _settle(supernet: Supernet, norms: list[nn.BatchNorm2d], batches: Iterable[Tensor]) -> None:
     """Let batch norms change nothing by the statistics of what they will meet: training and recalibration bring those."""
-    moments: dict[nn.BatchNorm2d, list[Tensor]] = {}
-    twins = supernet.extract(supernet.space.largest)
-    own = dict(zip(_norms(twins), (norm for block in supernet.blocks for norm in _norms(block.full)), strict=True))
-    for twin, norm in own.items():
-        if norm in norms:
-            twin.register_forward_pre_hook(
-                lambda _, inputs, norm=norm: moments.setdefault(norm, []).append(torch.stack(torch.var_mean(inputs[0], (0, 2, 3))))
-            )
+    moments: dict[nn.BatchNorm2d, list[Tensor]] = {norm: [] for norm in norms}
+    network = supernet.extract(supernet.space.largest)
+    for twin, norm in zip(_norms(network), (n for block in supernet.blocks for n in _norms(block.full)), strict=True):
+        if norm in moments:
+            twin.register_forward_pre_hook(partial(_measure, moments[norm]))
     for images in batches:
-        twins(images)
+        network(images)
     for norm, seen in moments.items():
         variance, mean = torch.stack(seen).mean(0)
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + supernet.space.batch_norm_epsilon).sqrt())
         norm.bias.copy_(mean)
+
+
+def _measure(moments: list[Tensor], module: nn.Module, inputs: tuple[Tensor]) -> None:
+    moments.append(torch.stack(torch.var_mean(inputs[0], (0, 2, 3))))
 
 
 def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:

@@ -18,7 +18,7 @@ def _rows() -> tuple[tuple[str, str], ...]:
 
 @cache
 def classes() -> tuple[str, ...]:
-    """1,000 names such as `tench`, the first of WordNet's; where it is another class's, too, all of them and the id if need be."""
+    """1,000 names such as `tench`, the first of WordNet's; all of them, and the id if need be, where two classes have one."""
     rows = _rows()
     first = Counter(names.split(", ")[0] for _, names in rows)
     every = Counter(names for _, names in rows)

@@ -17,7 +17,8 @@ Modules = dict[str, str]
 
 @dataclass(frozen=True)
 class Naming:
-    """modules: for every slot of a space the names there, given the names in a file. plain: one spelling of a published name."""
+    """modules: for every slot of a space the names there, given the names in a file.
+    plain: one spelling of a published name."""
 
     modules: Callable[[SearchSpace, Collection[str]], list[Modules]]
     plain: Callable[[str], str] = str

@@ -19,8 +19,8 @@ class PretrainedWeights:
     tensors: the state of a `Supernet` of that space.
     classes: the names of the classes, in the order of the scores. synonyms: other names of the same classes, to their index.
     mean, std: of red, green and blue in 0..1, by which images must be normalised.
-    settings: the arguments of `get_space`, but classes and resolutions, for the space that suits these weights, if none is asked
-        for. about: what a run remembers of them: name, file, sha256, licence.
+    settings: the arguments of `get_space`, but classes and resolutions, for the space that suits these weights best.
+    about: what a run remembers of them: name, file, sha256, licence.
     """
 
     name: str

@@ -37,7 +37,7 @@ def class_rows(run: Run) -> list[ClassRow]:
     """The rows of all verified exports, the worst recall first."""
     rows = []
     for model in load_exports(run.path / "export"):
-        for v in load_verifications(model):
+        for v in load_verifications(model.folder):
             rows += _rows(model.architecture.id, v.file, v.runtime, np.array(v.confusion), model.classes)
     return sorted(rows, key=lambda row: row.recall)
 
@@ -67,7 +67,7 @@ def _rows(id_: str, file: str, runtime: str, confusion: np.ndarray, classes: tup
 
 def _confusions(run: Run) -> Iterator[list]:
     for model in load_exports(run.path / "export"):
-        for v in load_verifications(model):
+        for v in load_verifications(model.folder):
             confusion = np.array(v.confusion)
             for i, j in np.argwhere(confusion):
                 names = [model.classes[i], model.classes[j]]

@@ -1,7 +1,8 @@
 """Training a supernet, evaluating its subnets, and training them on."""
 
-from edgenas.training.evaluation import Evaluator
+from edgenas.training.evaluation import Evaluator, as_seen
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
+from edgenas.training.onnx_classifier import OnnxClassifier
 from edgenas.training.recipe import Recipe
 from edgenas.training.recipe_file import read_recipe, write_recipe
 from edgenas.training.run import Run
@@ -14,10 +15,12 @@ from edgenas.training.warm_start import warm_started
 __all__ = [
     "Evaluator",
     "FineTuned",
+    "OnnxClassifier",
     "OnnxTeacher",
     "Recipe",
     "Run",
     "Trainer",
+    "as_seen",
     "finetune",
     "finetune_recipe",
     "load_finetuned",

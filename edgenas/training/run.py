@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 
 from edgenas.data import Dataset, load_dataset
@@ -57,6 +58,7 @@ class Run:
             "std": list(dataset.std),
             "skipped": list(dataset.skipped),
             "streamed": dataset.streamed,
+            "majority": {part: _majority(getattr(dataset, part).labels) for part in ("validation", "test")},
         }
         config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()}
         if warm_start is not None:
@@ -96,6 +98,14 @@ class Run:
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.config["data"]["classes"])
+
+    def images(self, part: str) -> int:
+        """How many images are in `train`, `validation` or `test`."""
+        return self.config["data"]["images"][part]
+
+    def majority(self, part: str) -> float:
+        """The share of the largest class among the images of `validation` or `test`; older runs know the least it can be."""
+        return self.config["data"].get("majority", {}).get(part, 1 / len(self.classes))
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -142,12 +152,16 @@ class Run:
     def save_supernet(self, supernet: Supernet) -> None:
         save_tensors(self.weights, supernet.state_dict(), {"space": supernet.space.fingerprint})
 
-    def supernet(self) -> Supernet:
-        """The trained supernet. Raises CheckpointError when training has not ended or the weights are damaged."""
+    def require_trained(self) -> None:
+        """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
             raise CheckpointError(
                 f"{self.path} is not trained to its end: edgenas train-supernet --resume {self.path} does that."
             )
+
+    def supernet(self) -> Supernet:
+        """The trained supernet. Raises CheckpointError when training has not ended or the weights are damaged."""
+        self.require_trained()
         tensors, about = load_tensors(self.weights)
         supernet = Supernet(self.space)
         if about.get("space") != supernet.space.fingerprint:
@@ -176,3 +190,7 @@ class Run:
 
     def keep_metrics(self, rows: list[dict[str, Any]]) -> None:
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _majority(labels: np.ndarray) -> float:
+    return float(np.bincount(labels).max() / len(labels))

@@ -58,7 +58,7 @@ def test_exports_are_what_was_searched_and_pass_in_every_runtime(at_work):
     models = load_exports(RUN / "export")
     assert {model.architecture for model in models} >= chosen
     for model in models:
-        verified = load_verifications(model)
+        verified = load_verifications(model.folder)
         runtimes = {"onnxruntime", "litert"} | ({"tflite-runtime"} if latency.tflite_runtime_python() else set())
         assert {v.runtime for v in verified} == runtimes
         for v in verified:
