@@ -13,7 +13,7 @@ from edgenas.cli.display import percent, say, track
 from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions
 from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
-from edgenas.pretrained import PretrainedWeights, open_weights
+from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import DEFAULT_PRESET, SearchSpace, default_preset, get_space, is_file, read_description
 from edgenas.training import Recipe, Run, Trainer, read_recipe, train_supernet, warm_started, weights_of
@@ -211,7 +211,10 @@ def load(
     as_it_is: the weights are not trained any more, so that the classes are theirs.
     """
     arguments = {"preset": None, "resolutions": None} | settings
-    largest = max(get_space(**arguments, classes=2).resolutions)
+    asked = get_space(**arguments, classes=2)
+    if weights:
+        align(weights.space, asked)  # before any image is decoded
+    largest = max(asked.resolutions)
     synonyms = {name: weights.classes[i] for name, i in weights.synonyms.items()} if as_it_is else {}
     known = KnownClasses(weights.classes, synonyms) if as_it_is else None
     with first_of_machine_first():
