@@ -14,6 +14,7 @@ from edgenas.errors import EdgeNASError
 # In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
 COMMANDS = {
     "tune": ("edgenas.cli.tune", "Find a training recipe for your images, if there is time."),
+    "pretrained": ("edgenas.cli.pretrained", "List the weights that a training may begin with."),
     "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),
     "profile": ("edgenas.cli.profile", "Measure a device: its latency table for a run's space."),
     "search": ("edgenas.cli.search", "Find the most accurate subnet within a latency budget."),

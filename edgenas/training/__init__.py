@@ -10,7 +10,7 @@ from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import settled
 from edgenas.training.train import train_supernet
 from edgenas.training.trainer import Trainer
-from edgenas.training.warm_start import warm_started
+from edgenas.training.warm_start import warm_started, weights_of
 
 __all__ = [
     "Evaluator",
@@ -28,5 +28,6 @@ __all__ = [
     "settled",
     "train_supernet",
     "warm_started",
+    "weights_of",
     "write_recipe",
 ]

@@ -23,7 +23,7 @@ class Recipe:
 
     scheme: `sandwich` (the largest alone, then the split sandwich), `progressive-shrinking` (Once-for-All's own) or
         `single-path` (one uniformly drawn subnet per step).
-    epochs: passes over the training images.
+    epochs: passes over the training images; 0 leaves weights as they begin.
     optimizer: `sgd` (Nesterov's unless nesterov is off, plain with momentum 0), `adagrad`, `rmsprop`, `adam`, `adamw`.
     learning_rate: its peak, after the warm-up and before the cosine, for this batch size; None: the optimiser's usual one.
     classifier_rate: factor of the learning rate for the classifier, which is new where the rest has been learned.
@@ -89,7 +89,9 @@ class Recipe:
                 raise UsageError(unknown(name, getattr(self, name), known))
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
-        for name in ("epochs", "batch_size", "learning_rate", "classifier_rate"):
+        if self.epochs < 0:
+            raise UsageError(f"epochs must be at least 0, not {self.epochs}.")
+        for name in ("batch_size", "learning_rate", "classifier_rate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
         shares = ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout", "random_resized_crop")

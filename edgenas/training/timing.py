@@ -30,6 +30,8 @@ def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = 
     """
     if recipe.precision != "auto":
         return recipe
+    if not recipe.epochs:
+        return replace(recipe, precision="float32")
     trials = {p: Trainer(space, dataset, replace(recipe, precision=p), device) for p in ("float32", "bfloat16")}
     times: dict[str, list[float]] = {precision: [] for precision in trials}
     images, labels = next(iter(trials["float32"].batches(0)))

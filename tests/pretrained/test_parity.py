@@ -77,6 +77,9 @@ def test_timm(name, tmp_path):
     largest = weights.space.largest
     assert difference(supernet, largest, network) < CLOSE
     assert difference(supernet, largest, network, largest.resolution - 56) < CLOSE
+    suited = get_space(**weights.space_settings(), classes=1000)
+    assert suited.count() > 1e6
+    assert difference(embedded_in(suited, weights), suited.largest, network, 160) < CLOSE
     epsilons = {part.eps for part in network.modules() if isinstance(part, nn.BatchNorm2d)}
     assert epsilons == {entry.space().batch_norm_epsilon}
 
@@ -112,7 +115,7 @@ def test_efficientnet_lite(size):
     for resolution in (weights.space.largest.resolution, 160):
         # Its padding is that of one size of images, and is given with the size.
         network = package.EfficientNet.from_name(name, image_size=resolution).eval()
-        network.load_state_dict(torch.load(weights.about["file"], weights_only=True))
+        network.load_state_dict(torch.load(weights.about["pretrained"]["file"], weights_only=True))
         network.double()
         assert difference(published, weights.space.largest, network, resolution) < CLOSE
         assert difference(embedded, family.largest, network, resolution) < CLOSE
@@ -231,3 +234,5 @@ def test_torchvision(name, tmp_path):
     largest = weights.space.largest
     assert difference(loaded(weights), largest, network) < CLOSE
     assert difference(loaded(weights), largest, network, 160) < CLOSE
+    suited = get_space(**weights.space_settings(), classes=1000)
+    assert difference(embedded_in(suited, weights), suited.largest, network, 160) < CLOSE
