@@ -9,8 +9,9 @@ import click
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.export import chosen
 from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
+from edgenas.data import Dataset
 from edgenas.errors import UsageError
-from edgenas.training import Evaluator, finetune, finetune_recipe
+from edgenas.training import Evaluator, Run, finetune, finetune_recipe
 from edgenas.training.finetune import EPOCHS
 
 
@@ -53,15 +54,25 @@ def command(
     if seconds and epochs:
         raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
     opened = open_run(run)
-    recipe = finetune_recipe(opened, epochs or EPOCHS, learning_rate, seed)
-    subnets = chosen(opened, architecture)
-    evaluator = Evaluator(opened.supernet(), opened.dataset(data, track))
+    finetune_run(
+        opened, opened.dataset(data, track), epochs, seconds, learning_rate, seed, architecture, distil=teacher == "largest"
+    )
+    say(f"Next: edgenas export {opened.path}")
+
+
+def finetune_run(
+    run: Run, dataset: Dataset, epochs: int | None = None, seconds: float | None = None, learning_rate: float | None = None,
+    seed: int = 0, architecture_id: str | None = None, *, distil: bool = True,
+) -> None:  # fmt: skip
+    """Train the best of every search of a run on, or the one architecture named: each for `epochs`, or all in `seconds`."""
+    recipe = finetune_recipe(run, epochs or EPOCHS, learning_rate, seed)
+    subnets = chosen(run, architecture_id)
+    evaluator = Evaluator(run.supernet(), dataset)
     for subnet in track(subnets, "Fine-tuning", len(subnets)):
         share = seconds and seconds / len(subnets)
-        result = finetune(opened, evaluator, subnet, recipe, seconds=share, distil=teacher == "largest", track=track)
+        result = finetune(run, evaluator, subnet, recipe, seconds=share, distil=distil, track=track)
         verdict = "" if result.is_used else ": clearly worse, so the inherited weights are kept"
         say(
             f"{subnet.id}: validation accuracy {percent(result.inherited_accuracy)} inherited, "
             f"{percent(result.accuracy)} fine-tuned{verdict}"
         )
-    say(f"Next: edgenas export {opened.path}")

@@ -157,7 +157,8 @@ class ProgressiveShrinking:
         for stage, choices in zip(self.space.stages, drawn.stages, strict=True):
             depth = len(choices) if phase.name in ("depth", "expand") else max(stage.depths)
             # Blocks that a shallow draw left out take their choices from those it has.
-            padded = [choices[i % len(choices)] for i in range(depth)]
+            known = choices or [max(stage.choices)]
+            padded = [known[i % len(known)] for i in range(depth)]
             if phase.name != "expand":
                 padded = [choice._replace(expand=max(stage.expands)) for choice in padded]
             stages.append(tuple(padded))
