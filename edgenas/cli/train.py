@@ -17,12 +17,10 @@ from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import DEFAULT_PRESET, SearchSpace, default_preset, get_space, is_file, read_description
 from edgenas.training import Recipe, Run, Trainer, read_recipe, train_supernet, warm_started, weights_of
-from edgenas.training import recipe as recipes
-from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
+from edgenas.training.recipe import ADAPTING, DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
 from edgenas.training.train import fit_epochs, settle
 
 DEFAULT_FAMILY = "mobilenetv3"
-ADAPTING: dict[str, Any] = getattr(recipes, "ADAPTING", {})
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
@@ -130,7 +128,10 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_fi
 def recipe_options(ctx: click.Context, file: Path | None) -> dict[str, Any]:
     """What a recipe file, or that of a training that begins with weights, sets and the command line does not."""
     begins = ctx.params.get("pretrained") or ctx.params.get("warm_start")
-    fields = (ADAPTING if begins else {}) | (read_recipe(file) if file else {})
+    own = read_recipe(file) if file else {}
+    fields = (ADAPTING if begins else {}) | own
+    if own.get("optimizer", ctx.params.get("optimizer")) not in (None, DEFAULTS.optimizer) and "learning_rate" not in own:
+        fields.pop("learning_rate", None)  # which is for the usual optimiser
     given = {name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
     if "seconds" in given:
         given.add("epochs")

@@ -14,6 +14,7 @@ from edgenas.export import load_exports, load_verifications
 from edgenas.pretrained import PUBLISHED, imagenet, open_weights
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator, Run, Trainer
+from edgenas.training.recipe import ADAPTING
 from tests.cli.conftest import edgenas
 from tests.cli.test_errors import fails
 from tests.pretrained.test_source import published_state
@@ -168,3 +169,15 @@ def test_what_cannot_be_is_one_sentence(arguments, words, here):
     result = edgenas("train-supernet", *arguments, "--out", "runs/none")
     assert fails(result, 1 if "daisy" in words[0] else 2, *words)
     assert not Path("runs/none").exists()
+
+
+@pytest.mark.parametrize(("given", "rate"), [
+    ([], ADAPTING["learning_rate"]), (["--learning-rate", 0.01], 0.01), (["--optimizer", "adam"], 0.001),
+])  # fmt: skip
+def test_the_recipe_suits_weights_that_are_there_where_nothing_else_is_asked_for(given, rate, here, monkeypatch):
+    monkeypatch.setattr("edgenas.cli.train.train", lambda run, data: None)
+    out = f"runs/recipe{rate}"
+    run = trained("--data", "photos", "--pretrained", "v3.pth", *SMALL, "--precision", "float32", *given, "--out", out)
+    assert run.recipe.learning_rate == rate
+    assert run.recipe.batch_size == ADAPTING["batch_size"]
+    assert run.recipe.weight_decay == ADAPTING["weight_decay"]
