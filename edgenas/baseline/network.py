@@ -89,5 +89,5 @@ def finish(
     space = baseline.space
     evaluator = Evaluator(baseline.supernet(), dataset)
     folder = baseline.path / "export" / space.largest.id
-    model = export(evaluator, space.largest, folder, provenance={"run": baseline.path.name})
+    model = export(evaluator, space.largest, folder, provenance=baseline.provenance)
     return verify(model, space, dataset, tables, track)

@@ -166,7 +166,7 @@ def validation(row: Row) -> str:
 
 def show_classes(rows: list[ClassRow]) -> None:
     """The worst classes. Runtimes agree on a verified subnet, so that each is shown once."""
-    once = list({(row.id, row.label): row for row in rows}.values())
+    once = list({(row.id, row.label): row for row in rows if row.images}.values())
     lines = [
         [
             row.label,

@@ -13,16 +13,14 @@ from edgenas.cli.display import percent, say, track
 from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions
 from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
-from edgenas.pretrained import PretrainedWeights, open_weights
+from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import DEFAULT_PRESET, SearchSpace, default_preset, get_space, is_file, read_description
 from edgenas.training import Recipe, Run, Trainer, read_recipe, train_supernet, warm_started, weights_of
-from edgenas.training import recipe as recipes
-from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
+from edgenas.training.recipe import ADAPTING, DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
 from edgenas.training.train import fit_epochs, settle
 
 DEFAULT_FAMILY = "mobilenetv3"
-ADAPTING: dict[str, Any] = getattr(recipes, "ADAPTING", {})
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
@@ -130,7 +128,10 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_fi
 def recipe_options(ctx: click.Context, file: Path | None) -> dict[str, Any]:
     """What a recipe file, or that of a training that begins with weights, sets and the command line does not."""
     begins = ctx.params.get("pretrained") or ctx.params.get("warm_start")
-    fields = (ADAPTING if begins else {}) | (read_recipe(file) if file else {})
+    own = read_recipe(file) if file else {}
+    fields = (ADAPTING if begins else {}) | own
+    if own.get("optimizer", ctx.params.get("optimizer")) not in (None, DEFAULTS.optimizer) and "learning_rate" not in own:
+        fields.pop("learning_rate", None)  # which is for the usual optimiser
     given = {name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
     if "seconds" in given:
         given.add("epochs")
@@ -211,7 +212,10 @@ def load(
     as_it_is: the weights are not trained any more, so that the classes are theirs.
     """
     arguments = {"preset": None, "resolutions": None} | settings
-    largest = max(get_space(**arguments, classes=2).resolutions)
+    asked = get_space(**arguments, classes=2)
+    if weights:
+        align(weights.space, asked)  # before any image is decoded
+    largest = max(asked.resolutions)
     synonyms = {name: weights.classes[i] for name, i in weights.synonyms.items()} if as_it_is else {}
     known = KnownClasses(weights.classes, synonyms) if as_it_is else None
     with first_of_machine_first():

@@ -56,6 +56,8 @@ def _pairs(source: SearchSpace, target: SearchSpace) -> Iterator[tuple[Placed | 
 
 def obstacle(source: BlockSpec, target: BlockSpec) -> str | None:
     """Why a block cannot compute what another one of the same run does; None where it can."""
+    if source.op == "head" and source.mid_channels != target.mid_channels:
+        return f"features before the classifier: {source.mid_channels} in the weights, {target.mid_channels} in the space"
     facts = {
         "input channels": "in_channels", "activation": "activation", "squeeze-and-excitation": "se", "residual": "residual",
         "padding": "padding", "layers before the classifier": "mix",
@@ -67,7 +69,7 @@ def obstacle(source: BlockSpec, target: BlockSpec) -> str | None:
         here, there = getattr(source, name), getattr(target, name)
         if here > there:
             return f"{words}: {here} in the weights, at most {there} in the space"
-        if here != there and (source.op in ("maxpool", "head") or source.padding == "valid"):
+        if here != there and (source.op == "maxpool" or source.padding == "valid"):
             return f"{words}: {here} in the weights, {there} in the space"
     if source.expands != target.expands:
         return "only one of them has an expansion"

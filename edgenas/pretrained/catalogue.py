@@ -103,10 +103,10 @@ def _torchvision(
 
 
 _LITE = {"family": "efficientnet-lite", "preset": "lite0"}
-_V2, _V2_HALF = {"family": "mobilenetv2"}, {"family": "mobilenetv2-0.5"}
-_V3_LARGE, _V3_SMALL = {"family": "mobilenetv3-large"}, {"family": "mobilenetv3-small"}
-_V4_SMALL, _V4_MEDIUM = {"family": "mobilenetv4-conv-small"}, {"family": "mobilenetv4-conv-medium"}
-_RESNET = {"family": "resnet50d"}
+_V2, _V2_HALF = ({"family": "proxyless", "preset": name} for name in ("mobilenetv2", "mobilenetv2-0.5"))
+_V3_LARGE, _V3_SMALL = ({"family": "mobilenetv3", "preset": f"published-{size}"} for size in ("large", "small"))
+_V4_SMALL, _V4_MEDIUM = ({"family": "mobilenetv4", "preset": f"conv-{size}"} for size in ("small", "medium"))
+_RESNET = {"family": "resnet", "preset": "50d"}
 
 PUBLISHED = {
     entry.name: entry

@@ -82,7 +82,7 @@ def _put(source: Tensor, target: Tensor) -> None:
 def _place_head(weights: PretrainedWeights, prefix: str, block: ElasticBlock, classes: Sequence[str]) -> None:
     known = [(new, old) for new, name in enumerate(classes) if (old := weights.class_index(name)) is not None]
     for name, tensor in block.state_dict().items():
-        learned = weights.tensors[prefix + name].to(tensor.device)
+        learned = weights.tensors[prefix + name].to(tensor.device, tensor.dtype)
         if not name.startswith("full.classify."):
             tensor.copy_(learned)
         elif known:
@@ -123,6 +123,8 @@ def _settle(supernet: Supernet, norms: list[nn.BatchNorm2d], batches: Iterable[T
     for images in batches:
         network(images)
     for norm, seen in moments.items():
+        if not seen:
+            continue  # no images: the statistics of a fresh one
         variance, mean = torch.stack(seen).mean(0)
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)

@@ -46,7 +46,7 @@ def match(space: SearchSpace, naming: Naming, state: dict[str, Tensor]) -> Match
     modules = naming.modules(space, published)
     tensors, wrong, used = {}, [], set()
     for name, expected in ours.items():
-        their_name = naming.plain(_their_name(name, modules))
+        their_name = naming.plain(published_name(name, modules))
         used.add(their_name)
         found = published.get(their_name)
         if found is None:
@@ -62,7 +62,7 @@ def match(space: SearchSpace, naming: Naming, state: dict[str, Tensor]) -> Match
     return Match(tensors, tuple(wrong))
 
 
-def _their_name(name: str, modules: list[Modules]) -> str:
+def published_name(name: str, modules: list[Modules]) -> str:
     """Of our `blocks.3.full.expand_norm.weight` or `blocks.3.kernel_transforms.to5`."""
     _, slot, rest = name.split(".", 2)
     names = modules[int(slot)] if int(slot) < len(modules) else {}

@@ -102,5 +102,4 @@ def _is_named(entry: Published, path: Path) -> bool:
     with suppress(OSError, ValueError, AttributeError):
         about = json.loads(path.with_name("config.json").read_text())
         path = Path(f"models--timm--{about['architecture']}.{about['pretrained_cfg']['tag']}/snapshots/0/model.safetensors")
-    tail = "/".join(path.parts[-4:])
-    return any(fnmatch(tail, f"*{pattern}") or fnmatch(path.name, pattern) for pattern in entry.files)
+    return any(fnmatch("/".join(path.parts[-len(Path(pattern).parts) :]), pattern) for pattern in entry.files)

@@ -118,6 +118,11 @@ def search(
     Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints, and
     EdgeNASError when too few were evaluated to fit a predictor.
     """
+    if space.count() < LEAST_SAMPLES:
+        raise EdgeNASError(
+            f"{space.name} has {space.count()} architectures: there is nothing to search. Train in a space that has more, "
+            "such as the one that follows from --pretrained without --space, or compare networks with edgenas baseline."
+        )
     begin = time.process_time()
     latency = latency_constraint(space, table, max(budgets_ms), confidence)
 

@@ -48,15 +48,16 @@ class Evaluator:
         """
         return self.network_accuracy(self.network(architecture), split, share=share)
 
-    @torch.no_grad()
     def network_accuracy(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> float:
+        return float(self.correct(network, split, share=share).mean())
+
+    @torch.no_grad()
+    def correct(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> np.ndarray:
+        """`(n,)` bool: which of the images a network is right about, in the same order for every network."""
         split, compute = split or self.dataset.validation, in_fastest_runtime(network)
         indices = np.random.default_rng(self._seed).permutation(len(split))[: max(1, round(share * len(split)))]
-        correct = sum(
-            int((compute(images).argmax(1) == labels.to(images.device)).sum())
-            for images, labels in self.images(split, network.resolution, np.sort(indices))
-        )
-        return correct / len(indices)
+        batches = self.images(split, network.resolution, np.sort(indices))
+        return np.concatenate([(compute(images).argmax(1).cpu() == labels).numpy() for images, labels in batches])
 
     def images(self, split: Split, resolution: int, indices: np.ndarray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """`as_seen`, where the supernet is."""

@@ -98,8 +98,9 @@ class Recipe:
         for name in shares:
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")
-        if not 0 < self.batch_norm_momentum <= 1:
-            raise UsageError(f"batch_norm_momentum must be above 0 and at most 1, not {self.batch_norm_momentum}.")
+        for name in ("batch_norm_momentum", "largest_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be above 0 and at most 1, not {getattr(self, name)}.")
         if not 0 <= self.randaugment <= 10:
             raise UsageError(f"randaugment must be a magnitude from 0 to 10, not {self.randaugment}.")
         for name in ("mixup", "cutmix"):
@@ -153,3 +154,23 @@ def _as(kind: type, name: str, value: Any) -> Any:
 
 
 DEFAULTS = Recipe()
+
+ADAPTING: dict[str, Any] = {
+    "epochs": 9,
+    "batch_size": 32,
+    "learning_rate": 0.02,
+    "warmup": 0.1,
+    "weight_decay": 1e-4,
+    "largest_alone": 0.35,
+    "largest_share": 0.2,
+    "subnet_weight": 1.0,
+    "random_resized_crop": 0.35,
+}
+"""What suits a training that begins with what other images have taught: few epochs, small batches, a low rate.
+
+Found on 2,566 photos of flowers from EfficientNet-Lite0's weights. After 2 epochs of the largest subnet alone a rate of 0.02
+had 92.6 % of the validation images, 0.05 92.0 %. Of the sandwich after it, 3 epochs in which the largest learned in a fifth of
+the steps took 195 CPU-seconds and 2 in which it always did 286; subnets of 15 to 156 million multiply-accumulates had 74.7 %
+and 70.0 % on average, the largest 91.5 and 92.0 %. Weighting the subnets' losses by 3, or a rate of 0.05, cost all of them
+2 to 10 points.
+"""

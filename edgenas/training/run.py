@@ -108,6 +108,14 @@ class Run:
         """The share of the largest class among the images of `validation` or `test`; older runs know the least it can be."""
         return self.config["data"].get("majority", {}).get(part, 1 / len(self.classes))
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What stays with files made of this run: its name, and whose weights it began with, with their licence."""
+        begun = {name: dict(self.config[name]) for name in ("pretrained", "warm_start") if name in self.config}
+        for about in begun.values():
+            about.pop("file", None)
+        return {"run": self.path.name} | begun
+
     @cached_property
     def space(self) -> SearchSpace:
         settings = {"preset": None} | self.config["space"]

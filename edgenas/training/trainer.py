@@ -167,7 +167,7 @@ class Trainer:
     def step(self, step: int, images: Tensor, labels: Tensor) -> float:
         """One update. Returns the loss of the step's first subnet."""
         phase = self.phase(step)
-        if step > 0 and phase != self.phase(step - 1):
+        if step == 0 or phase != self.phase(step - 1):  # weights that were learned elsewhere may begin anywhere
             self._enter(phase)
         set_learning_rate(self.optimizer, learning_rate(self.recipe, step, self.steps))
         n = len(images)

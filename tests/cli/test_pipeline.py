@@ -147,7 +147,7 @@ def test_a_finetuned_subnet_is_exported_verified_and_reported(at_work, tmp_path)
     assert tuned.exit_code == 0, tuned.output
     assert f"{smallest.id}: validation accuracy" in tuned.output
     kept = load_finetuned(Run.open(run), smallest)
-    assert kept.is_better
+    assert kept.is_used
     for command in (["export", run, "--format", "onnx"], ["verify", run], ["report", run]):
         result = edgenas(*command)
         assert result.exit_code == 0, result.output

@@ -77,6 +77,9 @@ def test_timm(name, tmp_path):
     largest = weights.space.largest
     assert difference(supernet, largest, network) < CLOSE
     assert difference(supernet, largest, network, largest.resolution - 56) < CLOSE
+    suited = get_space(**weights.space_settings(), classes=1000)
+    assert suited.count() > 1e6
+    assert difference(embedded_in(suited, weights), suited.largest, network, 160) < CLOSE
     epsilons = {part.eps for part in network.modules() if isinstance(part, nn.BatchNorm2d)}
     assert epsilons == {entry.space().batch_norm_epsilon}
 
@@ -231,3 +234,5 @@ def test_torchvision(name, tmp_path):
     largest = weights.space.largest
     assert difference(loaded(weights), largest, network) < CLOSE
     assert difference(loaded(weights), largest, network, 160) < CLOSE
+    suited = get_space(**weights.space_settings(), classes=1000)
+    assert difference(embedded_in(suited, weights), suited.largest, network, 160) < CLOSE

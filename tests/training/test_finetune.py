@@ -1,3 +1,6 @@
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +65,7 @@ def test_a_subnet_gets_better_and_is_found_again(trained, evaluator, subnet):
     assert result.inherited_accuracy == evaluator.accuracy(subnet)
     assert result.accuracy == evaluator.network_accuracy(result.network)
     assert result.accuracy > result.inherited_accuracy + 0.02
-    assert result.is_better
+    assert result.is_used
     again = load_finetuned(trained, subnet)
     assert same(again.network, result.network)
     assert (again.recipe, again.accuracy) == (recipe, result.accuracy)
@@ -91,9 +94,57 @@ def test_an_interrupted_finetuning_ends_with_the_same_weights(trained, evaluator
     assert not same(whole.network, from_labels.network)
 
 
-def test_what_got_worse_is_not_used(evaluator, subnet):
-    network = evaluator.network(subnet)
-    assert not FineTuned(network, Recipe(), True, inherited_accuracy=0.9, accuracy=0.8).is_better
+def test_what_got_worse_by_more_than_chance_is_not_used(evaluator, subnet):
+    def used(accuracy, standard_error):
+        return FineTuned(evaluator.network(subnet), Recipe(), True, 0.9, accuracy, standard_error).is_used
+
+    assert used(0.9, 0.0)
+    assert not used(0.89, 0.0)
+    assert used(0.89, 0.01)
+    assert not used(0.87, 0.01)
+
+
+def test_the_standard_error_is_that_of_paired_images(trained, evaluator, subnet):
+    result = finetune(trained, evaluator, subnet, finetune_recipe(trained, epochs=1, learning_rate=0.3))
+    before, after = evaluator.correct(evaluator.network(subnet)), evaluator.correct(result.network)
+    won, lost, n = int((after & ~before).sum()), int((before & ~after).sum()), len(before)
+    assert won + lost > 0
+    assert result.accuracy - result.inherited_accuracy == pytest.approx((won - lost) / n)
+    assert result.standard_error == pytest.approx(((won + lost) / n - ((won - lost) / n) ** 2) ** 0.5 / n**0.5)
+    assert load_finetuned(trained, subnet).standard_error == result.standard_error
+
+
+def test_a_time_decides_the_epochs(trained, evaluator, subnet):
+    recipe, epochs = finetune_recipe(trained, epochs=7), []
+    result = finetune(trained, evaluator, subnet, recipe, seconds=4.0, report=lambda result: epochs.append(result.epoch))
+    assert result.recipe == replace(recipe, epochs=len(epochs))
+    again = finetune(trained, evaluator, subnet, recipe, seconds=4.0, track=None)  # nothing is trained, so nothing tracked
+    assert same(again.network, result.network)
+    shorter = finetune(trained, evaluator, subnet, recipe, seconds=0.1)
+    assert shorter.recipe.epochs == 1 <= result.recipe.epochs
+
+
+def test_an_interrupted_time_keeps_its_epochs(trained, evaluator, subnet, monkeypatch):
+    recipe = finetune_recipe(trained, seed=3)
+
+    def interrupt(result):
+        raise KeyboardInterrupt
+
+    module = sys.modules["edgenas.training.finetune"]  # not the function of that name
+    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds: 3)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(trained, evaluator, subnet, recipe, seconds=60.0, report=interrupt)
+    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds: 99)
+    epochs = []
+    result = finetune(trained, evaluator, subnet, recipe, seconds=60.0, report=lambda result: epochs.append(result.epoch))
+    assert epochs == [2, 3]
+    assert (result.recipe.epochs, result.seconds) == (3, 60.0)
+
+
+def test_a_recipe_for_one_network(trained):
+    recipe = finetune_recipe(trained, epochs=2)
+    assert recipe.learning_rate == pytest.approx(trained.recipe.learning_rate / 3)
+    assert (recipe.scheme, recipe.ema, recipe.batch_size) == ("single-path", 0.0, trained.recipe.batch_size)
 
 
 def test_a_warm_start_keeps_everything_but_the_classifier_of_new_classes(trained, digits):
