@@ -34,9 +34,8 @@ from edgenas.training.run import Run
 from edgenas.training.timing import epochs_in
 from edgenas.training.trainer import EpochResult, Trainer
 
-EPOCHS = 10
-LEARNING_RATE_SHARE = 1 / 3
-"""Of the learning rate that trained the supernet."""
+SHARE = 1 / 3
+"""Of the learning rate and of the epochs that trained the supernet."""
 CHANCE = 2.0
 """By how many standard errors weights must be worse before they are dismissed."""
 
@@ -63,12 +62,13 @@ class FineTuned:
         return self.accuracy >= self.inherited_accuracy - CHANCE * self.standard_error
 
 
-def finetune_recipe(run: Run, epochs: int = EPOCHS, learning_rate: float | None = None, seed: int = 0) -> Recipe:
-    """The run's recipe for one network, by default at a third of its learning rate.
+def finetune_recipe(run: Run, epochs: int | None = None, learning_rate: float | None = None, seed: int = 0) -> Recipe:
+    """The run's recipe for one network, by default for a third of its epochs at a third of its learning rate.
 
     Without averaged weights: over so few steps they would mostly be those that were inherited.
     """
-    rate = learning_rate or LEARNING_RATE_SHARE * run.recipe.learning_rate
+    epochs = epochs or max(1, round(SHARE * run.recipe.epochs))
+    rate = learning_rate or SHARE * run.recipe.learning_rate
     return replace(
         run.recipe, scheme="single-path", epochs=epochs, learning_rate=rate, warmup=0.1, macs=(), teacher="", ema=0.0, seed=seed
     )
