@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SHARES = {"training": 0.55, "fine-tuning": 0.25}
+SHARES = {"training": 0.45, "fine-tuning": 0.4}
 """Of the minutes; the rest is for the search."""
 
 

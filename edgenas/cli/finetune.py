@@ -8,6 +8,7 @@ import click
 
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.export import chosen
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
@@ -57,6 +58,7 @@ def command(
     finetune_run(
         opened, opened.dataset(data, track), epochs, seconds, learning_rate, seed, architecture, distil=teacher == "largest"
     )
+    show_judgement(opened, "finetuning")
     say(f"Next: edgenas export {opened.path}")
 
 

@@ -18,7 +18,6 @@ from edgenas.cli import train as train_command
 from edgenas.cli import verify as verify_command
 from edgenas.cli.display import percent, say
 from edgenas.cli.export import export_run
-from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import SECONDS
 from edgenas.data import open_source
 from edgenas.errors import EdgeNASError, UsageError
@@ -118,7 +117,6 @@ def tell(story: Story, out: Path, seed: int) -> None:
     dataset = run.dataset()
     largest = Evaluator(run.supernet(), dataset).accuracy(run.space.largest, dataset.test)
     say(f"     The largest subnet has {percent(largest)} on {len(dataset.test)} test images.")
-    show_judgement(run, "training")
 
     step()
     device = load_device("cpu")

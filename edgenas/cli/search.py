@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from edgenas.cli.display import console, percent, say, table, track
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
@@ -108,6 +109,7 @@ def command(
     )  # fmt: skip
     for record in records:
         show(record)
+    show_judgement(opened, "search")
     say(f"Next: edgenas export {opened.path} --format onnx --format tflite")
 
 

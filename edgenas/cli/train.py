@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from edgenas.cli.display import percent, say, track
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions
 from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
@@ -251,6 +252,7 @@ def train(run: Run, data: str | None) -> None:
         picture = run.path / "training.png"
         plot_training(picture, run.metrics())
         say(f"Drawn: {picture}")
+        show_judgement(run, "training")
     say(f"{'Trained' if run.recipe.epochs else 'Imported'}: {run.path}")
 
 

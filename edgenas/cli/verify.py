@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgenas.cli.display import console, percent, say, table, track
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.data import Dataset
 from edgenas.errors import ParityError, UsageError
@@ -55,6 +56,7 @@ def command(
         raise ParityError(
             f"Outputs differ from torch's, renamed to *.rejected: {', '.join(rejected)}. Export again, and please report it."
         )
+    show_judgement(opened, "files")
     say(f"Next: edgenas report {opened.path}")
 
 

@@ -98,7 +98,7 @@ def test_training_is_drawn(at_work):
 
 
 def test_report_draws_and_tabulates(at_work):
-    rows = json.loads((RUN / "report.json").read_text())
+    rows = json.loads((RUN / "report.json").read_text())["winners"]
     assert {row["runtime"] for row in rows} >= {"onnxruntime", "litert"}
     assert (RUN / "front.png").read_bytes().startswith(b"\x89PNG")
     text = (at_work / "report.txt").read_text()
