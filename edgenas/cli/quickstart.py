@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgenas.baseline import Choice, at_largest, usual
+from edgenas.baseline import PHOTO, Choice, spread
 from edgenas.cli import baseline as baseline_command
 from edgenas.cli import finetune as finetune_command
 from edgenas.cli import profile as profile_command
@@ -37,32 +37,29 @@ class Story:
     """What a quickstart is told with.
 
     data: the images. seconds: of the supernet's training. network: what `train_command.create` takes of space and weights.
-    recipe: what differs from the default one. finetuning, baseline: what all winners together are trained on for, and every
-    network designed by hand is trained for, as shares of these seconds.
+    recipe: what differs from the default one. by_hand: the networks to compare with, at a few sizes of the images. finetuning,
+    baseline: what all winners together are trained on for, and each network by hand is trained for, as shares of these seconds.
     """
 
     data: str
     seconds: float
     network: dict[str, Any]
-    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any]
+    by_hand: tuple[str, ...]
     finetuning: float = 0.4
     baseline: float = 0.2
 
     def baselines(self, space: SearchSpace) -> list[Choice]:
-        return usual(space.resolutions)
+        sizes = spread(space.resolutions) if max(space.resolutions) >= PHOTO else [max(space.resolutions)]
+        return [Choice(network, size) for network in self.by_hand for size in sizes]
 
 
-@dataclass(frozen=True)
-class Digits(Story):
-    def baselines(self, space: SearchSpace) -> list[Choice]:
-        return [*usual(space.resolutions), at_largest("strided-cnn", space.resolutions)]
-
-
-DIGITS = Digits(
+DIGITS = Story(
     "mnist5k",
     150,
     {"family": "plain", "preset": "tiny"},
     {"largest_alone": 0.2, "subnet_weight": 1.0, "split_batch": False},
+    ("lenet", "strided-cnn"),
 )
 
 
@@ -70,11 +67,11 @@ def photos(path: Path) -> Story:
     """The story that begins with what ImageNet taught."""
     return Story(
         open_source(str(path)).location,
-        480,
-        {"family": None, "preset": None, "pretrained": "efficientnet-lite0"},
+        300,
+        {"family": None, "preset": None, "pretrained": "efficientnet-lite0", "resolutions": (128, 160, 192)},
         {name: value for name, value in ADAPTING.items() if name != "epochs"},
-        finetuning=0.5,
-        baseline=0.5,
+        ("efficientnet-lite0",),
+        baseline=0.4,
     )
 
 
@@ -89,7 +86,7 @@ def photos(path: Path) -> Story:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
 )
-@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 150s, 8m for photos]")
+@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 150s, 5m for photos]")
 @click.option("--seed", type=int, default=0, show_default=True)
 def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:
     """The whole pipeline, beside networks that people pick by hand. Needs no network.
@@ -128,9 +125,11 @@ def tell(story: Story, out: Path, seed: int) -> None:
     budgets = three_budgets(run.space, tables[0])
     records = search_command.search_run(run, dataset, tables[0], budgets, search_command.EVALUATIONS, seed)
     search_command.show(records[-1])
+    show_judgement(run, "search")
 
     step()
     finetune_command.finetune_run(run, dataset, seconds=story.finetuning * story.seconds, seed=seed)
+    show_judgement(run, "finetuning")
 
     step()
     export_run(run, dataset, FORMATS)
