@@ -4,12 +4,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from edgenas.data import load_dataset
+from edgenas.pretrained import PUBLISHED
 from edgenas.training import Recipe, Run, train_supernet
+from tests.pretrained.test_source import published_state
 
 CLASSES = ("daisy", "rose", "tulip")
+
+
+def put_weights(name: str, file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this machine have random tensors as these published weights where torch keeps them, and no others that it loaded."""
+    hide_weights(folder, monkeypatch)
+    (folder / "torch/hub/checkpoints").mkdir(parents=True)
+    torch.save(published_state(PUBLISHED[name]), folder / "torch/hub/checkpoints" / file)
+
+
+def hide_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
+    for name in ("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HOME"):
+        monkeypatch.setenv(name, str(folder / "nothing"))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from edgenas.space import NETWORKS
 from edgenas.supernet import Supernet
 from edgenas.training import Recipe, Trainer
 from edgenas.training.recipe import ADAPTING, DEFAULTS
-from tests.pretrained.test_source import published_state
+from tests.baseline.conftest import put_weights
 
 V3 = "torchvision/mobilenet_v3_small"
 SMALL = Choice("mobilenetv3-small", 64)
@@ -34,12 +34,7 @@ SMALL = Choice("mobilenetv3-small", 64)
 
 @pytest.fixture
 def weights_here(tmp_path, monkeypatch):
-    """This machine has torchvision's weights of MobileNetV3-Small, and no others."""
-    (tmp_path / "torch/hub/checkpoints").mkdir(parents=True)
-    torch.save(published_state(PUBLISHED[V3]), tmp_path / "torch/hub/checkpoints/mobilenet_v3_small-0.pth")
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    for name in ("XDG_CACHE_HOME", "HF_HUB_CACHE", "HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    put_weights(V3, "mobilenet_v3_small-0.pth", tmp_path, monkeypatch)
 
 
 def test_published_weights_of_a_network_are_those_of_it_alone():
@@ -69,6 +64,23 @@ def test_beside_photos_it_begins_with_weights_that_are_here(make_run, weights_he
             for name, tensor in new.state_dict().items():
                 torch.testing.assert_close(tensor, old.state_dict()[name])
         assert trainer.supernet(images, baseline.space.largest).shape == (2, 3)
+
+
+def test_stopped_before_it_has_its_weights_it_is_no_run_yet(make_run, weights_here):
+    """Else it would go on from random ones, and be called pretrained."""
+    run = make_run(64)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            create(run, SMALL, epochs=1)
+    assert not (folder_of(run, SMALL.name) / "config.toml").exists()
+    baseline, _ = create(run, SMALL, epochs=1)
+    assert begins_with(baseline) == V3
+    assert baseline.checkpoint.exists()
 
 
 def test_from_scratch_it_begins_so_whatever_is_here(make_run, weights_here):

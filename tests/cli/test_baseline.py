@@ -12,8 +12,10 @@ from edgenas.baseline import OWN, SCRATCH, begins_with, folder_of, load_baseline
 from edgenas.cli.display import percent
 from edgenas.export import load_exports, load_verifications
 from edgenas.training import Run
+from tests.baseline.conftest import hide_weights, put_weights
 from tests.cli.conftest import edgenas
 from tests.cli.test_errors import fails
+from tests.cli.test_pretrained import photos
 
 RUN = Path("runs/digits")
 
@@ -143,6 +145,27 @@ def test_one_that_diverges_is_left_out_and_the_others_are_made(run, at_work, mon
     assert "strided-cnn-16: left out, since its training diverged" in result.output
     assert "lenet-28: there already" in result.output
     shutil.rmtree(folder_of(run, "strided-cnn-16"))
+
+
+def test_photos_are_compared_with_what_begins_with_published_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos(tmp_path / "photos", ("daisy", "goldfish", "rose"))
+    new = ["--space", "plain", "--width", 0.25, "--resolutions", 64, "--epochs", 1, "--batch-size", 8, "--out", "runs/photos"]
+    assert edgenas("train-supernet", "--data", "photos", *new).exit_code == 0
+    command = ["baseline", "runs/photos", "--network", "mobilenetv3-small", "--epochs", 1]
+    hide_weights(tmp_path, monkeypatch)
+    result = edgenas(*command)
+    assert result.exit_code == 0, result.output
+    assert "beginning with random weights, since timm/mobilenetv3_small_100's are not here: load it with timm" in result.output
+    shutil.rmtree("runs/photos/baselines")
+    put_weights("torchvision/mobilenet_v3_small", "mobilenet_v3_small-0.pth", tmp_path, monkeypatch)
+    for options in ([], ["--from-scratch"]):
+        result = edgenas(*command, *options)
+        assert result.exit_code == 0, result.output
+    assert "mobilenetv3-small-64-scratch: 1 epoch, beginning with random weights\n" in result.output
+    assert {baseline.name: baseline.begins_with for baseline in load_baselines(Run.open(Path("runs/photos")))} == {
+        "mobilenetv3-small-64": "torchvision/mobilenet_v3_small", "mobilenetv3-small-64-scratch": SCRATCH,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
