@@ -18,6 +18,7 @@ from edgenas.cli import train as train_command
 from edgenas.cli import verify as verify_command
 from edgenas.cli.display import percent, say
 from edgenas.cli.export import export_run
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import SECONDS
 from edgenas.data import open_source
 from edgenas.errors import EdgeNASError, UsageError
