@@ -18,14 +18,18 @@ SIZES = 3
 
 @dataclass(frozen=True)
 class Choice:
-    """A network designed by hand, for square images of `resolution` pixels."""
+    """A network designed by hand, for square images of `resolution` pixels.
+
+    from_scratch: it begins with random weights, whatever others have published.
+    """
 
     network: str
     resolution: int
+    from_scratch: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.network}-{self.resolution}"
+        return f"{self.network}-{self.resolution}" + "-scratch" * self.from_scratch
 
     @property
     def settings(self) -> dict:

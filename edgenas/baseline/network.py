@@ -9,15 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from edgenas.baseline.choice import Choice
-from edgenas.baseline.record import folder_of, trained_seconds
+from edgenas.baseline.choice import PHOTO, Choice
+from edgenas.baseline.record import SCRATCH, begins_with, folder_of, trained_seconds
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
 from edgenas.export import Verification, export, load_exports, load_verifications, verify
 from edgenas.latency import LatencyTable
+from edgenas.pretrained import PretrainedWeights, Published, open_weights, published_for
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
-from edgenas.training import Evaluator, Recipe, Run, Trainer, train_supernet
+from edgenas.space import get_space
+from edgenas.training import Evaluator, Recipe, Run, Trainer, begin, train_supernet
+from edgenas.training.recipe import ADAPTING, DEFAULTS
 from edgenas.training.timing import epochs_in
 from edgenas.training.train import fit_epochs
 
@@ -27,6 +30,8 @@ def create(
     epochs: int | None = None,
 ) -> tuple[Run, Dataset]:  # fmt: skip
     """The baseline of a run, opened where it was begun before, and its images: those of the run.
+
+    It begins with published weights where there are some for it and for such images (`published_weights`), and they are here.
 
     source: where the run's images are now, if they have moved. seconds, epochs: how long to train in place of the time that the
     run was trained for; of a baseline that was begun before, its own counts.
@@ -40,9 +45,13 @@ def create(
     run_seconds = trained_seconds(run)
     if not (run_seconds or seconds or epochs):
         raise UsageError(f"{run.path} was not trained, so there is no time to give a baseline: say how long with --time 10m.")
-    dataset = images_of(run, choice.resolution, source, track)
-    space = choice.space(len(dataset.classes))
-    recipe = recipe_for(run)
+    dataset, settings = images_of(run, choice.resolution, source, track), choice.settings
+    weights = weights_for(run, choice)
+    if weights:
+        dataset = replace(dataset, mean=weights.mean, std=weights.std)
+        settings = settings | weights.space_settings(choice.network)
+    space = get_space(**settings | {"preset": None, "resolutions": (choice.resolution,)}, classes=len(dataset.classes))
+    recipe = recipe_for(run, weights is not None)
     if epochs is not None:
         recipe = replace(recipe, epochs=epochs)
     elif seconds is not None:
@@ -50,7 +59,19 @@ def create(
     else:
         trainer = Trainer(space, dataset, recipe, own_device())
         recipe = replace(recipe, epochs=epochs_in(trainer, run_seconds))
-    return Run.create(path, choice.settings, dataset, run.config["data"]["seed"], recipe), dataset
+    return begin(path, settings, space, dataset, run.config["data"]["seed"], recipe, weights), dataset
+
+
+def published_weights(run: Run, choice: Choice) -> list[Published]:
+    """What others have published that a person would begin with: for photos, and beside a run that begins so itself."""
+    is_for_them = max(run.space.resolutions) >= PHOTO or begins_with(run) != SCRATCH
+    return published_for(choice.network) if is_for_them and not choice.from_scratch else []
+
+
+def weights_for(run: Run, choice: Choice) -> PretrainedWeights | None:
+    """The first of them that are on this machine."""
+    here = next((entry for entry in published_weights(run, choice) if entry.find()), None)
+    return open_weights(here.name) if here else None
 
 
 def images_of(run: Run, resolution: int, source: str | None, track: Track) -> Dataset:
@@ -59,9 +80,13 @@ def images_of(run: Run, resolution: int, source: str | None, track: Track) -> Da
     return replace(run, config=run.config | {"data": data | {"size": max(data["size"], resolution)}}).dataset(source, track)
 
 
-def recipe_for(run: Run) -> Recipe:
-    """The run's recipe for one network alone."""
-    return replace(run.recipe, scheme="single-path", macs=())
+def recipe_for(run: Run, has_weights: bool) -> Recipe:
+    """The run's recipe for one network alone; what is for weights that are there or not follows the network's beginning."""
+    alone = replace(run.recipe, scheme="single-path", macs=())
+    if has_weights == (begins_with(run) != SCRATCH):
+        return alone
+    usual = ADAPTING if has_weights else {name: getattr(DEFAULTS, name) for name in ADAPTING}
+    return replace(alone, optimizer=DEFAULTS.optimizer, **usual)
 
 
 def is_done(baseline: Run) -> bool:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgenas.baseline import Choice, add_file, choose, create, finish, folder_of, is_done, trained_seconds
+from edgenas.baseline import (
+    SCRATCH,
+    Choice,
+    add_file,
+    begins_with,
+    choose,
+    create,
+    finish,
+    folder_of,
+    is_done,
+    published_weights,
+    trained_seconds,
+)
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import SECONDS, Resolutions, data_option, open_run, run_argument
 from edgenas.errors import DivergenceError, ParityError, UsageError
 from edgenas.export import Verification
 from edgenas.latency import LatencyTable, timed_tables
+from edgenas.pretrained import how_to_get
 from edgenas.space import NETWORKS
 from edgenas.training import Run
 
@@ -31,6 +45,11 @@ from edgenas.training import Run
 @click.option("--time", "seconds", type=SECONDS, help="Train each about this long.  [default: as long as the run was trained]")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images, in place of a time.")
 @click.option(
+    "--from-scratch",
+    is_flag=True,
+    help="Begin with random weights.  [default: for photos with published ones, where they are on this machine]",
+)
+@click.option(
     "--model",
     "models",
     multiple=True,
@@ -45,10 +64,13 @@ def command(
     resolutions: tuple[int, ...] | None,
     seconds: float | None,
     epochs: int | None,
+    from_scratch: bool,
     models: tuple[Path, ...],
     data: str | None,
 ) -> None:
     """Train networks that people pick by hand on the run's images for the run's time, and show them beside its winners.
+
+    For photos they begin with published weights, where edgenas pretrained says that there are some on this machine.
 
     \b
     edgenas baseline runs/photos
@@ -62,8 +84,9 @@ def command(
         raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
     opened = open_run(run)
     opened.require_trained()
-    only_files = models and not (networks or resolutions or seconds or epochs)
+    only_files = models and not (networks or resolutions or seconds or epochs or from_scratch)
     choices = [] if only_files else choose(networks, resolutions, opened.space.resolutions)
+    choices = [replace(choice, from_scratch=from_scratch) for choice in choices]
     tables = timed_tables()
     for path in models:
         show(path.stem, add_file(opened, path, data, tables, track))
@@ -91,11 +114,19 @@ def train(
     if is_done(baseline):
         say(f"{choice.name}: there already. To do it anew, delete {baseline.path}.")
         return
-    say(f"{choice.name}: {baseline.recipe.epochs} epochs")
+    say(f"{choice.name}: {baseline.recipe.epochs} epochs, beginning with {beginning(run, choice, baseline)}")
     try:
         show(choice.name, finish(baseline, dataset, tables, track, show_epoch))
     except DivergenceError:
         say(f"{choice.name}: left out, since its training diverged at the run's learning rate.")
+
+
+def beginning(run: Run, choice: Choice, baseline: Run) -> str:
+    """What a baseline's weights are before its training, and where it lacks those that a person would have taken."""
+    if (name := begins_with(baseline)) != SCRATCH:
+        return f"the weights {name}"
+    there_are = published_weights(run, choice)
+    return "random weights" + (f", since {there_are[0].name}'s are not here: {how_to_get(there_are[0])}" if there_are else "")
 
 
 def show_epoch(metrics: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from edgenas.errors import UsageError
 from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
 from edgenas.space import DEFAULT_PRESET, SearchSpace, default_preset, get_space, is_file, read_description
-from edgenas.training import Recipe, Run, Trainer, read_recipe, train_supernet, warm_started, weights_of
+from edgenas.training import Recipe, Run, begin, read_recipe, train_supernet, weights_of
 from edgenas.training.recipe import ADAPTING, DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
 from edgenas.training.train import fit_epochs, settle
 
@@ -167,10 +167,7 @@ def create(
         recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
         say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
     if leads():
-        warm = weights and warm_started(Trainer(space, dataset, recipe), weights)
-        run = Run.create(out, chosen, dataset, seed, recipe, weights and weights.about)
-        if warm:
-            warm.save(run.checkpoint)
+        begin(out, chosen, space, dataset, seed, recipe, weights)
     wait_for_all()
     return Run.open(out)
 

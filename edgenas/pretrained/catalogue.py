@@ -141,3 +141,8 @@ PUBLISHED = {
     ]
 }  # fmt: skip
 """By name."""
+
+
+def published_for(network: str) -> list[Published]:
+    """What there is for a network designed by hand, by its name in `edgenas.space.NETWORKS`; the first is the usual one."""
+    return [entry for entry in PUBLISHED.values() if entry.network["family"] == network]

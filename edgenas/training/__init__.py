@@ -10,7 +10,7 @@ from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import settled
 from edgenas.training.train import train_supernet
 from edgenas.training.trainer import Trainer
-from edgenas.training.warm_start import warm_started, weights_of
+from edgenas.training.warm_start import begin, warm_started, weights_of
 
 __all__ = [
     "Evaluator",
@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "Trainer",
     "as_seen",
+    "begin",
     "finetune",
     "finetune_recipe",
     "load_finetuned",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from edgenas.data import Dataset
 from edgenas.pretrained import PretrainedWeights, embed
+from edgenas.space import SearchSpace
 from edgenas.training.evaluation import Evaluator
+from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
 from edgenas.training.trainer import Trainer
 
@@ -31,6 +36,22 @@ def warm_started(trainer: Trainer, weights: PretrainedWeights) -> Trainer:
 
     embed(weights, supernet, dataset.classes, images)
     return trainer
+
+
+def begin(
+    path: Path, settings: dict[str, Any], space: SearchSpace, dataset: Dataset, seed: int, recipe: Recipe,
+    weights: PretrainedWeights | None = None,
+) -> Run:  # fmt: skip
+    """A new run, to be trained from random weights or from learned ones, which then are its first checkpoint.
+
+    settings: the arguments of `get_space`, but the classes, of the space. dataset: normalised as the weights want it.
+
+    Raises UsageError, and makes no run, where the space has no place for the weights.
+    """
+    if weights:
+        # Before there is a run: one that is interrupted here must not go on from random weights.
+        warm_started(Trainer(space, dataset, recipe), weights).save(Run(path, {}).checkpoint)
+    return Run.create(path, settings, dataset, seed, recipe, weights and weights.about)
 
 
 def weights_of(run: Run) -> PretrainedWeights:
