@@ -57,12 +57,12 @@ class Story:
 
 DIGITS = Story(
     "mnist5k",
-    120,
+    100,
     {"family": "plain", "preset": "tiny"},
     {"largest_alone": 0.2, "subnet_weight": 1.0, "split_batch": False},
     ("lenet", "strided-cnn"),
     finetuning=0.75,
-    baseline=0.25,
+    baseline=0.45,
 )
 
 
@@ -90,7 +90,7 @@ def photos(path: Path) -> Story:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
 )
-@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 120s, 5m for photos]")
+@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 100s, 5m for photos]")
 @click.option("--seed", type=int, default=0, show_default=True)
 def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:
     """The whole pipeline, beside networks that people pick by hand. Needs no network.
