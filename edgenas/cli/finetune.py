@@ -13,14 +13,15 @@ from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
 from edgenas.training import Evaluator, Run, finetune, finetune_recipe
-from edgenas.training.finetune import EPOCHS
 
 
 @click.command("finetune")
 @run_argument
-@click.option("--epochs", type=click.IntRange(min=1), help=f"Passes over the training images.  [default: {EPOCHS}]")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: a third of the supernet's]"
+)
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 5m, all of them together.")
-@click.option("--learning-rate", type=float, help="Its peak.  [default: a third of the supernet's]")
+@click.option("--learning-rate", type=float, help="Its peak.  [default: the supernet's, at most 0.05]")
 @click.option(
     "--teacher",
     type=click.Choice(["largest", "none"]),
@@ -67,7 +68,7 @@ def finetune_run(
     seed: int = 0, architecture_id: str | None = None, *, distil: bool = True,
 ) -> None:  # fmt: skip
     """Train the best of every search of a run on, or the one architecture named: each for `epochs`, or all in `seconds`."""
-    recipe = finetune_recipe(run, epochs or EPOCHS, learning_rate, seed)
+    recipe = finetune_recipe(run, epochs, learning_rate, seed)
     subnets = chosen(run, architecture_id)
     evaluator = Evaluator(run.supernet(), dataset)
     for subnet in track(subnets, "Fine-tuning", len(subnets)):

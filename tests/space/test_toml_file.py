@@ -230,7 +230,7 @@ def test_a_damaged_embedded_description_is_one_sentence(file: Path) -> None:
     data = tomllib.loads(GOOD)
     data["stages"][1]["depths"] = [0]
     with pytest.raises(
-        UsageError, match=r"The description of the space mine is wrong at stages 2 depths: depths must be at least 1"
+        UsageError, match=r"The description of the space mine is wrong at stages 2 depths: A stage that never exists"
     ):
         get_space("mine.toml", None, 5, description=data)
 

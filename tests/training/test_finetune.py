@@ -142,8 +142,12 @@ def test_an_interrupted_time_keeps_its_epochs(trained, evaluator, subnet, monkey
 
 
 def test_a_recipe_for_one_network(trained):
-    recipe = finetune_recipe(trained, epochs=2)
-    assert recipe.learning_rate == pytest.approx(trained.recipe.learning_rate / 3)
+    recipe = finetune_recipe(trained)
+    assert recipe.epochs == round(trained.recipe.epochs / 3) == 1
+    assert finetune_recipe(trained, epochs=5, learning_rate=0.2) == replace(recipe, epochs=5, learning_rate=0.2)
+    assert recipe.learning_rate == pytest.approx(0.05)
+    adapted = Run(trained.path, trained.config | {"recipe": replace(trained.recipe, learning_rate=0.02).to_dict()})
+    assert finetune_recipe(adapted).learning_rate == 0.02
     assert (recipe.scheme, recipe.ema, recipe.batch_size) == ("single-path", 0.0, trained.recipe.batch_size)
 
 
