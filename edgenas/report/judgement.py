@@ -144,7 +144,7 @@ def on_gains(winners: Sequence[Result], baselines: Sequence[Result]) -> list[str
             fastest = min(matching, key=lambda winner: winner.latency_ms)
             share = fastest.latency_ms / baseline.latency_ms
             sentences.append(f"{fastest} is no less accurate than {baseline}, in {share:.2f} of its time.")
-        elif not any(beats(baseline, winner) for winner in winners):
+        elif winners and not any(w.accuracy >= baseline.accuracy or w.latency_ms >= baseline.latency_ms for w in winners):
             sentences.append(f"No winner is as accurate as {baseline}, which is slower than they are.")
     return sentences
 
