@@ -8,8 +8,12 @@ from edgenas.report.judgement import (
     Result,
     beats,
     differ,
+    on_finetuning,
+    on_gains,
     on_largest,
+    on_losses,
     on_majority,
+    on_search,
     on_training,
     remedies,
     wilson,
@@ -112,6 +116,77 @@ def test_a_winner_far_behind_the_largest_is_told_where_that_is_no_chance():
     assert "15.0 points behind" in sentence
     assert on_largest([result(0.75, images=20)], replace(largest, images=20)) == []
     assert on_largest([result(0.1)], None) == []
+
+
+# ---- search ----
+
+
+def test_few_validation_images_are_told_where_they_cannot_choose():
+    winner, other = result(0.88, 500, name="a"), result(0.882, 500, name="b")
+    (sentence,) = on_search([winner], [other], 0.1)
+    assert "On 500 validation images 88.0 % means 84.9 to 90.6 %" in sentence
+    assert "1 other subnet of the front" in sentence
+    assert on_search([winner], [result(0.7, 500, name="b")], 0.1) == []  # nothing is like it
+    many = on_search([replace(winner, images=50_000)], [replace(other, images=50_000)], 0.1)
+    assert many == []  # the interval is narrow
+    assert on_search([], [other], 0.1) == []
+
+
+# ---- fine-tuning ----
+
+
+@pytest.mark.parametrize(("before", "after", "gain"), [
+    (0.80, 0.90, None), (0.80, 0.805, "+0.5"), (0.80, 0.80, "+0.0"), (0.80, 0.70, "-10.0"),
+])  # fmt: skip
+def test_fine_tuning_that_gained_nothing_is_told(before, after, gain):
+    sentences = on_finetuning([(result(before, name="cpu 2 ms"), result(after, name="cpu 2 ms"))])
+    assert len(sentences) == (gain is not None)
+    assert all(f"500 validation images can tell from chance: cpu 2 ms ({gain} points)" in sentence for sentence in sentences)
+
+
+def test_fine_tuning_is_told_in_one_sentence():
+    pairs = [(result(0.8, name=name), result(after, name=name)) for name, after in (("a", 0.8), ("b", 0.79), ("c", 0.95))]
+    (sentence,) = on_finetuning(pairs)
+    assert "a (+0.0 points), b (-1.0 points)." in sentence
+
+
+# ---- baselines ----
+
+
+def test_a_winner_that_loses_is_told_to_what():
+    winner = result(0.80, ms=1.0, name="cpu 1 ms")
+    lost_to = [result(0.85, ms=0.8, name="near"), result(0.90, ms=0.9, name="lenet-28"), result(0.99, ms=5, name="slow")]
+    (sentence,) = on_losses([winner], lost_to)
+    assert sentence == "cpu 1 ms (80.0 % at 1 ms) loses to lenet-28 (90.0 % at 0.9 ms), which is no slower."
+
+
+def test_a_loss_that_may_be_chance_is_called_so():
+    (sentence,) = on_losses([result(0.80, ms=1.0)], [result(0.81, ms=0.9, name="lenet-28")])
+    assert "500 test images cannot tell their accuracies apart" in sentence
+
+
+def test_winners_are_told_by_how_much_they_win():
+    winners, lite0 = [result(0.90, ms=0.5, name="a"), result(0.95, ms=1.0, name="b")], result(0.90, ms=2.0, name="lite0")
+    assert on_losses(winners, [lite0]) == []
+    (sentence,) = on_gains(winners, [lite0])
+    assert sentence == "a (90.0 % at 0.5 ms) is no less accurate than lite0 (90.0 % at 2 ms), in 0.25 of its time."
+
+
+def test_a_baseline_that_no_winner_reaches_is_told():
+    (sentence,) = on_gains([result(0.80, ms=1.0)], [result(0.92, ms=4.0, name="lite0")])
+    assert sentence == "No winner is as accurate as lite0 (92.0 % at 4 ms), which is slower than they are."
+    assert on_gains([result(0.80, ms=1.0)], [result(0.92, ms=0.9, name="lite0")]) == []  # that is a loss
+
+
+def test_equals_beat_nobody():
+    same = result(0.9, ms=1.0)
+    assert on_losses([same], [replace(same, name="lenet-28")]) == []
+
+
+def test_nothing_is_said_without_both():
+    for told in (on_losses, on_gains):
+        assert told([result(0.9)], []) == []
+        assert told([], [result(0.9)]) == []
 
 
 # ---- what would help ----
