@@ -1,6 +1,6 @@
 """What a person would otherwise have picked by hand: networks that are trained, exported, verified and timed beside a run."""
 
-from edgenas.baseline.choice import ALL, PHOTO, Choice, choose, spread, usual
+from edgenas.baseline.choice import ALL, PHOTO, Choice, at_largest, choose, spread, usual
 from edgenas.baseline.network import create, finish, is_done, published_weights, recipe_for
 from edgenas.baseline.own_file import add_file
 from edgenas.baseline.record import OWN, SCRATCH, Baseline, begins_with, folder_of, load_baselines, trained_seconds
@@ -13,6 +13,7 @@ __all__ = [
     "Baseline",
     "Choice",
     "add_file",
+    "at_largest",
     "begins_with",
     "choose",
     "create",
