@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgenas.baseline import PHOTO, Choice, spread
+from edgenas.baseline import PHOTO, Choice, spread, trained_seconds
 from edgenas.cli import baseline as baseline_command
 from edgenas.cli import finetune as finetune_command
 from edgenas.cli import profile as profile_command
@@ -39,7 +39,8 @@ class Story:
 
     data: the images. seconds: of the supernet's training. network: what `train_command.create` takes of space and weights.
     recipe: what differs from the default one. by_hand: the networks to compare with, at a few sizes of the images. finetuning,
-    baseline: what all winners together are trained on for, and each network by hand is trained for, as shares of these seconds.
+    baseline: what all winners together are trained on for, and each network by hand is trained for, as shares of the seconds
+    that the supernet was.
     """
 
     data: str
@@ -132,7 +133,7 @@ def tell(story: Story, out: Path, seed: int) -> None:
     show_judgement(run, "search")
 
     step()
-    finetune_command.finetune_run(run, dataset, seconds=story.finetuning * story.seconds, seed=seed)
+    finetune_command.finetune_run(run, dataset, seconds=story.finetuning * trained_seconds(run), seed=seed)
     show_judgement(run, "finetuning")
 
     step()
@@ -143,7 +144,7 @@ def tell(story: Story, out: Path, seed: int) -> None:
 
     step()
     for choice in story.baselines(run.space):
-        baseline_command.train(run, choice, None, timed_tables(), story.baseline * story.seconds, None)
+        baseline_command.train(run, choice, None, timed_tables(), story.baseline * trained_seconds(run), None)
 
     step()
     rows = report_command.report_run(run)

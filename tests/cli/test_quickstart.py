@@ -52,10 +52,12 @@ def test_quickstart_goes_on_where_it_stopped(told, monkeypatch):
     folder, _ = told
     monkeypatch.chdir(folder)
     weights = Path("runs/quick/supernet.safetensors")
-    before = weights.stat().st_mtime_ns
+    finetuned = next(Path("runs/quick/finetune").glob("*.safetensors"))
+    before, before_too = weights.stat().st_mtime_ns, finetuned.stat().st_mtime_ns
     result = edgenas("quickstart", "--out", "runs/quick")
     assert "is trained already" in result.output and "lenet-28: there already" in result.output
     assert "0 new evaluations" in result.output
+    assert finetuned.stat().st_mtime_ns == before_too
     assert weights.stat().st_mtime_ns == before
 
 
