@@ -19,7 +19,6 @@ from sklearn.svm import SVR
 
 from edgenas.search import Additive, SearchProblem
 from edgenas.search.additive import Table
-from edgenas.search.layout import layout_of
 from edgenas.search.strategies import History
 from edgenas.search.strategies.base import distinct_unknown
 
@@ -142,7 +141,7 @@ class _Latency:
 
     def __init__(self, problem: SearchProblem):
         assert isinstance(problem.cost, Additive)
-        layout = layout_of(problem.space)
+        layout = problem.space.layout
         table = Table.of(problem.cost, layout)
         self.depths = [segment.depths for segment in layout.segments]
         self.base, self.depth, self.choice = table.base.tolist(), table.depth.tolist(), table.choice.tolist()

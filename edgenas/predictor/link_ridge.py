@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from edgenas.predictor.features import features
+from edgenas.space import Space
 
 LEAST_SAMPLES = 10
 
@@ -46,8 +46,7 @@ class LinkRidge:
     `ceiling` is c, once fitted.
     """
 
-    def __init__(self, space: Any):
-        """space: a `SearchSpace`, or any with `gene_sizes`, such as `edgenas.search.Categorical`."""
+    def __init__(self, space: Space):
         self.space = space
 
     def fit(self, genomes: np.ndarray, accuracies: np.ndarray) -> PredictorQuality:

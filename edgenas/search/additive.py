@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.search.layout import Layout
-from edgenas.space import SearchSpace
+from edgenas.space import Layout, SearchSpace
 
 Objective = Callable[[np.ndarray], np.ndarray]
 """`(n, d)` genomes -> `(n,)` values, of a whole population at once."""
@@ -142,12 +141,12 @@ class Table:
         branch = layout.branch(genomes)
         total = self.base[branch]
         for s, segment in enumerate(layout.segments):
-            j = np.zeros(len(genomes), dtype=int) if segment.depth_column is None else genomes[:, segment.depth_column]
+            counts, j = segment.counts(genomes), segment.depth_gene(genomes)
             total = total + self.depth[branch, s, j]
             for u, slot in enumerate(segment.slots):
                 sizes = [layout.gene_sizes[column] for column in slot]
                 c = np.ravel_multi_index(tuple(genomes[:, column] for column in slot), sizes)
-                total = total + np.where(u < np.array(segment.depths)[j], self.choice[branch, s, u, c], 0.0)
+                total = total + np.where(counts[:, u], self.choice[branch, s, u, c], 0.0)
         return total
 
     def _check(self, objective: Additive, layout: Layout) -> None:

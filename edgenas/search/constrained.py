@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edgenas.search.additive import Table
-from edgenas.search.layout import Layout
 from edgenas.search.partial import Separated, grow, least_ahead
+from edgenas.space import Layout
 
 ITERATIONS = 80
 """Of the subgradient ascent on the multipliers, at most."""

@@ -14,10 +14,10 @@ from edgenas.errors import InfeasibleError, UsageError
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective, Table, usable
 from edgenas.search.constrained import best_within
-from edgenas.search.layout import Layout, layout_of
 from edgenas.search.pareto import pareto_front
 from edgenas.search.partial import Separated, grow, least_ahead
 from edgenas.search.problem import Constraint, Population, SearchProblem
+from edgenas.space import Layout
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Parts:
         """Raises UsageError where it cannot be."""
         if not separable(problem):
             raise UsageError("Exact search needs Additive objectives and Additive or Bottleneck constraints: use Evolution.")
-        layout = layout_of(problem.space)
+        layout = problem.space.layout
         accuracy, cost = problem.objectives
         bottlenecks = [c for c in problem.constraints if isinstance(c.measure, Bottleneck)]
         return cls(problem, layout, Table.of(accuracy, layout), Table.of(cost, layout), *_allowed(layout, bottlenecks))

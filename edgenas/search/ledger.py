@@ -16,7 +16,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from edgenas.search.layout import Space, gene_names
+from edgenas.space import Space
 from edgenas.storage import open_storage
 
 HEARTBEAT_S = 10.0
@@ -38,7 +38,7 @@ class Ledger:
 
     def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space):
         self.space = space
-        self._key, self._names = key, gene_names(space)
+        self._key = key
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._storage = open_storage(storage)
         self._study = optuna.create_study(study_name=key, storage=self._storage, direction="maximize", load_if_exists=True)
@@ -149,11 +149,11 @@ class Ledger:
             thread.join()
 
     def _entry(self, architecture: Hashable, genome: list[int], token: str) -> FrozenTrial:
-        sizes = self.space.gene_sizes.tolist()
+        names, sizes = self.space.gene_names, self.space.gene_sizes.tolist()
         return optuna.create_trial(
             state=TrialState.RUNNING,
-            params=dict(zip(self._names, genome, strict=True)),
-            distributions={n: CategoricalDistribution(tuple(range(s))) for n, s in zip(self._names, sizes, strict=True)},
+            params=dict(zip(names, genome, strict=True)),
+            distributions={n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)},
             user_attrs={"architecture": str(architecture), "genome": genome, "token": token, "heartbeat": time.time()},
         )
 

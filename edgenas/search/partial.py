@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edgenas.search.additive import Table
-from edgenas.search.layout import Layout
 from edgenas.search.problem import Constraint
+from edgenas.space import Layout
 
 
 class Separated(NamedTuple):

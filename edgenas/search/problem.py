@@ -8,8 +8,8 @@ import numpy as np
 
 from edgenas.errors import InfeasibleError
 from edgenas.search.additive import Objective
-from edgenas.search.layout import Space, layout_of
 from edgenas.search.pareto import pareto_front
+from edgenas.space import Space
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def skewed_sample(space: Space, rng: np.random.Generator, n: int) -> np.ndarray:
 
 def extremes(space: Space) -> np.ndarray:
     """`(2, d)` genomes: every choice the first, and every choice the last."""
-    last = np.array(layout_of(space).gene_sizes) - 1
+    last = space.gene_sizes - 1
     return space.canonical(np.stack([np.zeros_like(last), last]))
 
 

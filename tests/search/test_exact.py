@@ -8,7 +8,6 @@ from edgenas.errors import InfeasibleError, UsageError
 from edgenas.predictor import LinkRidge
 from edgenas.search import Additive, Bottleneck, Categorical, Constraint, Exact, SearchProblem, pareto_front
 from edgenas.search.additive import Table
-from edgenas.search.layout import layout_of
 from tests.conftest import every_genome, make_micro_space, make_universal_space
 from tests.search.conftest import random_sum
 
@@ -130,7 +129,7 @@ def test_real_costs_and_a_predictor_are_sums_where_the_width_is_elastic():
 
 def test_tables_hold_the_whole_function():
     function = random_sum(MICRO, np.random.default_rng(1))
-    layout = layout_of(MICRO)
+    layout = MICRO.layout
     table = Table.of(Additive(function), layout)
     np.testing.assert_allclose(table(ALL["micro"], layout), function(ALL["micro"]))
 

@@ -9,7 +9,6 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler
 
-from edgenas.search.layout import gene_names
 from edgenas.search.problem import SearchProblem
 from edgenas.search.strategies.base import History
 
@@ -30,7 +29,7 @@ class OptunaSampler:
         self._study = optuna.create_study(
             directions=["maximize", "minimize"], sampler=self.sampler(seed=int(rng.integers(2**31)))
         )
-        names, sizes = gene_names(problem.space), problem.space.gene_sizes.tolist()
+        names, sizes = problem.space.gene_names, problem.space.gene_sizes.tolist()
         self._distributions = {n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)}
         self._open: dict[bytes, optuna.Trial] = {}
 

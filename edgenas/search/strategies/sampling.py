@@ -6,7 +6,6 @@ from itertools import product
 
 import numpy as np
 
-from edgenas.search.layout import layout_of
 from edgenas.search.problem import SearchProblem, skewed_sample
 from edgenas.search.strategies.base import History, distinct_unknown
 
@@ -55,7 +54,7 @@ class Grid(Random):
         return genomes[order[steps]] if len(order) else genomes
 
     def _tied(self) -> np.ndarray:
-        layout = layout_of(self.problem.space)
+        layout = self.problem.space.layout
         kinds: list[list[int]] = [*([column] for column in layout.branch_columns), []]
         depths = kinds[-1]
         for segment in layout.segments:
