@@ -16,8 +16,9 @@ RANK = {
     "space": 1,
     "cost": 2, "graph": 2,
     "supernet": 3, "latency": 3, "data": 3, "predictor": 3,
-    "training": 4,
-    "search": 5, "tuning": 5, "export": 6, "report": 7, "cli": 8,
+    "pretrained": 4,
+    "training": 5,
+    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "report": 9, "cli": 10,
 }  # fmt: skip
 
 

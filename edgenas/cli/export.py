@@ -63,7 +63,7 @@ def export_run(
                 formats,
                 dynamic_batch=dynamic_batch,
                 budgets=tuple(budgets),
-                provenance={"run": run.path.name},
+                provenance=run.provenance,
                 finetuned=load_finetuned(run, architecture),
             )
         )

@@ -8,17 +8,20 @@ import click
 
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.export import chosen
-from edgenas.cli.options import data_option, open_run, run_argument
-from edgenas.training import Evaluator, finetune, finetune_recipe
-from edgenas.training.finetune import EPOCHS
+from edgenas.cli.judgement import show_judgement
+from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
+from edgenas.data import Dataset
+from edgenas.errors import UsageError
+from edgenas.training import Evaluator, Run, finetune, finetune_recipe
 
 
 @click.command("finetune")
 @run_argument
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=EPOCHS, show_default=True, help="Passes over the training images."
+    "--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: a third of the supernet's]"
 )
-@click.option("--learning-rate", type=float, help="Its peak.  [default: a tenth of the supernet's]")
+@click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 5m, all of them together.")
+@click.option("--learning-rate", type=float, help="Its peak.  [default: the supernet's, at most 0.05]")
 @click.option(
     "--teacher",
     type=click.Choice(["largest", "none"]),
@@ -33,7 +36,8 @@ from edgenas.training.finetune import EPOCHS
 @data_option
 def command(
     run: Path | None,
-    epochs: int,
+    epochs: int | None,
+    seconds: float | None,
     learning_rate: float | None,
     teacher: str,
     architecture: str | None,
@@ -43,20 +47,35 @@ def command(
     """Train the winners of a run's searches on, each by itself, from the weights that they inherit from the supernet.
 
     \b
-    edgenas finetune runs/photos --epochs 5
+    edgenas finetune runs/photos --time 5m
 
-    Export then writes the fine-tuned weights, unless they are worse on the validation images than the inherited ones. The
-    results are in finetune/ of the run. A checkpoint is written after every epoch.
+    Export then writes the fine-tuned weights, unless they are worse on the validation images than the inherited ones by more
+    than chance explains: a winner was chosen for its validation accuracy, which flatters it. The results are in finetune/ of
+    the run. A checkpoint is written after every epoch.
     """
+    if seconds and epochs:
+        raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
     opened = open_run(run)
-    recipe = finetune_recipe(opened, epochs, learning_rate, seed)
-    subnets = chosen(opened, architecture)
-    evaluator = Evaluator(opened.supernet(), opened.dataset(data, track))
+    finetune_run(
+        opened, opened.dataset(data, track), epochs, seconds, learning_rate, seed, architecture, distil=teacher == "largest"
+    )
+    show_judgement(opened, "finetuning")
+    say(f"Next: edgenas export {opened.path}")
+
+
+def finetune_run(
+    run: Run, dataset: Dataset, epochs: int | None = None, seconds: float | None = None, learning_rate: float | None = None,
+    seed: int = 0, architecture_id: str | None = None, *, distil: bool = True,
+) -> None:  # fmt: skip
+    """Train the best of every search of a run on, or the one architecture named: each for `epochs`, or all in `seconds`."""
+    recipe = finetune_recipe(run, epochs, learning_rate, seed)
+    subnets = chosen(run, architecture_id)
+    evaluator = Evaluator(run.supernet(), dataset)
     for subnet in track(subnets, "Fine-tuning", len(subnets)):
-        result = finetune(opened, evaluator, subnet, recipe, distil=teacher == "largest", track=track)
-        verdict = "" if result.is_better else ": worse, so the inherited weights are kept"
+        share = seconds and seconds / len(subnets)
+        result = finetune(run, evaluator, subnet, recipe, seconds=share, distil=distil, track=track)
+        verdict = "" if result.is_used else ": clearly worse, so the inherited weights are kept"
         say(
             f"{subnet.id}: validation accuracy {percent(result.inherited_accuracy)} inherited, "
             f"{percent(result.accuracy)} fine-tuned{verdict}"
         )
-    say(f"Next: edgenas export {opened.path}")

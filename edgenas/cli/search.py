@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from edgenas.cli.display import console, percent, say, table, track
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
@@ -108,6 +109,7 @@ def command(
     )  # fmt: skip
     for record in records:
         show(record)
+    show_judgement(opened, "search")
     say(f"Next: edgenas export {opened.path} --format onnx --format tflite")
 
 
@@ -160,7 +162,7 @@ def search_run(
         chosen = replace(chosen, targets=budgets)
     results = search(
         run.space, latencies, evaluator.accuracy, ledger, budgets, confidence=confidence, constraints=tuple(limits.values()),
-        evaluations=evaluations, seconds=seconds, strategy=chosen, seed=seed, track=track,
+        images=len(dataset.validation), evaluations=evaluations, seconds=seconds, strategy=chosen, seed=seed, track=track,
     )  # fmt: skip
     if ledger is not own:  # the run stays complete in itself: its report shows them all
         own.absorb(ledger)
@@ -225,6 +227,7 @@ def show(record: SearchRecord) -> None:
             f"{c.latency_ms:.3f}",
             f"{c.latency_low_ms:.3f} - {c.latency_high_ms:.3f}",
             percent(c.validation_accuracy),
+            percent(c.expected_accuracy),
             f"{c.macs / 1e6:.2f}",
             f"{c.parameters / 1e6:.3f}",
             f"{c.peak_memory_bytes / 1024:.0f}",
@@ -240,6 +243,7 @@ def show(record: SearchRecord) -> None:
         ms,
         f"{100 * record.confidence:g} % interval",
         "validation",
+        "expected",
         "MMACs",
         "M params",
         "peak KiB",

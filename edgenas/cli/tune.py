@@ -48,6 +48,7 @@ def command(
     storage: str | None,
     seed: int,
     precision: str,
+    stream: bool,
     **space_options: Any,
 ) -> None:
     """Find a training recipe for your images: learning rate, weight decay, momentum, label smoothing, batch size.
@@ -69,7 +70,7 @@ def command(
         raise UsageError("Say how long each trial trains with --epochs, or how long they may take together with --time.")
     recipe = Recipe.from_dict({"seed": seed, "precision": precision} | train.recipe_options(ctx, recipe_file))
     folder = (out or train.default_folder(data)) / "tune"
-    _, space, dataset = train.load(data, seed=seed, **space_options)
+    space, dataset = train.load(data, train.space_settings(**space_options), seed, stream)
     recipe = settle(space, dataset, recipe, track)
     folder.mkdir(parents=True, exist_ok=True)
     tuning = Tuning(space, dataset, recipe, storage or f"sqlite:///{folder}/trials.db", sampler=sampler, seed=seed)

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from edgenas.cli.display import console, percent, say, table, track
+from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.data import Dataset
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Place, Verification, load_exports, verify
 from edgenas.latency import DeviceProfile, load_device, open_device, ssh_target, tflite_runtime_python, timed_tables
-from edgenas.training import Evaluator, Run
+from edgenas.training import Run
 
 
 @click.command("verify")
@@ -55,6 +56,7 @@ def command(
         raise ParityError(
             f"Outputs differ from torch's, renamed to *.rejected: {', '.join(rejected)}. Export again, and please report it."
         )
+    show_judgement(opened, "files")
     say(f"Next: edgenas report {opened.path}")
 
 
@@ -66,8 +68,8 @@ def verify_run(run: Run, dataset: Dataset, images: int | None = None) -> list[tu
             "Not verified in tflite-runtime, which is not installed (bash tools/tflite_runtime.sh does that): "
             "TFLite files run in LiteRT alone."
         )
-    evaluator, tables = Evaluator(run.supernet(), dataset), timed_tables(run.space)
-    return [(model, verify(model, run.space, evaluator, tables, track, images=images)) for model in models]
+    tables = timed_tables()
+    return [(model, verify(model, run.space, dataset, tables, track, images=images)) for model in models]
 
 
 def verify_on(
@@ -82,13 +84,13 @@ def verify_on(
     if not chosen:
         raise UsageError(f"No file of {run.path} was chosen for {device.name}: run edgenas search {run.path} --device "
                          f"{device.name} --latency 30ms, then edgenas export {run.path}.")  # fmt: skip
-    evaluator, tables, results = Evaluator(run.supernet(), dataset), timed_tables(run.space), []
+    tables, results = timed_tables(), []
     for (runtime, threads), models in chosen.items():
         with ssh_target(on, runtime, provision=provision) as target:
             environment = open_device(device, target, runtime, threads, "fp32", allow_emulated)
             place = Place(runtime, target, environment, threads, device.name)
             results += [
-                (model, verify(model, run.space, evaluator, tables, track, places=[place], images=images)) for model in models
+                (model, verify(model, run.space, dataset, tables, track, places=[place], images=images)) for model in models
             ]
     return results
 

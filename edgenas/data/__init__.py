@@ -1,8 +1,18 @@
 """Labelled images: loaded, split, decoded once, and augmented as whole tensors."""
 
-from edgenas.data.augment import Augmentation, cutout, normalise, random_affine, random_crop, random_flip, resize
+from edgenas.data.augment import (
+    Augmentation,
+    cutout,
+    normalise,
+    random_affine,
+    random_crop,
+    random_flip,
+    random_resized_crop,
+    resize,
+)
 from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
 from edgenas.data.dataset import Dataset, Split, load_dataset
+from edgenas.data.known import KnownClasses
 from edgenas.data.mixing import cutmix, mix, mixup
 from edgenas.data.randaugment import rand_augment
 from edgenas.data.sources import SAMPLES, open_source
@@ -11,6 +21,7 @@ __all__ = [
     "SAMPLES",
     "Augmentation",
     "Dataset",
+    "KnownClasses",
     "Split",
     "balanced_shares",
     "cutmix",
@@ -26,5 +37,6 @@ __all__ = [
     "random_affine",
     "random_crop",
     "random_flip",
+    "random_resized_crop",
     "resize",
 ]

@@ -6,6 +6,7 @@ a CPU `torch.Generator`: the same state gives the same images.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,8 +53,24 @@ def random_affine(images: Tensor, degrees: float, scale: float, translate: float
     cos, sin = torch.cos(angle) / factor, torch.sin(angle) / factor
     # The grid runs from -1 to 1, hence twice the share of the size.
     rows = [torch.stack(row, 1) for row in ((cos, -sin, 2 * translate * right), (sin, cos, 2 * translate * down))]
-    grid = F.affine_grid(torch.stack(rows, 1).to(images), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False).contiguous(memory_format=torch.channels_last)
+    return _sampled(images, rows)
+
+
+def random_resized_crop(images: Tensor, least_area: float, generator: Generator) -> Tensor:
+    """A random rectangle of each image, stretched to the image's size (Szegedy et al., arXiv:1409.4842).
+
+    Its share of the area is uniform between `least_area` and 1, the logarithm of its aspect ratio between those of 3/4 and
+    4/3, as far as such a rectangle lies within the image. Bilinear: since nothing shrinks, nothing aliases.
+    """
+    area, ratio, right, down = torch.rand(4, len(images), generator=generator)
+    area = least_area + area * (1 - least_area)
+    steepest = (-area.log()).clamp(max=math.log(4 / 3))  # a longer side would not fit
+    ratio = ((2 * ratio - 1) * steepest).exp()
+    width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
+    zero = torch.zeros_like(width)
+    # The grid runs from -1 to 1, of which the rectangle keeps its share and leaves the rest to be shifted by.
+    rows = [(width, zero, (1 - width) * (2 * right - 1)), (zero, height, (1 - height) * (2 * down - 1))]
+    return _sampled(images, [torch.stack(row, 1) for row in rows], outside="border")
 
 
 def cutout(images: Tensor, size: int, generator: Generator) -> Tensor:
@@ -66,11 +83,19 @@ def cutout(images: Tensor, size: int, generator: Generator) -> Tensor:
     return images.masked_fill(hole.to(images.device), 0).contiguous(memory_format=torch.channels_last)
 
 
+def _sampled(images: Tensor, rows: Sequence[Tensor], outside: str = "zeros") -> Tensor:
+    """Each image seen through its affine map: two rows of it, `(b, 3)` each, for the output's grid of -1..1."""
+    grid = F.affine_grid(torch.stack(tuple(rows), 1).to(images), list(images.shape), align_corners=False)
+    sampled = F.grid_sample(images, grid, padding_mode=outside, align_corners=False)
+    return sampled.contiguous(memory_format=torch.channels_last)
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """What is done to training images: flip, then rotation and scaling, then crop, then cutout. 0 leaves one out.
 
     crop_padding, cutout: in pixels. degrees: the largest rotation. scale: the largest relative change of size.
+    least_area: of a random resized crop, as a share of the image's.
     """
 
     flip: bool = False
@@ -78,17 +103,18 @@ class Augmentation:
     degrees: float = 0.0
     scale: float = 0.0
     cutout: int = 0
+    least_area: float = 0.0
 
     @classmethod
-    def for_dataset(cls, dataset: Dataset, cutout: float = 0.0) -> Augmentation:
+    def for_dataset(cls, dataset: Dataset, cutout: float = 0.0, random_resized_crop: float = 0.0) -> Augmentation:
         """Flips and crops; rotation and scaling instead of flips where a mirrored image is another thing, as with digits.
 
         cutout: side of the square as a share of the image's.
+        random_resized_crop: least share of the area, for rectangles that are stretched instead of shifted images.
         """
-        hole = round(cutout * dataset.size)
-        if dataset.flip:
-            return cls(flip=True, crop_padding=dataset.size // 8, cutout=hole)
-        return cls(crop_padding=dataset.size // 8, degrees=10.0, scale=0.1, cutout=hole)
+        crop = {"least_area": random_resized_crop} if random_resized_crop else {"crop_padding": dataset.size // 8}
+        turn = {"flip": True} if dataset.flip else {"degrees": 10.0, "scale": 0.1}
+        return cls(**crop, **turn, cutout=round(cutout * dataset.size))
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """`(b, 3, s, s)` normalised float images -> as many of the same shape."""
@@ -98,6 +124,8 @@ class Augmentation:
             images = random_affine(images, self.degrees, self.scale, 0.0, generator)
         if self.crop_padding:
             images = random_crop(images, self.crop_padding, generator)
+        if self.least_area:
+            images = random_resized_crop(images, self.least_area, generator)
         if self.cutout:
             images = cutout(images, self.cutout, generator)
         return images

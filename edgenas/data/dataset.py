@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edgenas.data.cache import decoded
+from edgenas.data.known import SHARES, KnownClasses
 from edgenas.data.sources import PARTS, Source, open_source
 from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, UsageError
@@ -67,6 +68,7 @@ class Dataset:
     mean, std: of the red, green and blue values of training images, in 0..1.
     skipped: the files that could not be read. flip: whether a mirrored image keeps its class.
     fingerprint: changes when the files or the size do. streamed: whether images are decoded whenever they are asked for.
+    folders: where the classes were given beforehand, the folders with images, and the class of each. Other classes have none.
     """
 
     name: str
@@ -82,9 +84,12 @@ class Dataset:
     flip: bool = False
     fingerprint: str = ""
     streamed: bool = False
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_dataset(source: str, *, size: int, seed: int = 0, stream: bool = False, track: Track = quiet) -> Dataset:
+def load_dataset(
+    source: str, *, size: int, seed: int = 0, stream: bool = False, known: KnownClasses | None = None, track: Track = quiet
+) -> Dataset:
     """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
     A folder has one sub-folder per class, or `train/`, `val/` and `test/` with these; shards are a folder of tar files or a
@@ -92,6 +97,8 @@ def load_dataset(source: str, *, size: int, seed: int = 0, stream: bool = False,
     `seed`, from every class the same share: 10 %, and 20 % for a sample's test.
 
     stream: keep no decoded images on the disk. So it is, too, where they would not fit. Batches are the same either way.
+    known: the classes, where they are those of a classifier that is not trained any more; some may have no images. Then 40 %
+    are carved out for validation and test each.
     size: side of the images in pixels, usually the largest resolution of the search space.
     Raises UsageError when there is no such source, DataError when its images cannot be used, EdgeNASError when the cache
     cannot be written.
@@ -102,13 +109,15 @@ def load_dataset(source: str, *, size: int, seed: int = 0, stream: bool = False,
     check = partial(_check_split, opened)
     data = decoded(opened, size, stream=stream, check=check, track=track)
     check(data.labels, data.parts, data.classes)
-    rows = split_rows(data.labels, data.parts, opened.shares, seed)
-    splits = {part: Split(data.images, data.labels[rows[part]], rows[part]) for part in PARTS}
+    folders = known.folders(data.classes, opened.location) if known else {}
+    labels = known.labels(data.labels, folders) if known else data.labels
+    rows = split_rows(labels, data.parts, SHARES if known else opened.shares, seed)
+    splits = {part: Split(data.images, labels[rows[part]], rows[part]) for part in PARTS}
     mean, std = channel_statistics(splits["train"])
     return Dataset(
         name=opened.name,
         source=opened.location,
-        classes=data.classes,
+        classes=known.names if known else data.classes,
         size=size,
         **splits,
         mean=mean,
@@ -117,6 +126,7 @@ def load_dataset(source: str, *, size: int, seed: int = 0, stream: bool = False,
         flip=opened.flip,
         fingerprint=data.fingerprint,
         streamed=isinstance(data.images, StreamedImages),
+        folders=folders,
     )
 
 

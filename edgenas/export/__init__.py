@@ -3,10 +3,11 @@
 from edgenas.export.export import export
 from edgenas.export.model import FORMATS, ExportedModel, Preprocessing, load_exports
 from edgenas.export.parity import Parity, compare
-from edgenas.export.verify import Place, Verification, load_verifications, verify
+from edgenas.export.verify import VERIFIED, Place, Verification, load_verifications, verify, verify_classifier
 
 __all__ = [
     "FORMATS",
+    "VERIFIED",
     "ExportedModel",
     "Parity",
     "Place",
@@ -17,4 +18,5 @@ __all__ = [
     "load_exports",
     "load_verifications",
     "verify",
+    "verify_classifier",
 ]

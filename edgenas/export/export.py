@@ -49,7 +49,7 @@ def export(
         if name not in FORMATS:
             raise UsageError(unknown("format", name, FORMATS))
     dataset = evaluator.dataset
-    use_finetuned = finetuned is not None and finetuned.is_better
+    use_finetuned = finetuned is not None and finetuned.is_used
     network = finetuned.network if use_finetuned else evaluator.network(architecture)
     model = ExportedModel(
         folder=folder,

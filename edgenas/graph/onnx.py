@@ -181,7 +181,8 @@ def _bottleneck(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeig
 
 
 def _head(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    value = graph.add("GlobalAveragePool", [value], f"{name}.pool")
+    if spec.resolution > 1:  # the mean of one value is that value, and every operator takes time
+        value = graph.add("GlobalAveragePool", [value], f"{name}.pool")
     value = graph.add("Flatten", [value], f"{name}.flatten")
     if spec.mid_channels:
         value = graph.linear(f"{name}.mix", value, weights["mix.weight"], weights.get("mix.bias"))

@@ -276,7 +276,8 @@ def _bottleneck(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights
 
 
 def _head(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    value = graph.pool(f"{name}.pool", value)
+    if spec.resolution > 1:
+        value = graph.pool(f"{name}.pool", value)
     if spec.mid_channels:
         value = graph.linear(name, "mix", weights, value, activation=spec.activation)
     return graph.linear(name, "classify", weights, value)

@@ -176,10 +176,10 @@ def _kernels(runtime: str) -> tuple[str | None, str | None]:
     return FORMATS.get(runtime), WEB_PROVIDERS.get(runtime)
 
 
-def timed_tables(space: SearchSpace) -> list[LatencyTable]:
-    """All tables in the working folder that were timed, be it in an emulator, and cover a space: any device and runtime."""
+def timed_tables() -> list[LatencyTable]:
+    """All tables in the working folder that were timed, be it in an emulator: any device and runtime."""
     tables = [LatencyTable.load(path) for path in sorted(DEVICES.glob("*/*.json"))]
-    return [table for table in tables if table.kind != ESTIMATED and table.covers(space)]
+    return [table for table in tables if table.kind != ESTIMATED]
 
 
 def _read(kind: type, data: Any, path: Path, prefix: str, skip: str = "") -> dict[str, Any]:

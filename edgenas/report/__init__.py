@@ -1,7 +1,25 @@
-"""What a run has shown: tables and pictures."""
+"""What a run has shown: tables and pictures, and what is to be thought of it."""
 
 from edgenas.report.classes import ClassRow, class_rows, write_classes
+from edgenas.report.comparison import Contestant, beaten_by, contestants
+from edgenas.report.judge import judge, judge_files, judge_finetuning, judge_search, judge_training
 from edgenas.report.plot import plot_front, plot_training
 from edgenas.report.summary import Row, summarise
 
-__all__ = ["ClassRow", "Row", "class_rows", "plot_front", "plot_training", "summarise", "write_classes"]
+__all__ = [
+    "ClassRow",
+    "Contestant",
+    "Row",
+    "beaten_by",
+    "class_rows",
+    "contestants",
+    "judge",
+    "judge_files",
+    "judge_finetuning",
+    "judge_search",
+    "judge_training",
+    "plot_front",
+    "plot_training",
+    "summarise",
+    "write_classes",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,7 +20,8 @@ from edgenas.training import Run
 class ClassRow:
     """One class of the test images and one file in one runtime.
 
-    recall: share of the class's images that are recognised. precision: share of the images called so that are it; None
+    recall: share of the class's images that are recognised; None where there are none, as may be of classes that were given by
+    weights. precision: share of the images called so that are it; None
     where none is called so. taken_for: what most of the others are taken for; None where all are recognised.
     """
 
@@ -28,7 +30,7 @@ class ClassRow:
     runtime: str
     label: str
     images: int
-    recall: float
+    recall: float | None
     precision: float | None
     taken_for: str | None
 
@@ -37,9 +39,9 @@ def class_rows(run: Run) -> list[ClassRow]:
     """The rows of all verified exports, the worst recall first."""
     rows = []
     for model in load_exports(run.path / "export"):
-        for v in load_verifications(model):
+        for v in load_verifications(model.folder):
             rows += _rows(model.architecture.id, v.file, v.runtime, np.array(v.confusion), model.classes)
-    return sorted(rows, key=lambda row: row.recall)
+    return sorted(rows, key=lambda row: math.inf if row.recall is None else row.recall)
 
 
 def write_classes(folder: Path, run: Run, rows: list[ClassRow]) -> None:
@@ -59,7 +61,7 @@ def _rows(id_: str, file: str, runtime: str, confusion: np.ndarray, classes: tup
             runtime,
             label,
             int(images[i]),
-            recall=float(right[i] / max(1, images[i])),
+            recall=float(right[i] / images[i]) if images[i] else None,
             precision=float(right[i] / called[i]) if called[i] else None,
             taken_for=classes[mistaken[i].argmax()] if mistaken[i].any() else None,
         )
@@ -67,7 +69,7 @@ def _rows(id_: str, file: str, runtime: str, confusion: np.ndarray, classes: tup
 
 def _confusions(run: Run) -> Iterator[list]:
     for model in load_exports(run.path / "export"):
-        for v in load_verifications(model):
+        for v in load_verifications(model.folder):
             confusion = np.array(v.confusion)
             for i, j in np.argwhere(confusion):
                 names = [model.classes[i], model.classes[j]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from edgenas.baseline import OWN, SCRATCH
 from edgenas.files import replacing
+from edgenas.report.comparison import Contestant
+from edgenas.report.judgement import wilson
 from edgenas.report.summary import Row
 from edgenas.search import SearchRecord, pareto_front
 
@@ -42,22 +46,41 @@ def training_figure(metrics: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row]) -> None:
+def plot_front(
+    path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row], files: Sequence[Contestant] = ()
+) -> None:
     """Draw the searches of one device and runtime, and save them as PNG.
 
     evaluated: `(n, 2)`: predicted latency in ms and validation accuracy in 0..1 of every subnet whose accuracy was
-    measured. rows: verified exports, whose measured latency is drawn beside the prediction.
+    measured. rows: verified exports, whose measured latency is drawn beside the prediction. files: winners and baselines; those
+    that were timed on that device have a panel of their own, where all is measured alike.
     """
+    _save(path, front_figure(records, evaluated, rows, files))
+
+
+def front_figure(
+    records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row], files: Sequence[Contestant] = ()
+) -> Figure:
     first = records[0]
-    figure, axes = _figure()
+    about = first.latency_provenance.get("fingerprint"), first.runtime, first.threads
+    timed = [file for file in files if (file.fingerprint, file.runtime, file.threads) == about and not file.emulated]
+    figure, *axes = _figure(panels=1 + any(file.is_baseline for file in timed))
+    _draw_search(axes[0], records, evaluated, rows)
+    for panel in axes[1:]:
+        _draw_files(panel, timed, first)
+    return figure
+
+
+def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row]) -> None:
+    first = records[0]
     axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
 
-    members = {c.architecture: (c.latency_ms, c.validation_accuracy) for record in records for c in record.front}
+    members = {c.architecture: (c.latency_ms, c.expected_accuracy) for record in records for c in record.front}
     latency, accuracy = np.array(list(members.values())).T
     front = pareto_front(accuracy, latency)
-    axes.plot(latency[front], 100 * accuracy[front], "o-", ms=4, color="C0", label="front")
+    axes.plot(latency[front], 100 * accuracy[front], "o-", ms=4, color="C0", label="front, as expected on other images")
 
-    best = np.array([(record.best.latency_ms, record.best.validation_accuracy) for record in records])
+    best = np.array([(record.best.latency_ms, record.best.expected_accuracy) for record in records])
     axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: latency by the {first.latency_kind} table")
     timed = [r for r in rows if r.on_device and (r.device, r.runtime) == (first.device, first.runtime)]
     measured = [(r.measured_ms, r.validation_accuracy) for r in timed]
@@ -66,21 +89,59 @@ def plot_front(path: Path, records: list[SearchRecord], evaluated: np.ndarray, r
 
     for number, record in enumerate(records):
         _mark(axes, record.budget_ms, f"{record.budget_ms:g} ms", "latency budgets" if number == 0 else None)
+    kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
+    axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.runtime}, {first.precision}, {first.threads} thread)")
+    _finish(axes, "validation")
+
+
+def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) -> None:
+    """Test accuracy with its 95 % interval, and latency as timed: of winners, and of what people pick by hand."""
+    for kind, (label, style) in _KINDS.items():
+        group = sorted((file for file in files if _kind(file) == kind), key=lambda file: file.latency_ms)
+        if not group:
+            continue
+        ms, accuracy = np.array([(file.latency_ms, file.accuracy) for file in group]).T
+        low, high = np.array([wilson(file.accuracy, file.images) for file in group]).T
+        away = 100 * np.maximum([accuracy - low, high - accuracy], 0)
+        axes.errorbar(ms, 100 * accuracy, yerr=away, elinewidth=0.8, capsize=2, label=label, **style)
+        for file in group:
+            text = file.name if file.is_baseline else file.name.replace(f"{first.device} ", "")
+            point = file.latency_ms, 100 * file.accuracy
+            axes.annotate(text, point, xytext=(6, -9), textcoords="offset points", fontsize=8)
+    axes.set_xlabel(f"measured latency on {first.device} in ms, 1 image ({first.runtime}, {first.threads} thread)")
+    axes.margins(x=0.15)
+    _finish(axes, "test")
+
+
+_BY_HAND = {"ls": "none", "color": "C0", "ms": 7, "marker": "o"}
+_KINDS = {
+    "winner": ("found by the search", {"fmt": "*-", "ms": 14, "color": "C3", "zorder": 3}),
+    "scratch": ("picked by hand, trained from scratch", _BY_HAND | {"mfc": "white"}),
+    "pretrained": ("picked by hand, from pretrained weights", _BY_HAND),
+    "own": ("your own file", _BY_HAND | {"marker": "D", "color": "C2"}),
+}
+"""What is drawn alike: its label and its style."""
+
+
+def _kind(file: Contestant) -> str:
+    if not file.is_baseline:
+        return "winner"
+    return {SCRATCH: "scratch", OWN: "own"}.get(file.begins_with, "pretrained")
+
+
+def _finish(axes: Axes, part: str) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else ""))
-    kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
-    axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.runtime}, {first.precision}, {first.threads} thread)")
-    axes.set_ylabel("top-1 accuracy on validation images in %")
+    axes.set_ylabel(f"top-1 accuracy on {part} images in %")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
-    _save(path, figure)
 
 
-def _figure() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+def _figure(panels: int = 1) -> tuple[Figure, *tuple[Axes, ...]]:
+    figure = Figure(figsize=(8 * panels, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure, *figure.subplots(1, panels, squeeze=False)[0]
 
 
 def _mark(axes: Axes, x: float, text: str, label: str | None = None) -> None:

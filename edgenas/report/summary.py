@@ -51,7 +51,9 @@ class Row:
 
 def summarise(run: Run) -> list[Row]:
     """The rows of all verified exports, by device and budget. Empty before anything was verified."""
-    verifications = {model.architecture: (model, load_verifications(model)) for model in load_exports(run.path / "export")}
+    verifications = {
+        model.architecture: (model, load_verifications(model.folder)) for model in load_exports(run.path / "export")
+    }
     rows = []
     for record in load_records(run.path / "search"):
         model, verified = verifications.get(record.best.architecture, (None, []))

@@ -14,7 +14,7 @@ from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.search.search import Candidate, SearchResult
 from edgenas.space import Architecture
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -97,4 +97,5 @@ def _to_json(candidate: Candidate) -> dict[str, Any]:
 
 def _from_json(data: dict[str, Any]) -> Candidate:
     data.pop("id")
+    data.setdefault("expected_accuracy", data["validation_accuracy"])  # before version 4 what was measured was believed
     return Candidate(**data | {"architecture": Architecture.from_json(data["architecture"])})

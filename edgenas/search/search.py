@@ -28,7 +28,8 @@ class Candidate:
     """An architecture whose accuracy was measured.
 
     latency_ms: the table's prediction; latency_low_ms, latency_high_ms: its interval, of the search's confidence.
-    validation_accuracy: measured with recalibrated batch norm. predicted_accuracy: the predictor's. Both in 0..1.
+    validation_accuracy: measured with recalibrated batch norm. predicted_accuracy: the predictor's. expected_accuracy: what is
+    to be expected on other images, see `expected_accuracy`. All in 0..1.
     """
 
     architecture: Architecture
@@ -40,6 +41,7 @@ class Candidate:
     macs: int
     parameters: int
     peak_memory_bytes: int
+    expected_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """best: the most accurate candidate within the budget. front: by rising latency and accuracy, `best` the last.
+    """best: the candidate within the budget of which most is expected. front: by rising latency and expected accuracy, `best`
+    the last.
 
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated).
@@ -101,6 +104,7 @@ def search(
     *,
     confidence: float = CONFIDENCE,
     constraints: Sequence[Constraint] = (),
+    images: float = np.inf,
     evaluations: int = 75,
     seconds: float = np.inf,
     strategy: Strategy | None = None,
@@ -114,10 +118,16 @@ def search(
 
     confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
     constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
+    images: on how many an accuracy is measured; infinitely many: it is exact.
     evaluations, seconds: the most that are spent on new evaluations.
     Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints, and
     EdgeNASError when too few were evaluated to fit a predictor.
     """
+    if space.count() < LEAST_SAMPLES:
+        raise EdgeNASError(
+            f"{space.name} has {space.count()} architectures: there is nothing to search. Train in a space that has more, "
+            "such as the one that follows from --pretrained without --space, or compare networks with edgenas baseline."
+        )
     begin = time.process_time()
     latency = latency_constraint(space, table, max(budgets_ms), confidence)
 
@@ -137,9 +147,13 @@ def search(
             "or --time. What was evaluated is kept."
         )
     predictor = LinkRidge(space)
-    quality = predictor.fit(*ledger.arrays())
+    genomes, measured = ledger.arrays()
+    quality = predictor.fit(genomes, measured)
+    expected = expected_accuracy(measured, predictor.predict(genomes), quality.error, images)
     accuracy = Additive(predictor.score, predictor.link)
-    fronts = [_measured_front(space, table, confidence, ledger, predictor, budget, constraints) for budget in budgets_ms]
+    fronts = [
+        _measured_front(space, table, confidence, ledger, predictor, expected, budget, constraints) for budget in budgets_ms
+    ]
     shifts = [_shift(ledger, front) for front in fronts]
     claims = [_claim(within(accuracy, budget), predictor, ledger) for budget in budgets_ms]
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
@@ -147,6 +161,19 @@ def search(
         SearchResult(front[-1], front, quality, shift, claim, outcome)
         for front, shift, claim in zip(fronts, shifts, claims, strict=True)
     ]
+
+
+def expected_accuracy(measured: np.ndarray, predicted: np.ndarray, error: float, images: float) -> np.ndarray:
+    """What is to be expected, on other images, of architectures whose accuracy was measured on so many: `(n,)` each, in 0..1.
+
+    The one that was measured as the best was lucky, too. A predictor that all measurements taught averages such luck out: what
+    remains of its cross-validated error once the chance of so few images is taken from it is the deviation of the truth from
+    its prediction, and both are weighted by their precision (an empirical Bayes estimate; Efron & Morris, 1975).
+    """
+    chance = np.mean(measured * (1 - measured)) / images
+    deviation = max(0.0, error**2 - chance)
+    trust = deviation / (deviation + chance) if chance else 1.0
+    return predicted + trust * (measured - predicted)
 
 
 def _claim(predicted: SearchProblem, predictor: LinkRidge, ledger: Ledger) -> Claim:
@@ -173,10 +200,11 @@ def _measured_front(
     confidence: float,
     ledger: Ledger,
     predictor: LinkRidge,
+    expected: np.ndarray,
     budget_ms: float,
     constraints: Sequence[Constraint],
 ) -> tuple[Candidate, ...]:
-    """The front of everything that was evaluated and is within the budget and the constraints."""
+    """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints."""
     genomes, accuracy = ledger.arrays()
     latency_ms = table.predict(space, genomes)
     interval = table.interval(space, latency_ms, confidence)
@@ -186,10 +214,11 @@ def _measured_front(
         within &= constraint.measure(genomes) <= constraint.limit
     within = np.flatnonzero(within)
     front = []
-    for i in within[pareto_front(accuracy[within], latency_ms[within])]:
+    for i in within[pareto_front(expected[within], latency_ms[within])]:
         architecture = space.decode(genomes[i])
         blocks = space.blocks(architecture)
         sizes = cost.macs(blocks), cost.parameters(blocks), cost.peak_memory_bytes(blocks)
         times = float(latency_ms[i]), float(interval.low[i]), float(interval.high[i])
-        front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes))
+        front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes,
+                               float(expected[i])))  # fmt: skip
     return tuple(front)

@@ -28,7 +28,7 @@ DEFAULT_PRESET = "small"
 
 def get_space(
     family: str, preset: str | None, classes: int, *, width: float = 1.0, resolutions: tuple[int, ...] | None = None,
-    description: dict[str, Any] | None = None,
+    description: dict[str, Any] | None = None, padding: str | None = None, batch_norm_epsilon: float | None = None,
 ) -> SearchSpace:  # fmt: skip
     """A space by name, such as `get_space("mobilenetv3", "tiny", 10)`, or from a file: `get_space("my.toml", None, 10)`.
 
@@ -36,6 +36,7 @@ def get_space(
     preset: of a family; None is its `default_preset`. width: multiplies all channel counts, which become multiples of 8.
     resolutions: input sizes in pixels, in place of the description's.
     description: the content of the file as it was read earlier; the file is not looked for.
+    padding, batch_norm_epsilon: in place of the description's, for weights that were trained with others.
 
     Raises UsageError for an unknown family or preset, naming the nearest, for sizes that cannot be, and for a file with
     mistakes, naming the line.
@@ -49,6 +50,8 @@ def get_space(
     if preset is not None and default_preset(family) is None:
         raise UsageError(f"Presets belong to the families {', '.join(FAMILIES)}: leave the preset out for {family}.")
     name, data = (Path(family).stem, description) if description is not None else _find(family, preset)
+    given = {"padding": padding, "batch_norm_epsilon": batch_norm_epsilon}
+    data = data | {key: value for key, value in given.items() if value is not None}
     try:
         return build_space(data, name, classes, width, resolutions)
     except DescriptionError as error:

@@ -115,10 +115,17 @@ class _Trunk:
             "depths": _many(_depth), "kernels": _many(_kernel_or_none), "expands": _many(_positive),
             "starts": _many(_kernel_or_none), "padding": _name(PADDINGS),
         })  # fmt: skip
-        op = table.get("op", "mbconv")
+        op, before, was_rectified = table.get("op", "mbconv"), self.channels, self.is_rectified
         channels, activation = self._enter(table, op)
         self._check_se(table, op)
         depths, kernels, stride = table["depths"], table["kernels"], table.get("stride", 1)
+        if 0 in depths:
+            if depths == (0,):
+                raise table.error("depths", "A stage that never exists is none: leave it out, or add another depth.")
+            if stride > 1 or channels != before or table.get("padding", "") == "valid" or op == "maxpool":
+                raise table.error("depths", "A stage may be left out, by a depth of 0, only where its blocks change neither "
+                                  f"the size nor the {before} channels of what comes in.")  # fmt: skip
+            self.is_rectified = self.is_rectified and was_rectified
         if op != "mbconv":
             if "starts" in data:
                 raise table.error("starts", f"Only an mbconv has start depthwises, not a {op}: leave them out.")
@@ -127,9 +134,10 @@ class _Trunk:
         if op not in _EXPANDED and "expands" in data:
             raise table.error("expands", f"A {op} has no expand ratios: leave them out.")
         padding = self._padding(table, op)
-        if padding == "valid" and len(depths) * len(kernels) > 1:
-            raise table.error("padding", "Without padding, depth and kernel decide the size of what follows: give one of each.")
-        if padding != "valid" and (even := next((k for k in kernels if k % 2 == 0 and k), 0)):
+        if padding == "valid" and len(kernels) > 1:
+            raise table.error("padding", "Without padding, the kernel decides the size of what follows: give one.")
+        is_padded = padding != "valid" or max(depths) > 1
+        if is_padded and (even := next((k for k in kernels if k % 2 == 0 and k), 0)):
             raise table.error("kernels", f"kernels {_even(even)}")
         starts = table.get("starts", (0,))
         if stride > 1 and 0 in kernels and 0 in starts:
@@ -218,7 +226,7 @@ def _count(value: Any) -> str | None:
 
 
 def _depth(value: Any) -> str | None:
-    return None if _is_integer(value) and value > 0 else f"must be at least 1, so that the stage exists, not {value!r}."
+    return None if _is_integer(value) and value >= 0 else f"must be whole numbers from 0 on, not {value!r}."
 
 
 def _resolution(value: Any) -> str | None:

@@ -178,8 +178,8 @@ class SearchSpace:
         """The space of one network, its `largest`: every block is a stage of its own, without a choice."""
         self.validate(architecture)
         stages = tuple(
-            replace(stage, stride=stage.stride if i == 0 else 1, depths=(1,), kernels=(choice.kernel,),
-                    expands=(choice.expand,), starts=(choice.start,))
+            replace(stage, stride=stage.stride if i == 0 else 1, padding=stage.padding if i == 0 else "symmetric",
+                    depths=(1,), kernels=(choice.kernel,), expands=(choice.expand,), starts=(choice.start,))
             for stage, choices in zip(self.stages, architecture.stages, strict=True)
             for i, choice in enumerate(choices)
         )  # fmt: skip

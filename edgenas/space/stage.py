@@ -58,7 +58,7 @@ class Stage:
 
     expands: of an `mbconv` or `fused` relative to its input, of a `bottleneck` to its output; (1,) for the other ops.
     starts: kernels of an mbconv's start depthwise. The universal inverted bottleneck has 0, for none, among both kernels.
-    padding: see `BlockSpec`.
+    padding: of the first block, see `BlockSpec`; the others keep the size.
     """
 
     out_channels: int
@@ -74,13 +74,13 @@ class Stage:
 
     def spec(self, index: int, choice: BlockChoice, resolution: int, in_channels: int, width: float = 1.0) -> BlockSpec:
         """Block `index` of the stage."""
-        stride = self.stride if index == 0 else 1
+        stride, padding = (self.stride, self.padding) if index == 0 else (1, "symmetric")
         out = scaled(self.out_channels, width)
         expanded = {"mbconv": in_channels, "fused": in_channels, "bottleneck": out}.get(self.op)
         mid = 0 if expanded is None else make_divisible(round(expanded * choice.expand))
-        residual = self.op != "maxpool" and stride == 1 and in_channels == out and self.padding != "valid"
+        residual = self.op != "maxpool" and stride == 1 and in_channels == out and padding != "valid"
         return BlockSpec(self.op, resolution, in_channels, mid, out, choice.kernel, stride, self.activation,
-                         self.se, residual, choice.start, self.padding)  # fmt: skip
+                         self.se, residual, choice.start, padding)  # fmt: skip
 
     @property
     def genes(self) -> tuple[tuple[float, ...], ...]:

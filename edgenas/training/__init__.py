@@ -1,7 +1,8 @@
 """Training a supernet, evaluating its subnets, and training them on."""
 
-from edgenas.training.evaluation import Evaluator
+from edgenas.training.evaluation import Evaluator, as_seen
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
+from edgenas.training.onnx_classifier import OnnxClassifier
 from edgenas.training.recipe import Recipe
 from edgenas.training.recipe_file import read_recipe, write_recipe
 from edgenas.training.run import Run
@@ -9,15 +10,18 @@ from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import settled
 from edgenas.training.train import train_supernet
 from edgenas.training.trainer import Trainer
-from edgenas.training.warm_start import warm_started
+from edgenas.training.warm_start import begin, warm_started, weights_of
 
 __all__ = [
     "Evaluator",
     "FineTuned",
+    "OnnxClassifier",
     "OnnxTeacher",
     "Recipe",
     "Run",
     "Trainer",
+    "as_seen",
+    "begin",
     "finetune",
     "finetune_recipe",
     "load_finetuned",
@@ -25,5 +29,6 @@ __all__ = [
     "settled",
     "train_supernet",
     "warm_started",
+    "weights_of",
     "write_recipe",
 ]

@@ -48,22 +48,30 @@ class Evaluator:
         """
         return self.network_accuracy(self.network(architecture), split, share=share)
 
-    @torch.no_grad()
     def network_accuracy(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> float:
+        return float(self.correct(network, split, share=share).mean())
+
+    @torch.no_grad()
+    def correct(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> np.ndarray:
+        """`(n,)` bool: which of the images a network is right about, in the same order for every network."""
         split, compute = split or self.dataset.validation, in_fastest_runtime(network)
         indices = np.random.default_rng(self._seed).permutation(len(split))[: max(1, round(share * len(split)))]
-        correct = sum(
-            int((compute(images).argmax(1) == labels.to(images.device)).sum())
-            for images, labels in self.images(split, network.resolution, np.sort(indices))
-        )
-        return correct / len(indices)
+        batches = self.images(split, network.resolution, np.sort(indices))
+        return np.concatenate([(compute(images).argmax(1).cpu() == labels).numpy() for images, labels in batches])
 
     def images(self, split: Split, resolution: int, indices: np.ndarray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches as a device would see them: `(b, 3, r, r)` normalised images, `(b,)` labels."""
+        """`as_seen`, where the supernet is."""
         device = next(self.supernet.parameters()).device
-        indices = np.arange(len(split)) if indices is None else indices
-        for images, labels in split.batches(indices[begin : begin + BATCH] for begin in range(0, len(indices), BATCH)):
-            yield resize(normalise(images, self.dataset.mean, self.dataset.std), resolution).to(device), labels
+        return ((images.to(device), labels) for images, labels in as_seen(self.dataset, split, resolution, indices))
+
+
+def as_seen(
+    dataset: Dataset, split: Split, resolution: int, indices: np.ndarray | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images of a data set's split as a device would see them: batches of `(b, 3, r, r)` normalised images, `(b,)` labels."""
+    indices = np.arange(len(split)) if indices is None else indices
+    for images, labels in split.batches(indices[begin : begin + BATCH] for begin in range(0, len(indices), BATCH)):
+        yield resize(normalise(images, dataset.mean, dataset.std), resolution), labels
 
 
 def in_fastest_runtime(network: Network) -> Callable[[Tensor], Tensor]:

@@ -12,11 +12,15 @@ from edgenas.training.recipe import Recipe
 
 
 def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser. Weight decay spares norms, biases and kernel transforms."""
-    decayed, plain = [], []
+    """The recipe's optimiser. Weight decay spares norms, biases and kernel transforms.
+
+    Every group has a `rate`: the factor of the recipe's learning rate by which it learns.
+    """
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in supernet.named_parameters():
-        (plain if parameter.ndim < 2 or "kernel_transforms" in name else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        spared = parameter.ndim < 2 or "kernel_transforms" in name
+        rate = recipe.classifier_rate if is_classifier(name) else 1.0
+        groups.setdefault((0.0 if spared else recipe.weight_decay, rate), []).append(parameter)
     make = {
         "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0),
         "adagrad": torch.optim.Adagrad,
@@ -24,7 +28,18 @@ def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
         "adam": torch.optim.Adam,
         "adamw": torch.optim.AdamW,
     }
-    return make[recipe.optimizer](groups, lr=recipe.learning_rate)
+    described = [{"params": some, "weight_decay": decay, "rate": rate} for (decay, rate), some in groups.items()]
+    return make[recipe.optimizer](described, lr=recipe.learning_rate)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["rate"]
+
+
+def is_classifier(name: str) -> bool:
+    """Whether a supernet's parameter of this name belongs to the last layer, which knows the classes."""
+    return ".classify." in name
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

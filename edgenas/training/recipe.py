@@ -23,12 +23,14 @@ class Recipe:
 
     scheme: `sandwich` (the largest alone, then the split sandwich), `progressive-shrinking` (Once-for-All's own) or
         `single-path` (one uniformly drawn subnet per step).
-    epochs: passes over the training images.
+    epochs: passes over the training images; 0 leaves weights as they begin.
     optimizer: `sgd` (Nesterov's unless nesterov is off, plain with momentum 0), `adagrad`, `rmsprop`, `adam`, `adamw`.
     learning_rate: its peak, after the warm-up and before the cosine, for this batch size; None: the optimiser's usual one.
+    classifier_rate: factor of the learning rate for the classifier, which is new where the rest has been learned.
     initialisation: `he` or `xavier`.
     warmup: share of all steps in which the learning rate rises linearly.
     largest_alone: share of all steps in which only the largest subnet is trained.
+    largest_share: of the later sandwich steps, the share in which the largest subnet learns; in the others it only teaches.
     random_subnets: how many random subnets a sandwich step holds besides the largest and the smallest.
     split_batch: the smaller subnets of a sandwich step see a part of the batch each, instead of all of it.
     subnet_weight: weight of the smaller subnets' summed losses; the largest has 1.
@@ -42,6 +44,8 @@ class Recipe:
     dropout: before the classifier. batch_norm_momentum: share of a batch in the running statistics.
     randaugment: magnitude, of 10, of two random operations on each image; 9 is usual, 0 turns it off.
     cutout: side of a grey square as a share of the image's; 0.5 is usual on CIFAR-10, 0 turns it off.
+    random_resized_crop: least share of an image's area in a random rectangle of it that is stretched to the image's size,
+        in place of shifted images; 0.35 is usual for photos, 0 turns it off.
     mixup, cutmix: alpha of the Beta distribution from which the share of the second image comes; 0.2 and 1.0 are usual,
         0 turns one off. With both, a coin decides for every batch.
     """
@@ -51,12 +55,14 @@ class Recipe:
     batch_size: int = 64
     optimizer: str = "sgd"
     learning_rate: float | None = None
+    classifier_rate: float = 1.0
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     warmup: float = 0.2
     largest_alone: float = 0.55
+    largest_share: float = 1.0
     random_subnets: int = 2
     split_batch: bool = True
     subnet_weight: float = 0.4
@@ -71,6 +77,7 @@ class Recipe:
     batch_norm_momentum: float = 0.1
     randaugment: float = 0.0
     cutout: float = 0.0
+    random_resized_crop: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
     seed: int = 0
@@ -82,14 +89,18 @@ class Recipe:
                 raise UsageError(unknown(name, getattr(self, name), known))
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
-        for name in ("epochs", "batch_size", "learning_rate"):
+        if self.epochs < 0:
+            raise UsageError(f"epochs must be at least 0, not {self.epochs}.")
+        for name in ("batch_size", "learning_rate", "classifier_rate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
-        for name in ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout"):
+        shares = ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout", "random_resized_crop")
+        for name in shares:
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")
-        if not 0 < self.batch_norm_momentum <= 1:
-            raise UsageError(f"batch_norm_momentum must be above 0 and at most 1, not {self.batch_norm_momentum}.")
+        for name in ("batch_norm_momentum", "largest_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be above 0 and at most 1, not {getattr(self, name)}.")
         if not 0 <= self.randaugment <= 10:
             raise UsageError(f"randaugment must be a magnitude from 0 to 10, not {self.randaugment}.")
         for name in ("mixup", "cutmix"):
@@ -143,3 +154,23 @@ def _as(kind: type, name: str, value: Any) -> Any:
 
 
 DEFAULTS = Recipe()
+
+ADAPTING: dict[str, Any] = {
+    "epochs": 9,
+    "batch_size": 32,
+    "learning_rate": 0.02,
+    "warmup": 0.1,
+    "weight_decay": 1e-4,
+    "largest_alone": 0.35,
+    "largest_share": 0.2,
+    "subnet_weight": 1.0,
+    "random_resized_crop": 0.35,
+}
+"""What suits a training that begins with what other images have taught: few epochs, small batches, a low rate.
+
+Found on 2,566 photos of flowers from EfficientNet-Lite0's weights. After 2 epochs of the largest subnet alone a rate of 0.02
+had 92.6 % of the validation images, 0.05 92.0 %. Of the sandwich after it, 3 epochs in which the largest learned in a fifth of
+the steps took 195 CPU-seconds and 2 in which it always did 286; subnets of 15 to 156 million multiply-accumulates had 74.7 %
+and 70.0 % on average, the largest 91.5 and 92.0 %. Weighting the subnets' losses by 3, or a rate of 0.05, cost all of them
+2 to 10 points.
+"""

@@ -16,9 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 
-from edgenas.data import Dataset, load_dataset
+from edgenas.data import Dataset, KnownClasses, load_dataset
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.files import write_text
 from edgenas.progress import Track, quiet
@@ -37,11 +38,12 @@ class Run:
 
     @classmethod
     def create(
-        cls, path: Path, space: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe, warm_start: Run | None = None
-    ) -> Run:
+        cls, path: Path, space: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe,
+        begins_with: dict[str, dict[str, str]] | None = None,
+    ) -> Run:  # fmt: skip
         """Write the configuration of a new run. `space` holds the arguments of `get_space` but the classes.
 
-        warm_start: the run whose weights it begins with, to be remembered.
+        begins_with: what is to be remembered of the weights that it begins with: `PretrainedWeights.about`.
 
         Raises UsageError when the folder holds a run already.
         """
@@ -57,10 +59,11 @@ class Run:
             "std": list(dataset.std),
             "skipped": list(dataset.skipped),
             "streamed": dataset.streamed,
+            "majority": {part: _majority(getattr(dataset, part).labels) for part in ("validation", "test")},
         }
-        config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()}
-        if warm_start is not None:
-            config["warm_start"] = {"run": str(warm_start.path.resolve())}
+        if dataset.folders:
+            data["folders"] = dict(dataset.folders)
+        config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})
         write_text(path / "config.toml", tomli_w.dumps(config))
         return cls(path, config)
 
@@ -97,6 +100,22 @@ class Run:
     def classes(self) -> tuple[str, ...]:
         return tuple(self.config["data"]["classes"])
 
+    def images(self, part: str) -> int:
+        """How many images are in `train`, `validation` or `test`."""
+        return self.config["data"]["images"][part]
+
+    def majority(self, part: str) -> float:
+        """The share of the largest class among the images of `validation` or `test`; older runs know the least it can be."""
+        return self.config["data"].get("majority", {}).get(part, 1 / len(self.classes))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What stays with files made of this run: its name, and whose weights it began with, with their licence."""
+        begun = {name: dict(self.config[name]) for name in ("pretrained", "warm_start") if name in self.config}
+        for about in begun.values():
+            about.pop("file", None)
+        return {"run": self.path.name} | begun
+
     @cached_property
     def space(self) -> SearchSpace:
         settings = {"preset": None} | self.config["space"]
@@ -127,6 +146,7 @@ class Run:
                 size=data["size"],
                 seed=data["seed"],
                 stream=data.get("streamed", False),  # older runs do not say
+                known=KnownClasses(self.classes, data["folders"]) if "folders" in data else None,
                 track=track,
             )
         except UsageError as error:
@@ -142,12 +162,16 @@ class Run:
     def save_supernet(self, supernet: Supernet) -> None:
         save_tensors(self.weights, supernet.state_dict(), {"space": supernet.space.fingerprint})
 
-    def supernet(self) -> Supernet:
-        """The trained supernet. Raises CheckpointError when training has not ended or the weights are damaged."""
+    def require_trained(self) -> None:
+        """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
             raise CheckpointError(
                 f"{self.path} is not trained to its end: edgenas train-supernet --resume {self.path} does that."
             )
+
+    def supernet(self) -> Supernet:
+        """The trained supernet. Raises CheckpointError when training has not ended or the weights are damaged."""
+        self.require_trained()
         tensors, about = load_tensors(self.weights)
         supernet = Supernet(self.space)
         if about.get("space") != supernet.space.fingerprint:
@@ -176,3 +200,7 @@ class Run:
 
     def keep_metrics(self, rows: list[dict[str, Any]]) -> None:
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _majority(labels: np.ndarray) -> float:
+    return float(np.bincount(labels).max() / len(labels))

@@ -32,6 +32,7 @@ class Draw:
 
     share: the part of the batch it sees, as (begin, end) fractions.
     weight: of its loss.
+    learns: whether it is trained; otherwise it only teaches the step's other subnets.
     teacher: None learns from labels; `largest` from the step's largest subnet, in place; `frozen` from labels and from
         the largest subnet as it was when it stopped being trained alone.
     """
@@ -39,6 +40,7 @@ class Draw:
     architecture: Architecture
     share: tuple[float, float] = (0.0, 1.0)
     weight: float = 1.0
+    learns: bool = True
     teacher: str | None = None
 
 
@@ -97,6 +99,7 @@ class Sandwich:
 
     Each sandwich step trains the largest subnet on the whole batch, and the smallest and k random ones on one part
     of the batch each, so that a step costs little more than the largest alone; or on the whole batch, too, as in the paper.
+    The largest may sit out some of these steps and only teach, which costs a third and leaves the time to the smaller ones.
     """
 
     def __init__(self, space: SearchSpace, recipe: Recipe):
@@ -110,8 +113,8 @@ class Sandwich:
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
         if phase.name == "largest":
             return [Draw(replace(self.space.largest, resolution=phase.resolution))]
-        draws = [Draw(self.space.largest)]
         smaller = [self.space.smallest, *self.random_subnets(rng, self.recipe.random_subnets)]
+        draws = [Draw(self.space.largest, learns=rng.random() < self.recipe.largest_share)]
         weight = self.recipe.subnet_weight / len(smaller)
         for i, architecture in enumerate(smaller):
             share = (i / len(smaller), (i + 1) / len(smaller)) if self.recipe.split_batch else (0.0, 1.0)
@@ -154,7 +157,8 @@ class ProgressiveShrinking:
         for stage, choices in zip(self.space.stages, drawn.stages, strict=True):
             depth = len(choices) if phase.name in ("depth", "expand") else max(stage.depths)
             # Blocks that a shallow draw left out take their choices from those it has.
-            padded = [choices[i % len(choices)] for i in range(depth)]
+            known = choices or [max(stage.choices)]
+            padded = [known[i % len(known)] for i in range(depth)]
             if phase.name != "expand":
                 padded = [choice._replace(expand=max(stage.expands)) for choice in padded]
             stages.append(tuple(padded))

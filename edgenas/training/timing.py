@@ -30,6 +30,8 @@ def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = 
     """
     if recipe.precision != "auto":
         return recipe
+    if not recipe.epochs:
+        return replace(recipe, precision="float32")
     trials = {p: Trainer(space, dataset, replace(recipe, precision=p), device) for p in ("float32", "bfloat16")}
     times: dict[str, list[float]] = {precision: [] for precision in trials}
     images, labels = next(iter(trials["float32"].batches(0)))
@@ -48,7 +50,7 @@ def epochs_in(trainer: Trainer, seconds: float) -> int:
 
     Batches are made meanwhile, as in training. The mean counts, since random subnets take unequal times.
     """
-    trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device))
+    trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device), trainer.teacher)
     starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
     per_step = 0.0
     with closing(_endless(trainer)) as batches:

@@ -92,9 +92,7 @@ def recording(
 
 
 def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
-    evaluator = Evaluator(trainer.trained(), dataset)
-    space = trainer.supernet.space
-    return {
-        "largest_validation_accuracy": evaluator.accuracy(space.largest),
-        "smallest_validation_accuracy": evaluator.accuracy(space.smallest),
-    }
+    evaluator, space = Evaluator(trainer.trained(), dataset), trainer.supernet.space
+    largest = evaluator.accuracy(space.largest)
+    smallest = largest if space.smallest == space.largest else evaluator.accuracy(space.smallest)
+    return {"largest_validation_accuracy": largest, "smallest_validation_accuracy": smallest}

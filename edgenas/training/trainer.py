@@ -23,7 +23,7 @@ from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
 from edgenas.training.checkpoint import load_tensors, save_tensors
 from edgenas.training.losses import distillation, supervised
-from edgenas.training.optimizer import learning_rate, make_optimizer
+from edgenas.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from edgenas.training.recipe import DEFAULTS, Recipe
 from edgenas.training.schemes import Draw, Phase, make_scheme
 from edgenas.training.teacher import OnnxTeacher
@@ -67,7 +67,7 @@ class Trainer:
         self.recipe = recipe
         self.device = torch.device(device)
         self.scheme = make_scheme(space, recipe)
-        self.augment = Augmentation.for_dataset(dataset, recipe.cutout)
+        self.augment = Augmentation.for_dataset(dataset, recipe.cutout, recipe.random_resized_crop)
         self.teacher = teacher or (OnnxTeacher(recipe.teacher, dataset) if recipe.teacher else None)
         self.supernet = Supernet(
             space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
@@ -167,10 +167,9 @@ class Trainer:
     def step(self, step: int, images: Tensor, labels: Tensor) -> float:
         """One update. Returns the loss of the step's first subnet."""
         phase = self.phase(step)
-        if step > 0 and phase != self.phase(step - 1):
+        if step == 0 or phase != self.phase(step - 1):  # weights that were learned elsewhere may begin anywhere
             self._enter(phase)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, step, self.steps)
+        set_learning_rate(self.optimizer, learning_rate(self.recipe, step, self.steps))
         n = len(images)
         images, labels = (own_share(tensor).to(self.device, non_blocking=True) for tensor in (images, labels))
 
@@ -184,7 +183,7 @@ class Trainer:
             if end - begin < 2:
                 continue  # the batch is smaller than usual, and one image has no batch statistics
             part = own_part(begin, end)
-            with self._precision():
+            with self._precision(), torch.set_grad_enabled(draw.learns):
                 logits = self.supernet(resize(images[part], draw.architecture.resolution), draw.architecture).float()
             if draw.teacher == "largest" and largest_logits is not None:
                 loss = distillation(logits, largest_logits[part])
@@ -192,7 +191,8 @@ class Trainer:
                 soft = self._frozen_logits(draw, images[part]) if teacher_logits is None else teacher_logits[part]
                 loss = supervised(logits, labels[part], self.recipe.label_smoothing, soft)
             loss = loss * len(logits) / (end - begin)  # its part of the mean over the images of all processes
-            (draw.weight * loss).backward()
+            if draw.learns:
+                (draw.weight * loss).backward()
             if largest_logits is None:
                 first_loss, largest_logits = sum_over_processes(loss.detach()).item(), logits.detach()
         sum_gradients(self.supernet.parameters())

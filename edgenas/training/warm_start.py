@@ -1,41 +1,68 @@
-"""`warm_started`: a supernet that begins with what another one has learned."""
+"""How a training begins with what was learned before: by others (`edgenas.pretrained`) or in an earlier run."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from edgenas.errors import UsageError
+import numpy as np
+from torch import Tensor
+
+from edgenas.data import Dataset
+from edgenas.pretrained import PretrainedWeights, embed
+from edgenas.space import SearchSpace
+from edgenas.training.evaluation import Evaluator
+from edgenas.training.recipe import Recipe
 from edgenas.training.run import Run
 from edgenas.training.trainer import Trainer
 
+MEASURED = 256
+"""Training images, from whose statistics the batch norms of layers begin that the weights lack."""
 
-@torch.no_grad()
-def warm_started(trainer: Trainer, source: Run) -> Trainer:
-    """The trainer with the weights of a trained run: all but the classifier, of which classes of the same name keep their rows.
 
-    Resolutions may differ, all else of the space must be the same. Raises UsageError where it is not.
+def warm_started(trainer: Trainer, weights: PretrainedWeights) -> Trainer:
+    """The trainer with a supernet that computes, before its first step, what the weights do.
+
+    Its images must be normalised as the weights' were. Classes of the same name keep their rows of the classifier. Raises
+    UsageError where the space has no place for the weights.
     """
-    learned, weights = source.supernet().state_dict(), trainer.supernet.state_dict()
-    if _shapes(learned) != _shapes(weights):
-        space = source.config["space"]
-        raise UsageError(
-            f"The weights of {source.path} do not fit this space: theirs has --space {space['family']} "
-            f"--preset {space['preset']} --width {space['width']:g}. Give the same, or leave --warm-start out."
-        )
-    classes = trainer.dataset.classes
-    known = [name for name in classes if name in source.classes]
-    new, old = ([names.index(name) for name in known] for names in (classes, source.classes))
-    for name, tensor in weights.items():  # a view of the supernet's own
-        if _is_classifier(name):
-            tensor[new] = learned[name][old].to(tensor.device)
-        else:
-            tensor.copy_(learned[name])
+    dataset, supernet = trainer.dataset, trainer.supernet
+
+    def images() -> Iterator[Tensor]:
+        chosen = np.random.default_rng(0).permutation(len(dataset.train))[:MEASURED]
+        batches = Evaluator(supernet, dataset).images(dataset.train, max(supernet.space.resolutions), np.sort(chosen))
+        return (batch for batch, _ in batches)
+
+    embed(weights, supernet, dataset.classes, images)
     return trainer
 
 
-def _is_classifier(name: str) -> bool:
-    return ".classify." in name
+def begin(
+    path: Path, settings: dict[str, Any], space: SearchSpace, dataset: Dataset, seed: int, recipe: Recipe,
+    weights: PretrainedWeights | None = None,
+) -> Run:  # fmt: skip
+    """A new run, to be trained from random weights or from learned ones, which then are its first checkpoint.
+
+    settings: the arguments of `get_space`, but the classes, of the space. dataset: normalised as the weights want it.
+
+    Raises UsageError, and makes no run, where the space has no place for the weights.
+    """
+    if weights:
+        # Before there is a run: one that is interrupted here must not go on from random weights.
+        warm_started(Trainer(space, dataset, recipe), weights).save(Run(path, {}).checkpoint)
+    return Run.create(path, settings, dataset, seed, recipe, weights and weights.about)
 
 
-def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.items() if not _is_classifier(name)}
+def weights_of(run: Run) -> PretrainedWeights:
+    """What an earlier run has learned. Raises CheckpointError where it is not trained to its end."""
+    return PretrainedWeights(
+        name=str(run.path),
+        space=run.space,
+        tensors=run.supernet().state_dict(),
+        classes=run.classes,
+        mean=tuple(run.config["data"]["mean"]),
+        std=tuple(run.config["data"]["std"]),
+        settings=run.config["space"],
+        about={"warm_start": {"run": str(run.path.resolve())}},
+    )

@@ -46,7 +46,7 @@ def test_from_the_table_to_the_file_on_the_device(pi: Path, tmp_path: Path, monk
     output = succeeds("verify", RUN, *THERE, "--images", 100, "--allow-emulated")
     assert "pi4, EMULATED" in output
     (model,) = load_exports(RUN / "export")
-    (verified,) = load_verifications(model)
+    (verified,) = load_verifications(model.folder)
     assert (verified.device, verified.runtime, verified.images, verified.emulated) == ("pi4", "litert", 100, True)
     assert verified.parity.agreement == 1 and verified.accuracy == verified.torch_accuracy
     assert verified.predicted_ms is not None

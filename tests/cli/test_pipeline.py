@@ -58,7 +58,7 @@ def test_exports_are_what_was_searched_and_pass_in_every_runtime(at_work):
     models = load_exports(RUN / "export")
     assert {model.architecture for model in models} >= chosen
     for model in models:
-        verified = load_verifications(model)
+        verified = load_verifications(model.folder)
         runtimes = {"onnxruntime", "litert"} | ({"tflite-runtime"} if latency.tflite_runtime_python() else set())
         assert {v.runtime for v in verified} == runtimes
         for v in verified:
@@ -98,7 +98,7 @@ def test_training_is_drawn(at_work):
 
 
 def test_report_draws_and_tabulates(at_work):
-    rows = json.loads((RUN / "report.json").read_text())
+    rows = json.loads((RUN / "report.json").read_text())["winners"]
     assert {row["runtime"] for row in rows} >= {"onnxruntime", "litert"}
     assert (RUN / "front.png").read_bytes().startswith(b"\x89PNG")
     text = (at_work / "report.txt").read_text()
@@ -147,7 +147,7 @@ def test_a_finetuned_subnet_is_exported_verified_and_reported(at_work, tmp_path)
     assert tuned.exit_code == 0, tuned.output
     assert f"{smallest.id}: validation accuracy" in tuned.output
     kept = load_finetuned(Run.open(run), smallest)
-    assert kept.is_better
+    assert kept.is_used
     for command in (["export", run, "--format", "onnx"], ["verify", run], ["report", run]):
         result = edgenas(*command)
         assert result.exit_code == 0, result.output

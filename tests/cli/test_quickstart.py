@@ -1,22 +1,62 @@
 import json
+from pathlib import Path
 
+import pytest
+
+from edgenas.baseline import load_baselines
+from edgenas.search import load_records
+from edgenas.training import Run, load_finetuned
 from tests.cli.conftest import edgenas
 
 
-def test_quickstart_goes_from_images_to_verified_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = edgenas("quickstart", "--out", "runs/quick", "--time", "1s")
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory):
+    """A folder in which the quickstart was told in no time, and what it said."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder, edgenas("quickstart", "--out", "runs/quick", "--time", "1s")
+
+
+def test_quickstart_goes_from_images_to_verified_files(told):
+    folder, result = told
     # On a machine that slows down between measuring and verifying, a budget may be broken; the command says so.
     assert result.exit_code == 0 or "budget(s) were not met" in result.output, result.output
-    rows = json.loads((tmp_path / "runs" / "quick" / "report.json").read_text())
+    rows = json.loads((folder / "runs" / "quick" / "report.json").read_text())["winners"]
     assert len({row["budget_ms"] for row in rows}) == 3
     assert {row["runtime"] for row in rows} >= {"onnxruntime", "litert"}
     assert all(row["max_difference"] < 1e-4 and row["exported_accuracy"] == row["torch_accuracy"] for row in rows)
     # Wide bounds: how close it is, is for tools/benchmark_latency.py on a quiet machine to say.
     assert all(1 / 3 < row["predicted_ms"] / row["measured_ms"] < 3 for row in rows if row["runtime"] == "onnxruntime")
-    for step in range(1, 7):
-        assert f"{step}/6" in result.output
-    assert (tmp_path / "runs" / "quick" / "front.png").exists()
+    for step in range(1, 9):
+        assert f"{step}/8" in result.output
+    assert (folder / "runs" / "quick" / "front.png").exists()
+
+
+def test_quickstart_fine_tunes_the_winners_and_compares_them_with_networks_by_hand(told):
+    folder, result = told
+    run = Run.open(folder / "runs" / "quick")
+    assert all(load_finetuned(run, record.best.architecture) for record in load_records(run.path / "search"))
+    assert [baseline.name for baseline in load_baselines(run)] == ["lenet-28", "strided-cnn-28"]
+    assert "Beside networks that people pick by hand" in result.output
+
+
+def test_quickstart_says_that_so_short_a_training_is_not_enough(told):
+    _, result = told
+    assert "from scratch is few" in result.output
+    assert "a longer training" in result.output
+    assert "Done" not in result.output
+
+
+def test_quickstart_goes_on_where_it_stopped(told, monkeypatch):
+    folder, _ = told
+    monkeypatch.chdir(folder)
+    weights = Path("runs/quick/supernet.safetensors")
+    before = weights.stat().st_mtime_ns
+    result = edgenas("quickstart", "--out", "runs/quick")
+    assert "is trained already" in result.output and "lenet-28: there already" in result.output
+    assert "0 new evaluations" in result.output
+    assert weights.stat().st_mtime_ns == before
 
 
 def test_quickstart_leaves_other_runs_alone(at_work):

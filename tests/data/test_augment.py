@@ -16,6 +16,7 @@ from edgenas.data import (
     random_affine,
     random_crop,
     random_flip,
+    random_resized_crop,
     resize,
 )
 
@@ -33,8 +34,9 @@ OPERATIONS = {
     "flip": random_flip,
     "crop": lambda images, generator: random_crop(images, 2, generator),
     "affine": lambda images, generator: random_affine(images, 15, 0.2, 0.1, generator),
+    "resized crop": lambda images, generator: random_resized_crop(images, 0.3, generator),
     "cutout": lambda images, generator: cutout(images, 5, generator),
-    "all": Augmentation(flip=True, crop_padding=2, degrees=10, scale=0.1, cutout=4),
+    "all": Augmentation(flip=True, crop_padding=2, degrees=10, scale=0.1, cutout=4, least_area=0.3),
 }
 
 
@@ -115,6 +117,32 @@ def test_affine_stays_in_its_range():
     assert 5.5 < y.abs().max() < 6.6
 
 
+def test_a_resized_crop_of_all_the_area_changes_nothing(images):
+    torch.testing.assert_close(random_resized_crop(images, 1.0, seeded()), images, rtol=1e-4, atol=1e-4)
+
+
+def test_resized_crops_are_rectangles_within_the_image():
+    """A picture of its own coordinates shows which part of it became the whole."""
+    place = torch.linspace(0, 1, 65)
+    coordinates = torch.stack((*torch.meshgrid(place, place, indexing="ij"), torch.zeros(65, 65)))
+    result = random_resized_crop(coordinates.expand(2000, -1, -1, -1), 0.25, seeded())
+    top, bottom, left, right = (result[:, 0, 0, 5], result[:, 0, -1, 5], result[:, 1, 5, 0], result[:, 1, 5, -1])
+    assert result[:, :2].min() >= 0 and result[:, :2].max() <= 1
+    torch.testing.assert_close(result[:, 0, 40, 9], result[:, 0, 40, 50])  # rows stay rows,
+    torch.testing.assert_close(result[:, 1, 9, 40], result[:, 1, 50, 40])  # columns columns,
+    middle = (top + bottom)[:, None] / 2
+    torch.testing.assert_close(result[:, 0, 32:33, 5], middle, rtol=0, atol=0.01)  # and distances equal
+    height, width = bottom - top, right - left
+    area, ratio = height * width, width / height
+    assert 0.22 < area.min() < 0.28 and area.max() > 0.97
+    assert abs(area.mean() - 0.625) < 0.02
+    assert 0.74 < ratio.min() < 0.78 and 1.28 < ratio.max() < 1.36
+    assert abs(ratio.log().mean()) < 0.01
+    for first, last in ((top, bottom), (left, right)):
+        assert first.min() < 0.02 and last.max() > 0.98
+        assert abs((first + last).mean() - 1) < 0.02  # nowhere more often than elsewhere
+
+
 def test_cutout_makes_one_square_hole():
     ones = torch.ones(200, 3, 16, 16)
     holes = (cutout(ones, 5, seeded()) == 0).all(1)
@@ -132,6 +160,8 @@ def dataset(flip):
 def test_augmentation_for_a_dataset():
     assert Augmentation.for_dataset(dataset(flip=True)) == Augmentation(flip=True, crop_padding=4)
     assert Augmentation.for_dataset(dataset(flip=False)) == Augmentation(crop_padding=4, degrees=10, scale=0.1)
+    resized = Augmentation.for_dataset(dataset(flip=True), random_resized_crop=0.3)
+    assert resized == Augmentation(flip=True, least_area=0.3)  # in place of shifts
 
 
 def test_no_augmentation(images):

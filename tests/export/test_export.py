@@ -25,7 +25,7 @@ def test_exported_files_pass_verification(evaluator, tmp_path, architecture):
     model = export(evaluator, architecture, folder)
     assert {file.name for file in model.files} == {"model.onnx", "model.tflite"}
     assert load_exports(tmp_path) == [model]
-    results = verify(model, SPACE, evaluator)
+    results = verify(model, SPACE, evaluator.dataset)
     assert {v.file for v in results} == {"model.onnx", "model.tflite"}
     assert all(v.passed and v.parity.max_difference < 1e-4 and v.parity.agreement == 1 for v in results)
     assert all(v.predicted_ms is None and v.images == len(evaluator.dataset.test) for v in results)

@@ -47,6 +47,13 @@ def test_a_named_batch_takes_any_number_of_images() -> None:
         assert relative_error(run(model, images[:count]), expected[:count]) < 1e-4
 
 
+def test_a_head_of_one_value_pools_nothing() -> None:
+    for resolution, pools in ((1, 0), (2, 1)):
+        spec = BlockSpec("head", resolution, 8, 0, 10)
+        weights, _ = weights_and_image([spec], batch=1)
+        assert [node.op_type for node in build_onnx([spec], weights).graph.node].count("GlobalAveragePool") == pools
+
+
 def test_metadata_can_be_read_back() -> None:
     spec = BlockSpec("conv", 4, 3, 0, 8, 3)
     weights, _ = weights_and_image([spec], batch=1)

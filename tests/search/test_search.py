@@ -8,7 +8,13 @@ import pytest
 from edgenas import cost
 from edgenas.errors import EdgeNASError, InfeasibleError
 from edgenas.search import Ledger, SearchRecord, load_records, search
-from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
+from edgenas.search.search import (
+    expected_accuracy,
+    latency_constraint,
+    macs_constraint,
+    memory_constraint,
+    parameters_constraint,
+)
 
 
 def accuracy_of(space):
@@ -140,3 +146,26 @@ def test_a_record_is_read_back(micro_space, table, tmp_path):
     older.write_text("{")
     with pytest.raises(EdgeNASError, match="damaged"):
         load_records(tmp_path / "search")
+
+
+def test_what_few_images_say_is_believed_as_far_as_it_goes():
+    measured, predicted = np.array([0.96, 0.99]), np.array([0.97, 0.98])
+    exact = expected_accuracy(measured, predicted, error=0.01, images=np.inf)
+    np.testing.assert_allclose(exact, measured)
+    # Chance alone explains more than the predictor errs: then what was measured says nothing more.
+    np.testing.assert_allclose(expected_accuracy(measured, predicted, error=0.002, images=500), predicted)
+    between = expected_accuracy(measured, predicted, error=0.01, images=1000)
+    assert 0.96 < between[0] < 0.97 and 0.98 < between[1] < 0.99
+
+
+def test_a_lucky_subnet_is_not_chosen():
+    """Noise as large as the differences: of 500 images, whoever was measured best is worse than whoever is predicted best."""
+    rng = np.random.default_rng(0)
+    truth = 0.9 + 0.001 * np.arange(60)
+    gained = []
+    for _ in range(50):
+        measured = rng.binomial(500, truth) / 500
+        predicted = np.polyval(np.polyfit(np.arange(60), measured, 1), np.arange(60))
+        expected = expected_accuracy(measured, predicted, float(np.std(measured - predicted)), 500)
+        gained.append(truth[expected.argmax()] - truth[measured.argmax()])
+    assert np.mean(gained) > 0.002

@@ -26,6 +26,7 @@ SPACES = {
         for family in ("mobilenetv4", "resnet")
         for preset in ("tiny", "small", "imagenet")
     },
+    "plain tiny": lambda: get_space("plain", "tiny", 10),
     "mobilenetv3 w1.2": lambda: get_space("mobilenetv3", "imagenet", 1000, width=1.2, resolutions=(224,)),
 }
 

@@ -96,6 +96,29 @@ def test_a_network_is_a_space_by_name():
         get_space("mobilnetv2", None, 10)
 
 
+def test_a_stage_may_be_left_out_and_one_without_padding_be_deep(file: Path) -> None:
+    file.write_text(
+        """
+resolutions = [28]
+stem = [{ op = "conv", channels = 16, kernel = 5, stride = 2, padding = "valid" }]
+stages = [
+    { op = "conv", channels = 16, depths = [0, 1], kernels = [3, 5] },
+    { op = "conv", channels = 32, depths = [1, 2], kernels = [3], stride = 2, padding = "valid" },
+]
+"""
+    )
+    space = get_space(str(file), None, 10)
+    assert space.count() == (1 + 2) * 2
+    smallest, largest = (space.blocks(a) for a in (space.smallest, space.largest))
+    assert [(b.op, b.resolution) for b in smallest] == [("conv", 28), ("conv", 12), ("head", 5)]
+    assert [b.resolution for b in largest] == [28, 12, 12, 5, 5]
+    assert [b.residual for b in largest] == [False, True, False, True, False]
+    alone = space.restricted_to(space.largest)
+    assert alone.blocks(alone.largest) == largest
+    alone = space.restricted_to(space.smallest)
+    assert alone.blocks(alone.largest) == smallest
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_copy_of_a_family_is_the_family(family: str, tmp_path: Path) -> None:
     for preset in FAMILIES[family]:
@@ -118,11 +141,13 @@ def test_a_copy_of_a_family_is_the_family(family: str, tmp_path: Path) -> None:
         ("features = 96", 'mix = "biased"', 32, "Without features there is nothing to mix: write features, or leave mix out."),
         ("features = 96", 'features = 96\nmix = "mixed"', 33, "mix must be one of linear, biased, normalised, not 'mixed'."),
         ("kernel = 3", "kernel = 0", 7, "kernel must be an odd number such as 3, 5 or 7, not 0."),
-        ("depths = [1, 2]", "depths = [0, 2]", 13, "depths must be at least 1, so that the stage exists, not 0."),
+        ("depths = [1, 2]", "depths = [0]", 13, "A stage that never exists is none: leave it out, or add another depth."),
+        ("depths = [1]", "depths = [0, 1]", 22, "A stage may be left out, by a depth of 0, only where its blocks change"),
+        ("depths = [1, 2]", "depths = [-1, 2]", 13, "depths must be whole numbers from 0 on, not -1."),
         ("depths = [1, 2]", "depths = []", 13, "depths must be a list with at least one choice, such as [3], not []."),
         ("depths = [1, 2]", "depths = 2", 13, "depths must be a list with at least one choice, such as [3], not 2."),
         ("depths = [1, 2]", "depths = [2, 2]", 13, "depths must not list 2 twice."),
-        ("depths = [1, 2]", "depths = [1.5]", 13, "depths must be at least 1, so that the stage exists, not 1.5."),
+        ("depths = [1, 2]", "depths = [1.5]", 13, "depths must be whole numbers from 0 on, not 1.5."),
         ("channels = 24", "channels = -8", 18, "channels must be a whole number above 0, not -8."),
         ("channels = 24", "channels = true", 18, "channels must be a whole number above 0, not True."),
         ("channels = 24\n", "", 17, "channels is missing here: write it."),
@@ -205,7 +230,7 @@ def test_a_damaged_embedded_description_is_one_sentence(file: Path) -> None:
     data = tomllib.loads(GOOD)
     data["stages"][1]["depths"] = [0]
     with pytest.raises(
-        UsageError, match=r"The description of the space mine is wrong at stages 2 depths: depths must be at least 1"
+        UsageError, match=r"The description of the space mine is wrong at stages 2 depths: A stage that never exists"
     ):
         get_space("mine.toml", None, 5, description=data)
 

@@ -10,7 +10,9 @@ from torch.nn import functional as F
 from edgenas.graph import weight_shapes
 from edgenas.space import FAMILIES, Architecture, BlockChoice, get_space
 from edgenas.supernet import Network, Supernet, fold, recalibrate
+from edgenas.supernet.blocks import ACTIVATIONS
 from edgenas.supernet.depthwise import DepthwiseConv2d
+from edgenas.supernet.elastic import importance
 from tests.conftest import make_micro_space, make_universal_space
 
 
@@ -187,11 +189,27 @@ def test_sorting_channels_keeps_the_largest_subnet_and_orders_by_importance(fami
         full = supernet.blocks[slot].full
         readers = {"bottleneck": ("conv", "project")}.get(spec.op, ("project",) if spec.expands or spec.op == "fused" else ())
         for reader in readers:
-            importance = getattr(full, reader).weight.abs().sum((0, 2, 3))
+            layer_before = {"conv": "reduce", "project": "conv" if spec.op == "bottleneck" else "depthwise"}[reader]
+            norm = getattr(full, f"{layer_before}_norm", None) or full.expand_norm
+            importances = importance(getattr(full, reader).weight, norm, full.activation)
             ordered += 1
             # A bottleneck's k x k convolution is sorted first, and its outputs then: its rows move, its columns stay.
-            assert (importance.diff() <= 1e-4).all()
+            assert (importances.diff() <= 1e-4).all()
     assert ordered >= len(space.stages) - 3
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", "hswish"])
+def test_the_importance_of_a_channel_is_the_deviation_that_it_causes(activation):
+    """Of a channel behind batch norm and activation, as measured on many values."""
+    torch.manual_seed(0)
+    norm, act = torch.nn.BatchNorm2d(8), ACTIVATIONS[activation]()
+    with torch.no_grad():
+        norm.weight.uniform_(-3, 3)
+        norm.bias.uniform_(-3, 5)
+        reader = torch.randn(5, 8, 1, 1)
+        x = act(norm(torch.randn(50, 8, 32, 32) * 4 + 1))
+        measured = torch.stack([F.conv2d(x[:, [i]], reader[:, [i]]).var((0, 2, 3)).sum().sqrt() for i in range(8)])
+        torch.testing.assert_close(importance(reader, norm, act), measured, rtol=0.03, atol=0.05)
 
 
 def test_recalibration_gives_every_subnet_its_own_statistics():

@@ -1,3 +1,6 @@
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +19,7 @@ from edgenas.training import (
     load_finetuned,
     train_supernet,
     warm_started,
+    weights_of,
 )
 from edgenas.training.finetune import FineTuned
 
@@ -61,7 +65,7 @@ def test_a_subnet_gets_better_and_is_found_again(trained, evaluator, subnet):
     assert result.inherited_accuracy == evaluator.accuracy(subnet)
     assert result.accuracy == evaluator.network_accuracy(result.network)
     assert result.accuracy > result.inherited_accuracy + 0.02
-    assert result.is_better
+    assert result.is_used
     again = load_finetuned(trained, subnet)
     assert same(again.network, result.network)
     assert (again.recipe, again.accuracy) == (recipe, result.accuracy)
@@ -90,9 +94,61 @@ def test_an_interrupted_finetuning_ends_with_the_same_weights(trained, evaluator
     assert not same(whole.network, from_labels.network)
 
 
-def test_what_got_worse_is_not_used(evaluator, subnet):
-    network = evaluator.network(subnet)
-    assert not FineTuned(network, Recipe(), True, inherited_accuracy=0.9, accuracy=0.8).is_better
+def test_what_got_worse_by_more_than_chance_is_not_used(evaluator, subnet):
+    def used(accuracy, standard_error):
+        return FineTuned(evaluator.network(subnet), Recipe(), True, 0.9, accuracy, standard_error).is_used
+
+    assert used(0.9, 0.0)
+    assert not used(0.89, 0.0)
+    assert used(0.89, 0.01)
+    assert not used(0.87, 0.01)
+
+
+def test_the_standard_error_is_that_of_paired_images(trained, evaluator, subnet):
+    result = finetune(trained, evaluator, subnet, finetune_recipe(trained, epochs=1, learning_rate=0.3))
+    before, after = evaluator.correct(evaluator.network(subnet)), evaluator.correct(result.network)
+    won, lost, n = int((after & ~before).sum()), int((before & ~after).sum()), len(before)
+    assert won + lost > 0
+    assert result.accuracy - result.inherited_accuracy == pytest.approx((won - lost) / n)
+    assert result.standard_error == pytest.approx(((won + lost) / n - ((won - lost) / n) ** 2) ** 0.5 / n**0.5)
+    assert load_finetuned(trained, subnet).standard_error == result.standard_error
+
+
+def test_a_time_decides_the_epochs(trained, evaluator, subnet):
+    recipe, epochs = finetune_recipe(trained, epochs=7), []
+    result = finetune(trained, evaluator, subnet, recipe, seconds=4.0, report=lambda result: epochs.append(result.epoch))
+    assert result.recipe == replace(recipe, epochs=len(epochs))
+    again = finetune(trained, evaluator, subnet, recipe, seconds=4.0, track=None)  # nothing is trained, so nothing tracked
+    assert same(again.network, result.network)
+    shorter = finetune(trained, evaluator, subnet, recipe, seconds=0.1)
+    assert shorter.recipe.epochs == 1 <= result.recipe.epochs
+
+
+def test_an_interrupted_time_keeps_its_epochs(trained, evaluator, subnet, monkeypatch):
+    recipe = finetune_recipe(trained, seed=3)
+
+    def interrupt(result):
+        raise KeyboardInterrupt
+
+    module = sys.modules["edgenas.training.finetune"]  # not the function of that name
+    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds: 3)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(trained, evaluator, subnet, recipe, seconds=60.0, report=interrupt)
+    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds: 99)
+    epochs = []
+    result = finetune(trained, evaluator, subnet, recipe, seconds=60.0, report=lambda result: epochs.append(result.epoch))
+    assert epochs == [2, 3]
+    assert (result.recipe.epochs, result.seconds) == (3, 60.0)
+
+
+def test_a_recipe_for_one_network(trained):
+    recipe = finetune_recipe(trained)
+    assert recipe.epochs == round(trained.recipe.epochs / 3) == 1
+    assert finetune_recipe(trained, epochs=5, learning_rate=0.2) == replace(recipe, epochs=5, learning_rate=0.2)
+    assert recipe.learning_rate == pytest.approx(0.05)
+    adapted = Run(trained.path, trained.config | {"recipe": replace(trained.recipe, learning_rate=0.02).to_dict()})
+    assert finetune_recipe(adapted).learning_rate == 0.02
+    assert (recipe.scheme, recipe.ema, recipe.batch_size) == ("single-path", 0.0, trained.recipe.batch_size)
 
 
 def test_a_warm_start_keeps_everything_but_the_classifier_of_new_classes(trained, digits):
@@ -101,7 +157,7 @@ def test_a_warm_start_keeps_everything_but_the_classifier_of_new_classes(trained
     dataset = type(digits)(**{**vars(digits), "classes": classes})
     space = type(trained)(trained.path, trained.config | {"data": {"classes": classes}}).space
     fresh = Trainer(space, dataset, Recipe(seed=1)).supernet.state_dict()
-    warm = warm_started(Trainer(space, dataset, Recipe(seed=1)), trained).supernet.state_dict()
+    warm = warm_started(Trainer(space, dataset, Recipe(seed=1)), weights_of(trained)).supernet.state_dict()
     learned = trained.supernet().state_dict()
     for name, tensor in warm.items():
         if "classify" not in name:
@@ -114,8 +170,8 @@ def test_a_warm_start_keeps_everything_but_the_classifier_of_new_classes(trained
 
 def test_a_warm_start_from_another_space_is_refused(trained, digits):
     wider = type(trained)(trained.path, trained.config | {"space": SPACE | {"width": 0.75}}).space
-    with pytest.raises(UsageError, match=r"--space mobilenetv3 --preset tiny --width 0\.5"):
-        warm_started(Trainer(wider, digits, Recipe()), trained)
+    with pytest.raises(UsageError, match=r"part 1 is conv blocks with 8 channels .* and conv blocks with 16 channels"):
+        warm_started(Trainer(wider, digits, Recipe()), weights_of(trained))
 
 
 def test_one_network_is_a_space_of_its_own(space):

@@ -47,6 +47,17 @@ def test_the_sandwich_splits_the_batch_among_the_smaller_subnets():
     assert {d.teacher for d in (smallest, *random)} == {"largest"}
 
 
+def test_the_largest_may_only_teach_in_most_steps():
+    scheme = make_scheme(SPACE, Recipe(largest_share=0.25))
+    steps = draws(scheme, scheme.phases[-1], 400)
+    learned = [largest.learns for largest, *_ in steps]
+    assert 70 < sum(learned) < 130
+    assert all(draw.learns for _, *smaller in steps for draw in smaller)
+    always = draws(make_scheme(SPACE, Recipe()), scheme.phases[-1], 20)
+    assert all(draw.learns for step in always for draw in step)
+    assert [[d.architecture for d in step] for step in always] == [[d.architecture for d in step] for step in steps[:20]]
+
+
 def test_the_sandwich_of_the_paper_shows_every_subnet_the_whole_batch():
     scheme = make_scheme(SPACE, Recipe(split_batch=False, subnet_weight=0.6))
     for draw in scheme.draw(scheme.phases[1], np.random.default_rng(0))[1:]:

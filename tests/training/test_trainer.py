@@ -12,7 +12,7 @@ from edgenas.supernet import Supernet
 from edgenas.training import Evaluator, Recipe, Trainer
 from edgenas.training.checkpoint import load_tensors, save_tensors
 from edgenas.training.optimizer import learning_rate, make_optimizer
-from edgenas.training.recipe import INITIALISATIONS, LEARNING_RATES, parse_settings
+from edgenas.training.recipe import ADAPTING, INITIALISATIONS, LEARNING_RATES, parse_settings
 from edgenas.training.timing import epochs_in, settled
 from tests.training.conftest import make_dataset
 
@@ -47,6 +47,7 @@ def same(a, b) -> bool:
             mixup=0.2,
             cutmix=1.0,
             cutout=0.3,
+            random_resized_crop=0.5,
             macs=(100_000,),
             progressive_resolution=True,
         ),
@@ -113,6 +114,43 @@ def test_weight_decay_spares_norms_biases_and_kernel_transforms(space, dataset):
     for name, parameter in trainer.supernet.named_parameters():
         spared = "norm" in name or name.endswith("bias") or "kernel_transforms" in name
         assert (id(parameter) in decayed) != spared, name
+
+
+def test_the_classifier_may_learn_faster_than_the_rest(space, dataset):
+    """A step without momentum moves it by the factor, and everything else as before."""
+    plain = Recipe(epochs=1, batch_size=16, learning_rate=0.01, momentum=0.0, warmup=0.0, scheme="single-path")
+    moved = []
+    for recipe in (plain, replace(plain, classifier_rate=5.0)):
+        trainer = Trainer(space, dataset, recipe)
+        before = weights(trainer)
+        trainer.step(0, *next(iter(trainer.batches(0))))
+        moved.append({name: value - before[name] for name, value in weights(trainer).items() if "running" not in name})
+    for name, step in moved[0].items():
+        torch.testing.assert_close(moved[1][name], step * (5 if "classify" in name else 1), rtol=1e-3, atol=1e-6)
+
+
+def test_who_only_teaches_does_not_learn(space, dataset):
+    """The blocks of the largest alone get no gradient in a step in which it teaches, and get one where it learns."""
+    recipe = Recipe(epochs=1, batch_size=16, learning_rate=0.05, largest_alone=0.0, largest_share=1e-9, random_subnets=0)
+    for share, learns in ((1e-9, False), (1.0, True)):
+        trainer = Trainer(space, dataset, replace(recipe, largest_share=share))
+        trainer.step(0, *next(iter(trainer.batches(0))))
+        used = {slot for slot, _ in space.placed_blocks(space.smallest)}
+        dropped = [block for slot, block in enumerate(trainer.supernet.blocks) if slot not in used]
+        assert dropped
+        assert any(p.grad is not None for block in dropped for p in block.parameters()) == learns
+        assert all(p.grad is not None for p in trainer.supernet.blocks[0].parameters() if p.dim() > 1)
+
+
+def test_channels_are_sorted_where_the_sandwich_begins(space, dataset):
+    """Also where it begins at once, since weights may have been learned elsewhere."""
+    trainer = Trainer(space, dataset, Recipe(epochs=1, batch_size=16, largest_alone=0.0))
+    sorted_before = []
+    trainer.supernet.sort_channels = lambda: sorted_before.append(True)
+    batch = next(iter(trainer.batches(0)))
+    trainer.step(0, *batch)
+    trainer.step(1, *batch)
+    assert len(sorted_before) == 1
 
 
 def test_test_images_are_not_seen_in_training(space, dataset):
@@ -197,6 +235,10 @@ def test_every_optimizer_learns(space, dataset, optimizer, initialisation):
         {"learning_rate": -1},
         {"precision": "float16"},
         {"cutout": 1.0},
+        {"random_resized_crop": 1.0},
+        {"classifier_rate": 0.0},
+        {"largest_share": 0.0},
+        {"largest_share": 1.5},
         {"mixup": -0.1},
         {"randaugment": 11},
         {"batch_norm_momentum": 0.0},
@@ -215,6 +257,11 @@ def test_recipes_read_back():
         Recipe.from_dict({"learning_rat": 1})
     with pytest.raises(UsageError, match="nesterov must be true or false, not 1"):
         Recipe.from_dict({"nesterov": 1})
+
+
+def test_what_suits_adapting_is_a_recipe():
+    recipe = Recipe.from_dict(ADAPTING)
+    assert recipe.learning_rate < Recipe().learning_rate and recipe.epochs < Recipe().epochs
 
 
 def test_settings_are_written_as_in_toml():

@@ -1,0 +1,118 @@
+"""A network designed by hand as a run of its own, of a space of one member, in baselines/ of the run that it is compared with.
+
+It is trained on the same images by the code that trains supernets, exported and verified by the code for winners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from edgenas.baseline.choice import PHOTO, Choice
+from edgenas.baseline.record import SCRATCH, begins_with, folder_of, trained_seconds
+from edgenas.data import Dataset
+from edgenas.errors import UsageError
+from edgenas.export import Verification, export, load_exports, load_verifications, verify
+from edgenas.latency import LatencyTable
+from edgenas.pretrained import PretrainedWeights, Published, open_weights, published_for
+from edgenas.processes import own_device
+from edgenas.progress import Track, quiet
+from edgenas.space import get_space
+from edgenas.training import Evaluator, Recipe, Run, Trainer, begin, train_supernet
+from edgenas.training.recipe import ADAPTING, DEFAULTS
+from edgenas.training.timing import epochs_in
+from edgenas.training.train import fit_epochs
+
+
+def create(
+    run: Run, choice: Choice, source: str | None = None, track: Track = quiet, *, seconds: float | None = None,
+    epochs: int | None = None,
+) -> tuple[Run, Dataset]:  # fmt: skip
+    """The baseline of a run, opened where it was begun before, and its images: those of the run.
+
+    It begins with published weights where there are some for it and for such images (`published_weights`), and they are here.
+
+    source: where the run's images are now, if they have moved. seconds, epochs: how long to train in place of the time that the
+    run was trained for; of a baseline that was begun before, its own counts.
+
+    Raises UsageError where the run was not trained and nothing says how long.
+    """
+    path = folder_of(run, choice.name)
+    if (path / "config.toml").exists():
+        begun = Run.open(path)
+        return begun, begun.dataset(source, track)
+    run_seconds = trained_seconds(run)
+    if not (run_seconds or seconds or epochs):
+        raise UsageError(f"{run.path} was not trained, so there is no time to give a baseline: say how long with --time 10m.")
+    dataset, settings = images_of(run, choice.resolution, source, track), choice.settings
+    weights = weights_for(run, choice)
+    if weights:
+        dataset = replace(dataset, mean=weights.mean, std=weights.std)
+        settings = settings | weights.space_settings(choice.network)
+    space = get_space(**settings | {"preset": None, "resolutions": (choice.resolution,)}, classes=len(dataset.classes))
+    recipe = recipe_for(run, weights is not None)
+    if epochs is not None:
+        recipe = replace(recipe, epochs=epochs)
+    elif seconds is not None:
+        recipe = fit_epochs(space, dataset, recipe, seconds)
+    else:
+        trainer = Trainer(space, dataset, recipe, own_device())
+        recipe = replace(recipe, epochs=epochs_in(trainer, run_seconds))
+    return begin(path, settings, space, dataset, run.config["data"]["seed"], recipe, weights), dataset
+
+
+def published_weights(run: Run, choice: Choice) -> list[Published]:
+    """What others have published that a person would begin with: for photos, and beside a run that begins so itself."""
+    is_for_them = max(run.space.resolutions) >= PHOTO or begins_with(run) != SCRATCH
+    return published_for(choice.network) if is_for_them and not choice.from_scratch else []
+
+
+def weights_for(run: Run, choice: Choice) -> PretrainedWeights | None:
+    """The first of them that are on this machine."""
+    here = next((entry for entry in published_weights(run, choice) if entry.find()), None)
+    return open_weights(here.name) if here else None
+
+
+def images_of(run: Run, resolution: int, source: str | None, track: Track) -> Dataset:
+    """The run's own images; larger ones where the network takes larger ones."""
+    data = run.config["data"]
+    return replace(run, config=run.config | {"data": data | {"size": max(data["size"], resolution)}}).dataset(source, track)
+
+
+def recipe_for(run: Run, has_weights: bool) -> Recipe:
+    """The run's recipe for one network alone; what is for weights that are there or not follows the network's beginning."""
+    alone = replace(run.recipe, scheme="single-path", macs=())
+    if has_weights == (begins_with(run) != SCRATCH):
+        return alone
+    usual = ADAPTING if has_weights else {name: getattr(DEFAULTS, name) for name in ADAPTING}
+    return replace(alone, optimizer=DEFAULTS.optimizer, **usual)
+
+
+def is_done(baseline: Run) -> bool:
+    """Whether all its files were verified, and passed."""
+    verified = [load_verifications(model.folder) for model in load_exports(baseline.path / "export")]
+    return bool(verified) and all(results and all(v.passed for v in results) for results in verified)
+
+
+def finish(
+    baseline: Run,
+    dataset: Dataset,
+    tables: Sequence[LatencyTable] = (),
+    track: Track = quiet,
+    report: Callable[[dict[str, Any]], None] = lambda metrics: None,
+) -> list[Verification]:
+    """Train a baseline to its end, export it and verify its files; whatever of that is done already stays as it is.
+
+    tables: of timed latencies, for the speed that this machine's are stated for. report: gets the metrics of every epoch.
+    May be interrupted at any time and called again.
+    """
+    train_supernet(baseline, dataset, track, report)
+    if is_done(baseline):
+        (model,) = load_exports(baseline.path / "export")
+        return load_verifications(model.folder)
+    space = baseline.space
+    evaluator = Evaluator(baseline.supernet(), dataset)
+    folder = baseline.path / "export" / space.largest.id
+    model = export(evaluator, space.largest, folder, provenance=baseline.provenance)
+    return verify(model, space, dataset, tables, track)

@@ -1,0 +1,95 @@
+"""The exported winners of a run beside its baselines: the same test images, the same machine, the same timer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edgenas.baseline import begins_with, load_baselines, trained_seconds
+from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
+from edgenas.report.judgement import Result, beats
+from edgenas.training import Run
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One file in one runtime, on one machine. Latency in ms of one image, accuracy in 0..1 on the test images.
+
+    name: the budgets that a winner was chosen for; a baseline's name. id: of a winner's architecture.
+    begins_with: `scratch`, the pretrained weights, the warm start's run, or `your file`.
+    training_seconds: of a winner the supernet's, which all winners share; None where nobody knows.
+    """
+
+    name: str
+    is_baseline: bool
+    id: str
+    resolution: int
+    begins_with: str
+    training_seconds: float | None
+    device: str
+    fingerprint: str
+    runtime: str
+    threads: int
+    emulated: bool
+    images: int
+    accuracy: float
+    majority: float
+    latency_ms: float
+    file_bytes: int
+
+    @property
+    def place(self) -> tuple:
+        """Latencies at equal places can be compared."""
+        return self.device, self.fingerprint, self.runtime, self.threads
+
+    @property
+    def result(self) -> Result:
+        return Result(self.name, self.accuracy, self.images, self.latency_ms)
+
+
+def contestants(run: Run) -> list[Contestant]:
+    """All verified winners and baselines of a run, in every runtime where they were timed, the fastest first."""
+    seconds = trained_seconds(run) or None
+    found = []
+    for model in load_exports(run.path / "export"):
+        about = (_budgets(model), False, model.architecture.id, model.preprocessing.resolution, begins_with(run), seconds)
+        found += [_contestant(v, *about) for v in load_verifications(model.folder) if v.passed]
+    for baseline in load_baselines(run):
+        about = (baseline.name, True, "", baseline.resolution, baseline.begins_with, baseline.training_seconds)
+        found += [_contestant(v, *about) for v in baseline.verifications]
+    return sorted(found, key=lambda c: (c.device, c.latency_ms))
+
+
+def beaten_by(one: Contestant, all_: Iterable[Contestant]) -> list[Contestant]:
+    """Contestants of the other kind at the same place that are no slower and no less accurate."""
+    return [c for c in all_ if c.place == one.place and c.is_baseline != one.is_baseline and beats(c.result, one.result)]
+
+
+def places(all_: Sequence[Contestant]) -> list[tuple]:
+    """Where there is something to compare: places with winners and with baselines."""
+    return [
+        place
+        for place in dict.fromkeys(c.place for c in all_)
+        if {c.is_baseline for c in all_ if c.place == place} == {True, False}
+    ]
+
+
+def _budgets(model: ExportedModel) -> str:
+    return ", ".join(dict.fromkeys(f"{b['device']} {b['budget_ms']:g} ms" for b in model.budgets)) or model.architecture.id
+
+
+def _contestant(v: Verification, *about) -> Contestant:
+    rows = [sum(row) for row in v.confusion]
+    return Contestant(
+        *about,
+        device=v.device,
+        fingerprint=v.fingerprint,
+        runtime=v.runtime,
+        threads=v.threads,
+        emulated=v.emulated,
+        images=v.images,
+        accuracy=v.accuracy,
+        majority=max(rows) / v.images,
+        latency_ms=v.latency_ms,
+        file_bytes=v.file_bytes,
+    )
