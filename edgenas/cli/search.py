@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -157,12 +156,10 @@ def search_run(
     if storage is not None:
         ledger = Ledger(storage, weights_key(run.weights), run.space)
         ledger.absorb(own)
-    chosen = get_strategy(strategy)
-    if strategy.startswith("bayesian"):
-        chosen = replace(chosen, targets=budgets)
     results = search(
         run.space, latencies, evaluator.accuracy, ledger, budgets, confidence=confidence, constraints=tuple(limits.values()),
-        images=len(dataset.validation), evaluations=evaluations, seconds=seconds, strategy=chosen, seed=seed, track=track,
+        images=len(dataset.validation), evaluations=evaluations, seconds=seconds, strategy=get_strategy(strategy), seed=seed,
+        track=track,
     )  # fmt: skip
     if ledger is not own:  # the run stays complete in itself: its report shows them all
         own.absorb(ledger)

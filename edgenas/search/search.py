@@ -134,10 +134,10 @@ def search(
     def within(accuracy: Objective, budget_ms: float) -> SearchProblem:
         return SearchProblem(space, (accuracy, latency.measure), (replace(latency, limit=budget_ms), *constraints))
 
-    cheapest = Exact(budgets=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
-    problem = within(lambda g: np.zeros(len(g)), max(budgets_ms))
+    cheapest = Exact(steps=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
+    problem = replace(within(lambda g: np.zeros(len(g)), max(budgets_ms)), budgets=tuple(budgets_ms))
     outcome = run_strategy(
-        problem, strategy or Bayesian(targets=tuple(budgets_ms)), evaluate, ledger, first=cheapest,
+        problem, strategy or Bayesian(), evaluate, ledger, first=cheapest,
         evaluations=evaluations, seconds=seconds, seed=seed, track=track,
     )  # fmt: skip
     ledger.wait_for(space.decode(cheapest[0]), evaluate)  # should another worker have had it in hand
@@ -177,7 +177,7 @@ def expected_accuracy(measured: np.ndarray, predicted: np.ndarray, error: float,
 
 
 def _claim(predicted: SearchProblem, predictor: LinkRidge, ledger: Ledger) -> Claim:
-    front = Exact(budgets=2).search(predicted)
+    front = Exact(steps=2).search(predicted)
     best = front.take(np.array([-1]))
     is_evaluated = predicted.space.decode(best.genomes[0]) in ledger
     return Claim(float(best.accuracy[0]), front.optimal, is_evaluated, bool(predictor.is_outside(best.genomes)[0]))

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler
 
 from edgenas.search.problem import SearchProblem
-from edgenas.search.strategies.base import History
+from edgenas.search.strategies.base import History, Proposal
 
 
 class OptunaSampler:
@@ -33,14 +33,14 @@ class OptunaSampler:
         self._distributions = {n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)}
         self._open: dict[bytes, optuna.Trial] = {}
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         trial = self._study.ask(self._distributions)
         genome = np.array([trial.params[name] for name in self._distributions])
         genome = self._problem.space.canonical(genome[None])
         self._open[genome.astype(np.int64).tobytes()] = trial
-        return genome
+        return Proposal(genome)
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self._history.add(genomes, accuracies)
         cost = self._problem.cost(genomes) * (1 + 10 * self._problem.violation(genomes))
         for genome, accuracy, spent in zip(genomes.astype(np.int64), accuracies, cost, strict=True):
