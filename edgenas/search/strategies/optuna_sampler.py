@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler
 
 from edgenas.search.problem import SearchProblem
 from edgenas.search.strategies.base import History, Proposal
+from edgenas.storage import open_study
 
 
 class OptunaSampler:
@@ -24,11 +25,8 @@ class OptunaSampler:
         self.sampler = sampler
 
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._problem, self._history = problem, History(problem)
-        self._study = optuna.create_study(
-            directions=["maximize", "minimize"], sampler=self.sampler(seed=int(rng.integers(2**31)))
-        )
+        self._study = open_study(None, directions=["maximize", "minimize"], sampler=self.sampler(seed=int(rng.integers(2**31))))
         names, sizes = problem.space.gene_names, problem.space.gene_sizes.tolist()
         self._distributions = {n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)}
         self._open: dict[bytes, optuna.Trial] = {}
