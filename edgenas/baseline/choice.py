@@ -11,8 +11,8 @@ from edgenas.space import NETWORKS, SearchSpace, get_space, unknown
 ALL = "all"
 PHOTO = 64
 """Pixels from which images are photos."""
-FOR_PHOTOS, FOR_TINY = ("efficientnet-lite0", "mobilenetv3-small"), ("lenet",)
-"""The first of them is the one to beat: smaller images make it faster without any search."""
+FOR_PHOTOS, FOR_TINY = ("efficientnet-lite0", "mobilenetv3-small"), ("lenet", "strided-cnn")
+"""Of those for photos the first is the one to beat: smaller images make it faster without any search."""
 SIZES = 3
 
 
@@ -50,6 +50,7 @@ def usual(resolutions: Sequence[int]) -> list[Choice]:
     """What people would try for such images: a run's resolutions.
 
     Photos: EfficientNet-Lite0 at the smallest, a middle and the largest of the sizes, and MobileNetV3-Small at the largest.
+    Tiny images: LeNet-5 and three strided convolutions.
     """
     if max(resolutions) < PHOTO:
         return [at_largest(network, resolutions) for network in FOR_TINY]

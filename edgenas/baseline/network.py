@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from edgenas.baseline.choice import PHOTO, Choice
-from edgenas.baseline.record import SCRATCH, begins_with, folder_of, trained_seconds
+from edgenas.baseline.record import ABOUT, SCRATCH, begins_with, folder_of, trained_seconds
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
 from edgenas.export import Verification, export, load_exports, load_verifications, verify
@@ -36,12 +36,14 @@ def create(
     source: where the run's images are now, if they have moved. seconds, epochs: how long to train in place of the time that the
     run was trained for; of a baseline that was begun before, its own counts.
 
-    Raises UsageError where the run was not trained and nothing says how long.
+    Raises UsageError where the run was not trained and nothing says how long, and where a file has its name.
     """
     path = folder_of(run, choice.name)
     if (path / "config.toml").exists():
         begun = Run.open(path)
         return begun, begun.dataset(source, track)
+    if (path / ABOUT).exists():
+        raise UsageError(f"{path} holds a file of yours: to train {choice.name}, give the file another name and delete {path}.")
     run_seconds = trained_seconds(run)
     if not (run_seconds or seconds or epochs):
         raise UsageError(f"{run.path} was not trained, so there is no time to give a baseline: say how long with --time 10m.")

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from edgenas.baseline.network import images_of
-from edgenas.baseline.record import FILE, OwnFile, folder_of
+from edgenas.baseline.record import ABOUT, FILE, OwnFile, folder_of
 from edgenas.errors import UsageError
 from edgenas.export import VERIFIED, Preprocessing, Verification, load_verifications, verify_classifier
 from edgenas.files import write_bytes
@@ -24,6 +24,8 @@ def add_file(
 
     Its images are prepared as its metadata says where EdgeNAS wrote it, else as those of the run.
 
+    A newer file at the same path takes the place of the older one.
+
     Raises UsageError where it is no classifier of the run's classes, or its name is taken by another baseline.
     """
     folder = folder_of(run, path.stem)
@@ -34,8 +36,12 @@ def add_file(
     resolution = file.resolution or max(run.space.resolutions)
     content = file.for_one_image(resolution)
     digest = sha256(content).hexdigest()
-    if folder.exists() and OwnFile.load(folder).sha256 == digest and (done := load_verifications(folder)):
-        return done
+    if (folder / ABOUT).exists():
+        before = OwnFile.load(folder)
+        if before.sha256 == digest and (done := load_verifications(folder)):
+            return done
+        if before.sha256 != digest and before.source != str(path.resolve()):
+            raise UsageError(f"{path.stem} is a baseline of this run already, of {before.source}: give {path} another name.")
     copy = folder / FILE
     (folder / VERIFIED).unlink(missing_ok=True)  # of another file of this name
     write_bytes(copy, content)

@@ -21,7 +21,7 @@ from edgenas.baseline import (
     published_weights,
     trained_seconds,
 )
-from edgenas.cli.display import percent, say, track
+from edgenas.cli.display import counted, percent, say, track
 from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import SECONDS, Resolutions, data_option, open_run, run_argument
 from edgenas.errors import DivergenceError, ParityError, UsageError
@@ -102,7 +102,7 @@ def announce(run: Run, choices: list[Choice], seconds: float | None, epochs: int
     folders = [folder_of(run, choice.name) for choice in choices]
     left = [folder.name for folder in folders if not ((folder / "config.toml").exists() and is_done(Run.open(folder)))]
     if left:
-        each = f"{epochs} epochs" if epochs else f"{(seconds or trained_seconds(run)) / 60:.1f} minutes"
+        each = counted(epochs) if epochs else f"{(seconds or trained_seconds(run)) / 60:.1f} minutes"
         say(f"{len(left)} baseline{'s' * (len(left) > 1)}, each trained for {each}: {', '.join(left)}")
 
 
@@ -114,7 +114,7 @@ def train(
     if is_done(baseline):
         say(f"{choice.name}: there already. To do it anew, delete {baseline.path}.")
         return
-    say(f"{choice.name}: {baseline.recipe.epochs} epochs, beginning with {beginning(run, choice, baseline)}")
+    say(f"{choice.name}: {counted(baseline.recipe.epochs)}, beginning with {beginning(run, choice, baseline)}")
     try:
         show(choice.name, finish(baseline, dataset, tables, track, show_epoch))
     except DivergenceError:

@@ -85,5 +85,9 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> 
     return grid
 
 
+def counted(epochs: int) -> str:
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
+
+
 def percent(value: float, digits: int = 2) -> str:
     return f"{100 * value:.{digits}f} %"

@@ -47,8 +47,8 @@ class Story:
     network: dict[str, Any]
     recipe: dict[str, Any]
     by_hand: tuple[str, ...]
-    finetuning: float = 0.4
-    baseline: float = 0.2
+    finetuning: float
+    baseline: float
 
     def baselines(self, space: SearchSpace) -> list[Choice]:
         sizes = spread(space.resolutions) if max(space.resolutions) >= PHOTO else [max(space.resolutions)]
@@ -57,10 +57,12 @@ class Story:
 
 DIGITS = Story(
     "mnist5k",
-    150,
+    100,
     {"family": "plain", "preset": "tiny"},
     {"largest_alone": 0.2, "subnet_weight": 1.0, "split_batch": False},
     ("lenet", "strided-cnn"),
+    finetuning=0.75,
+    baseline=0.45,
 )
 
 
@@ -72,6 +74,7 @@ def photos(path: Path) -> Story:
         {"family": None, "preset": None, "pretrained": "efficientnet-lite0", "resolutions": (128, 160, 192)},
         {name: value for name, value in ADAPTING.items() if name != "epochs"},
         ("efficientnet-lite0",),
+        finetuning=0.4,
         baseline=0.4,
     )
 
@@ -87,7 +90,7 @@ def photos(path: Path) -> Story:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
 )
-@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 150s, 5m for photos]")
+@click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 100s, 5m for photos]")
 @click.option("--seed", type=int, default=0, show_default=True)
 def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:
     """The whole pipeline, beside networks that people pick by hand. Needs no network.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edgenas.cli import train
-from edgenas.cli.display import console, percent, say, table, track
+from edgenas.cli.display import console, counted, percent, say, table, track
 from edgenas.cli.options import SECONDS
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import write_text
@@ -89,10 +89,6 @@ def show_trial(trial: Trial) -> None:
     found = "diverged" if trial.accuracy == 0 else f"validation accuracy {percent(trial.accuracy)}"
     early = f", given up after {counted(trial.epochs)}" if trial.pruned else ""
     say(f"trial {trial.number:>3}  {found}{early}  {', '.join(f'{name} {value:.3g}' for name, value in trial.fields.items())}")
-
-
-def counted(epochs: int) -> str:
-    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
 
 
 def finish(tuning: Tuning, folder: Path) -> None:

@@ -25,15 +25,16 @@ def judge_training(run: Run) -> list[str]:
 
 
 def judge_search(run: Run) -> list[str]:
-    """By the validation accuracies of what searches found."""
+    """By the validation accuracies of what searches found, after fine-tuning where there was any."""
     records, images = load_records(run.path / "search"), run.images("validation")
-    winners = [Result(_name(record), record.best.validation_accuracy, images) for record in records]
+    chosen = {record.best.architecture for record in records}
+    winners = [Result(_name(record), _accuracy(run, record), images) for record in records]
     others = [Result(c.architecture.id, c.validation_accuracy, images) for record in records for c in record.front
-              if c.architecture not in {r.best.architecture for r in records}]  # fmt: skip
-    said = judgement.on_search(winners, others, _subnet(run, "largest"), run.majority("validation"))
-    if said and not _is_finetuned(run, records):
-        said.append(f"edgenas finetune {run.path} may bring back what subnets lost by sharing their weights.")
-    return said
+              if c.architecture not in chosen]  # fmt: skip
+    behind = judgement.on_largest(winners, _subnet(run, "largest"))
+    if behind and not _is_finetuned(run, records):
+        behind.append(f"What would help: edgenas finetune {run.path}; {_longer(run)}; a larger latency budget.")
+    return [*judgement.on_search(winners, others, run.majority("validation")), *behind]
 
 
 def judge_finetuning(run: Run) -> list[str]:
@@ -50,21 +51,26 @@ def judge_files(run: Run) -> list[str]:
     everyone = contestants(run)
     if not any(not c.is_baseline for c in everyone):
         return []
-    said, is_bad = [], False
+    records = load_records(run.path / "search")
+    budgeted, said, is_bad = {record.runtime for record in records}, [], False
     for place in dict.fromkeys(c.place for c in everyone if not c.emulated):
         here = [c for c in everyone if c.place == place]
         winners, baselines = ([c.result for c in here if c.is_baseline == kind] for kind in (False, True))
         _, _, runtime, _ = place
-        sentences = judgement.on_baselines(winners, baselines)
-        is_bad = is_bad or any(judgement.beats(b, w) for w in winners for b in baselines)
-        said += [f"In {runtime}: {sentence}" for sentence in sentences]
+        losses = judgement.on_losses(winners, baselines)
+        # What is good news is told once: in the runtime that was searched for.
+        gains = judgement.on_gains(winners, baselines) if runtime in budgeted else []
+        said += [f"In {runtime}: {sentence}" for sentence in losses + gains]
+        is_bad = is_bad or bool(losses)
     one_each = {c.name: c for c in everyone if not c.is_baseline}.values()
     for contestant in one_each:
-        said += judgement.on_majority([Result(contestant.name, contestant.accuracy, contestant.images)], contestant.majority)
+        no_better = judgement.on_majority(
+            [Result(contestant.name, contestant.accuracy, contestant.images)], contestant.majority
+        )
+        said, is_bad = said + no_better, is_bad or bool(no_better)
     if not any(c.is_baseline for c in everyone):
         said.append(f"Is that better than a network picked by hand? edgenas baseline {run.path} compares them.")
     if is_bad:
-        records = load_records(run.path / "search")
         said.append(judgement.remedies(
             longer=_longer(run), is_photo=max(run.space.resolutions) >= PHOTO, from_scratch=_is_from_scratch(run),
             is_finetuned=_is_finetuned(run, records), path=str(run.path),
@@ -82,6 +88,12 @@ def _subnet(run: Run, name: str) -> Result | None:
 
 def _name(record: SearchRecord) -> str:
     return f"{record.device} {record.budget_ms:g} ms"
+
+
+def _accuracy(run: Run, record: SearchRecord) -> float:
+    """Of the weights that are exported."""
+    tuned = load_finetuned(run, record.best.architecture)
+    return tuned.accuracy if tuned is not None and tuned.is_better else record.best.validation_accuracy
 
 
 def _is_from_scratch(run: Run) -> bool:

@@ -79,7 +79,7 @@ def on_majority(results: Iterable[Result], majority: float) -> list[str]:
     ]
 
 
-def on_search(winners: Sequence[Result], others: Sequence[Result], largest: Result | None, majority: float) -> list[str]:
+def on_search(winners: Sequence[Result], others: Sequence[Result], majority: float) -> list[str]:
     """On the best subnets of searches, by accuracies on validation images. others: the other members of their fronts."""
     sentences = on_majority(winners, majority)
     if winners:
@@ -91,7 +91,7 @@ def on_search(winners: Sequence[Result], others: Sequence[Result], largest: Resu
                 f"On {best.images} validation images {_percent(best.accuracy)} means {_interval(best)}: {len(alike)} other "
                 f"subnet{'s' * (len(alike) > 1)} of the front cannot be told from the best. More validation images would."
             )
-    return sentences + on_largest(winners, largest)
+    return sentences
 
 
 def on_largest(winners: Iterable[Result], largest: Result | None) -> list[str]:
@@ -105,18 +105,16 @@ def on_largest(winners: Iterable[Result], largest: Result | None) -> list[str]:
     ]
 
 
-def on_finetuning(pairs: Iterable[tuple[Result, Result]]) -> list[str]:
-    """On subnets before and after they were trained on by themselves, by validation accuracy."""
-    sentences = []
-    for before, after in pairs:
-        if after.accuracy > before.accuracy and differ(before, after):
-            continue
-        by = after.accuracy - before.accuracy
-        verdict = f"gained {_percent(by)}, which {after.images} images cannot tell from chance" if by > 0 else "gained nothing"
-        sentences.append(
-            f"{before.name} {verdict} by fine-tuning. More --epochs, another --learning-rate or more images may help."
-        )
-    return sentences
+def on_finetuning(pairs: Sequence[tuple[Result, Result]]) -> list[str]:
+    """On subnets before and after they were trained on by themselves, by validation accuracy: of those that gained nothing."""
+    alike = [(before, after) for before, after in pairs if after.accuracy <= before.accuracy or not differ(before, after)]
+    if not alike:
+        return []
+    gains = ", ".join(f"{before.name} ({100 * (after.accuracy - before.accuracy):+.1f} points)" for before, after in alike)
+    return [
+        f"Fine-tuning gained nothing that {alike[0][0].images} validation images can tell from chance: {gains}. More --epochs, "
+        "another --learning-rate or more images may help."
+    ]
 
 
 def beats(one: Result, other: Result) -> bool:
@@ -125,8 +123,8 @@ def beats(one: Result, other: Result) -> bool:
     return at_least and (one.accuracy, one.latency_ms) != (other.accuracy, other.latency_ms)
 
 
-def on_baselines(winners: Sequence[Result], baselines: Sequence[Result]) -> list[str]:
-    """On winners beside networks that people pick by hand: files on the same test images, timed in one runtime."""
+def on_losses(winners: Iterable[Result], baselines: Sequence[Result]) -> list[str]:
+    """On winners that lose to networks that people pick by hand: files on the same test images, timed in one runtime."""
     sentences = []
     for winner in winners:
         better = [baseline for baseline in baselines if beats(baseline, winner)]
@@ -134,17 +132,20 @@ def on_baselines(winners: Sequence[Result], baselines: Sequence[Result]) -> list
             best = max(better, key=lambda baseline: (baseline.accuracy, -baseline.latency_ms))
             chance = "" if differ(best, winner) else f"; {winner.images} test images cannot tell their accuracies apart"
             sentences.append(f"{winner} loses to {best}, which is no slower{chance}.")
-    if winners and baselines and not sentences:
-        sentences.append(
-            f"No baseline is as accurate and as fast as one of the winners, of which there {_are(len(winners))}; "
-            f"{len(baselines)} baseline{'s' * (len(baselines) > 1)} compared."
-        )
+    return sentences
+
+
+def on_gains(winners: Sequence[Result], baselines: Sequence[Result]) -> list[str]:
+    """On what a search is worth: for every baseline the fastest winner that is as accurate, if there is one."""
+    sentences = []
     for baseline in baselines:
         matching = [w for w in winners if w.accuracy >= baseline.accuracy and w.latency_ms < baseline.latency_ms]
         if matching:
             fastest = min(matching, key=lambda winner: winner.latency_ms)
             share = fastest.latency_ms / baseline.latency_ms
-            sentences.append(f"{fastest} is at least as accurate as {baseline}, in {share:.2f} of its time.")
+            sentences.append(f"{fastest} is no less accurate than {baseline}, in {share:.2f} of its time.")
+        elif winners and not any(w.accuracy >= baseline.accuracy or w.latency_ms >= baseline.latency_ms for w in winners):
+            sentences.append(f"No winner is as accurate as {baseline}, which is slower than they are.")
     return sentences
 
 
@@ -157,10 +158,6 @@ def remedies(*, longer: str, is_photo: bool, from_scratch: bool, is_finetuned: b
         ideas.append(f"edgenas finetune {path}, then export and verify again")
     ideas.append("another --space, or a larger latency budget")
     return f"What would help: {'; '.join(ideas)}."
-
-
-def _are(count: int) -> str:
-    return "is one" if count == 1 else f"are {count}"
 
 
 def _percent(value: float) -> str:

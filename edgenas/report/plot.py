@@ -104,13 +104,14 @@ def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) ->
         low, high = np.array([wilson(file.accuracy, file.images) for file in group]).T
         away = 100 * np.maximum([accuracy - low, high - accuracy], 0)
         axes.errorbar(ms, 100 * accuracy, yerr=away, elinewidth=0.8, capsize=2, label=label, **style)
-        for file in group:
-            text = file.name if file.is_baseline else file.name.replace(f"{first.device} ", "")
-            point = file.latency_ms, 100 * file.accuracy
-            axes.annotate(text, point, xytext=(6, -9), textcoords="offset points", fontsize=8)
+        for file in group:  # winners' to the left: what they are compared with lies below and beyond them
+            text = file.name if file.is_baseline else f"for {file.name.replace(f'{first.device} ', '')}"
+            point, beside = (file.latency_ms, 100 * file.accuracy), (6, -9) if file.is_baseline else (-8, 7)
+            align = "left" if file.is_baseline else "right"
+            axes.annotate(text, point, xytext=beside, textcoords="offset points", ha=align, fontsize=8)
     axes.set_xlabel(f"measured latency on {first.device} in ms, 1 image ({first.runtime}, {first.threads} thread)")
     axes.margins(x=0.15)
-    _finish(axes, "test")
+    _finish(axes, "test", ", with its 95 % interval")
 
 
 _BY_HAND = {"ls": "none", "color": "C0", "ms": 7, "marker": "o"}
@@ -129,11 +130,11 @@ def _kind(file: Contestant) -> str:
     return {SCRATCH: "scratch", OWN: "own"}.get(file.begins_with, "pretrained")
 
 
-def _finish(axes: Axes, part: str) -> None:
+def _finish(axes: Axes, part: str, more: str = "") -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else ""))
-    axes.set_ylabel(f"top-1 accuracy on {part} images in %")
+    axes.set_ylabel(f"top-1 accuracy on {part} images in %{more}")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
 

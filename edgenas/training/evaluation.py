@@ -22,10 +22,12 @@ CACHED = 16
 class Evaluator:
     """Evaluates architectures of one supernet on one data set.
 
-    Every architecture is recalibrated on the same `calibration` training images, so that accuracies can be compared.
+    Every architecture is recalibrated on the same `calibration` training images, so that accuracies can be compared. That is
+    most of an evaluation's time: 512 photos of up to 192 px took 9.1 s a subnet on one busy core, 1,024 took 16.2 s, 256 took
+    5.3 s. Accuracies by 512 differed from those by 1,024 by 0.4 points, up or down, those by 256 by 0.9 and were 0.7 lower.
     """
 
-    def __init__(self, supernet: Supernet, dataset: Dataset, *, calibration: int = 1024, seed: int = 0):
+    def __init__(self, supernet: Supernet, dataset: Dataset, *, calibration: int = 512, seed: int = 0):
         self.supernet = supernet
         self.dataset = dataset
         self._seed = seed

@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from edgenas.report.plot import training_figure
+from edgenas.report import Contestant
+from edgenas.report.plot import front_figure, training_figure
 
 
 def row(epoch, phase, *accuracies):
@@ -23,3 +27,38 @@ def test_training_is_drawn_with_its_accuracies_and_phases():
 def test_every_scheme_is_drawn(phases):
     (axes,) = training_figure([row(i + 1, phase, 0.5, 0.5) for i, phase in enumerate(phases)]).axes
     assert [text.get_text().strip() for text in axes.texts] == phases
+
+
+def file(name, accuracy, ms, is_baseline=True, begins_with="scratch", fingerprint="here"):
+    return Contestant(name, is_baseline, "", 128, begins_with, 60.0, "", fingerprint, "onnxruntime", 1, False, 500, accuracy,
+                      0.1, ms, 1000)  # fmt: skip
+
+
+@pytest.fixture
+def records():
+    best = SimpleNamespace(architecture="a", latency_ms=1.9, validation_accuracy=0.9, expected_accuracy=0.9)
+    return [SimpleNamespace(device="cpu", runtime="onnxruntime", threads=1, precision="fp32", latency_kind="measured",
+                            latency_provenance={"fingerprint": "here"}, budget_ms=2.0, best=best, front=(best,))]  # fmt: skip
+
+
+def test_winners_and_baselines_are_drawn_by_what_was_measured(records):
+    files = [
+        file("cpu 2 ms", 0.9, 1.95, is_baseline=False),
+        file("lenet-28", 0.8, 1.0),
+        file("efficientnet-lite0-128", 0.92, 2.9, begins_with="efficientnet-lite0"),
+        file("mine", 0.7, 3.0, begins_with="your file"),
+        file("elsewhere", 0.7, 3.0, fingerprint="there"),
+    ]
+    search, measured = front_figure(records, np.array([[1.9, 0.9]]), [], files).axes
+    assert "validation" in search.get_ylabel()
+    assert "test images" in measured.get_ylabel()
+    drawn = {text.get_text(): text.xy for text in measured.texts}
+    assert drawn == {"for 2 ms": (1.95, 90), "lenet-28": (1.0, 80), "efficientnet-lite0-128": (2.9, 92), "mine": (3.0, 70)}
+    assert [text.get_text() for text in measured.get_legend().get_texts()] == [
+        "found by the search", "picked by hand, trained from scratch", "picked by hand, from pretrained weights",
+        "your own file",
+    ]  # fmt: skip
+
+
+def test_without_baselines_there_is_one_panel(records):
+    assert len(front_figure(records, np.array([[1.9, 0.9]]), [], [file("cpu 2 ms", 0.9, 1.95, is_baseline=False)]).axes) == 1

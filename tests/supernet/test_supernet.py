@@ -173,7 +173,7 @@ def test_gradients_reach_only_what_a_subnet_uses():
                 assert not parameter.grad[:, mid:].any()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "plain"])  # which has no inner channels
 def test_sorting_channels_keeps_the_largest_subnet_and_orders_by_importance(family):
     space = get_space(family, "tiny", 10)
     supernet = shaken(Supernet(space), seed=1)
