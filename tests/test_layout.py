@@ -12,8 +12,8 @@ import edgenas
 PACKAGE = Path(edgenas.__file__).parent
 # From the bottom up: a package imports only from those of lower rank, and from its own.
 RANK = {
-    "errors": 0, "files": 0, "processes": 0, "progress": 0, "storage": 0,
-    "space": 1,
+    "errors": 0, "files": 0, "processes": 0, "progress": 0, "statistics": 0,
+    "space": 1, "storage": 1,
     "cost": 2, "graph": 2,
     "supernet": 3, "latency": 3, "data": 3, "predictor": 3,
     "pretrained": 4,

@@ -43,13 +43,13 @@ def main() -> None:
     budgets = three_budgets(space, table)
     limit = latency_constraint(space, table, budgets[-1])
     latency = limit.measure
-    problem = SearchProblem(space, (lambda g: np.zeros(len(g)), latency), (limit,))
+    problem = SearchProblem(space, (lambda g: np.zeros(len(g)), latency), (limit,), budgets)
     shared = Ledger(options.out / "evaluations.log", weights_key(run.weights), space)
 
     made, broken = [], 0
     for seed in range(options.seeds):
         for name in options.strategies:
-            strategy = Bayesian(targets=budgets, tolerance=-1.0) if name == "bayesian" else get_strategy(name)
+            strategy = Bayesian(tolerance=-1.0) if name == "bayesian" else get_strategy(name)
             ledger = Ledger(None, "own", space)
             outcome = run_strategy(
                 problem, strategy, lambda a: shared.evaluate(a, evaluator.accuracy), ledger,

@@ -42,7 +42,7 @@ def check(seed: int) -> bool:
             closest = value[within].min()
         within &= value <= limit
     try:
-        found = Exact(budgets=4).search(SearchProblem(space, (score, measures[0]), constraints))
+        found = Exact(steps=4).search(SearchProblem(space, (score, measures[0]), constraints))
     except InfeasibleError as error:
         assert closest is not None, "called infeasible, but is not"
         assert np.isclose(error.closest, closest), f"closest is {closest}, not {error.closest}"

@@ -18,9 +18,8 @@ from pymoo.problems.static import StaticProblem
 from sklearn.svm import SVR
 
 from edgenas.search import Additive, SearchProblem
-from edgenas.search.additive import Table
-from edgenas.search.layout import layout_of
-from edgenas.search.strategies import History
+from edgenas.search.additive import Terms
+from edgenas.search.strategies import History, Proposal
 from edgenas.search.strategies.base import distinct_unknown
 
 
@@ -66,10 +65,10 @@ class PymooStrategy:
         self.algorithm.setup(_Vectorised(problem), termination=("n_gen", 10_000), seed=int(rng.integers(2**31)), verbose=False)
         self.open = None
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self.known.add(genomes, accuracies)
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         if self.open is not None:
             genomes = self.problem.space.canonical(self.open.get("X").astype(int))
             value = dict(zip(map(bytes, self.known.genomes.astype(int)), self.known.accuracy, strict=True))
@@ -78,7 +77,7 @@ class PymooStrategy:
             Evaluator().eval(StaticProblem(self.algorithm.problem, F=objectives), self.open)
             self.algorithm.tell(infills=self.open)
         self.open = self.algorithm.ask()
-        return self.problem.space.canonical(self.open.get("X").astype(int))
+        return Proposal(self.problem.space.canonical(self.open.get("X").astype(int)))
 
 
 class Linas:
@@ -90,13 +89,13 @@ class Linas:
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
         self.problem, self.rng, self.history = problem, rng, History(problem)
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self.history.add(genomes, accuracies)
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         space, sizes = self.problem.space, self.problem.space.gene_sizes
         if len(self.history) < self.batch:
-            return space.sample(self.rng, min(count, self.batch))
+            return Proposal(space.sample(self.rng, min(count, self.batch)))
 
         def one_hot(genomes: np.ndarray) -> np.ndarray:
             return np.concatenate([np.eye(size)[genomes[:, i]] for i, size in enumerate(sizes)], axis=1)
@@ -106,7 +105,8 @@ class Linas:
         model = SVR(C=10, epsilon=0.01).fit(one_hot(self.history.genomes), (known - mean) / scale)
         predicted = self.problem.with_accuracy(lambda genomes: mean + scale * model.predict(one_hot(genomes)))
         found = pymoo_nsga2(predicted, 50, 50, int(self.rng.integers(2**31)))
-        return distinct_unknown(self.history, np.concatenate([found, space.sample(self.rng, count)]), min(count, self.batch))
+        proposed = np.concatenate([found, space.sample(self.rng, count)])
+        return Proposal(distinct_unknown(self.history, proposed, min(count, self.batch)))
 
 
 # ---- Once-for-All ----
@@ -142,10 +142,10 @@ class _Latency:
 
     def __init__(self, problem: SearchProblem):
         assert isinstance(problem.cost, Additive)
-        layout = layout_of(problem.space)
-        table = Table.of(problem.cost, layout)
+        layout = problem.space.layout
+        terms = Terms.of(problem.cost, layout)
         self.depths = [segment.depths for segment in layout.segments]
-        self.base, self.depth, self.choice = table.base.tolist(), table.depth.tolist(), table.choice.tolist()
+        self.base, self.depth, self.choice = terms.base.tolist(), terms.depth.tolist(), terms.choice.tolist()
 
     def get_efficiency(self, arch: dict) -> float:
         r, kernels, expands = arch["image_size"], arch["ks"], arch["e"]

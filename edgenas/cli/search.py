@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,6 +20,8 @@ from edgenas.search.search import latency_constraint, macs_constraint, memory_co
 from edgenas.training import Evaluator, Run
 
 EVALUATIONS = 75
+LEAST_INTERVAL = 1e-4
+"""Half the width of an interval that is printed as 0.01 %."""
 
 
 @click.command("search")
@@ -157,19 +158,18 @@ def search_run(
     if storage is not None:
         ledger = Ledger(storage, weights_key(run.weights), run.space)
         ledger.absorb(own)
-    chosen = get_strategy(strategy)
-    if strategy.startswith("bayesian"):
-        chosen = replace(chosen, targets=budgets)
     results = search(
         run.space, latencies, evaluator.accuracy, ledger, budgets, confidence=confidence, constraints=tuple(limits.values()),
-        images=len(dataset.validation), evaluations=evaluations, seconds=seconds, strategy=chosen, seed=seed, track=track,
+        images=len(dataset.validation), evaluations=evaluations, seconds=seconds, strategy=get_strategy(strategy), seed=seed,
+        track=track,
     )  # fmt: skip
     if ledger is not own:  # the run stays complete in itself: its report shows them all
         own.absorb(ledger)
     quality, outcome = results[0].predictor, results[0].outcome
+    ranks = f"Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
     say(
         f"{outcome.evaluated} new evaluations, {len(ledger)} in all; stopped because {outcome.stopped}. "
-        f"Accuracy predictor: Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
+        f"Accuracy predictor: {ranks if quality.ranks else 'none, since accuracies follow no architecture.'}"
     )
     if outcome.evaluated:
         own = percent(outcome.own_cpu_s / outcome.evaluation_cpu_s, 1)
@@ -188,12 +188,15 @@ def search_run(
 def prediction_lines(record: SearchRecord) -> list[str]:
     """How far the predictor is to be trusted, and what was done where it is not."""
     claim, shift, predictor = record.claim, record.shift, record.predictor
-    name = f"{record.device} {record.budget_ms:g} ms"
+    measured = f"{record.device} {record.budget_ms:g} ms: measured {percent(record.best.validation_accuracy)}{_chance(record)}"
+    if not record.ranks:
+        return [f"{measured}; nothing is predicted, since the predictor ranks no better than chance (Kendall tau "
+                f"{predictor['tau']:.2f} of {predictor['samples']} evaluated subnets)."]  # fmt: skip
     if claim is None:
-        return [f"{name}: measured {percent(record.best.validation_accuracy)}."]
+        return [f"{measured}."]
     proof = "proved the highest prediction within the limits" if claim["optimal"] else "the highest prediction found"
-    lines = [f"{name}: measured {percent(record.best.validation_accuracy)}; predicted at best {percent(claim['accuracy'])} "
-             f"+- {percent(predictor['interval'])} ({proof})."]  # fmt: skip
+    lines = [f"{measured}; predicted at best {percent(claim['accuracy'])} "
+             f"+- {percent(max(predictor['interval'], LEAST_INTERVAL))} ({proof})."]  # fmt: skip
     surprise = claim["accuracy"] > record.best.validation_accuracy + predictor["interval"]
     if not claim["evaluated"] and (claim["outside"] or surprise):
         why = " and lies outside the evaluated ones, so that it is an extrapolation" if claim["outside"] else ""
@@ -205,6 +208,16 @@ def prediction_lines(record: SearchRecord) -> list[str]:
             "So all of them were measured, and the predictor was fitted again with them."
         )
     return lines
+
+
+def _chance(record: SearchRecord) -> str:
+    """What so few validation images leave open about the best accuracy."""
+    best, images = record.best, record.validation_images
+    if images is None:
+        return ""
+    low, high, others = percent(best.validation_low, 1), percent(best.validation_high, 1), len(record.front) - 1
+    alike = f"; {len(record.alike)} of the front's {others} others cannot be told from it" if record.alike else ""
+    return f" ({low} to {high} with 95 % confidence on {images} images{alike})"
 
 
 def warn_unless_measured(latencies: LatencyTable, run: Run) -> None:
@@ -222,7 +235,7 @@ def warn_unless_measured(latencies: LatencyTable, run: Run) -> None:
 def show(record: SearchRecord) -> None:
     rows = [
         [
-            "best" if c == record.best else "",
+            "best" if c == record.best else "~" if c in record.alike else "",
             c.architecture.id,
             f"{c.latency_ms:.3f}",
             f"{c.latency_low_ms:.3f} - {c.latency_high_ms:.3f}",
@@ -250,3 +263,5 @@ def show(record: SearchRecord) -> None:
         "<architecture",
     ]
     console.print(table(title, columns, rows))
+    if record.alike:
+        console.print(f"~ On {record.validation_images} validation images its accuracy cannot be told from the best one's.")

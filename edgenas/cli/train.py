@@ -34,7 +34,9 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 )
 @click.option("--stream", is_flag=True, help="Keep no decoded images on the disk: worker processes decode them in every epoch.")
 @click.option(
-    "--space", "family", metavar="NAME|FILE",
+    "--space",
+    "family",
+    metavar="NAME|FILE",
     help=f"{SPACE_HELP}  [default: {DEFAULT_FAMILY}, or what suits the weights to begin with]",
 )
 @click.option(

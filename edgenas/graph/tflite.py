@@ -144,9 +144,7 @@ class _Graph:
         )
         return self.activated(op, [value], name, (batch, out, out, channels), options, "")
 
-    def padded(
-        self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int] | None
-    ) -> tuple[int, int, int]:
+    def padded(self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int] | None) -> tuple[int, int, int]:
         """The value for a k x k window that moves, the format's word for what is still to be padded, and the output's size.
 
         The format's SAME puts the smaller half of what it needs before the image; anything else takes an operator of its own.

@@ -1,8 +1,8 @@
 """Predicting a subnet's accuracy from its architecture."""
 
+from edgenas.predictor.distribution_shift import Shift, measure_shift
 from edgenas.predictor.features import features, stage_features
 from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge, PredictorQuality, kendall_tau
-from edgenas.predictor.shift import Shift, measure_shift
 
 __all__ = [
     "LEAST_SAMPLES",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 import numpy as np
 
-from edgenas.space import SearchSpace
+from edgenas.space import SearchSpace, Space
 
 
-def features(space: object, genomes: np.ndarray) -> np.ndarray:
-    """`(n, d)` genomes -> `(n, f)` features: `stage_features` of networks; in any other space each gene, and one-hot."""
-    if isinstance(space, SearchSpace):
-        return stage_features(space, genomes)
+@singledispatch
+def features(space: Space, genomes: np.ndarray) -> np.ndarray:
+    """`(n, d)` genomes -> `(n, f)` features: `stage_features` of networks; in any other space each gene, and one-hot.
+
+    A space of one's own has its own where it registers them: `features.register(MySpace, function)`.
+    """
     one_hot = [np.eye(size)[genomes[:, column]] for column, size in enumerate(space.gene_sizes)]
     return np.concatenate([genomes.astype(float), *one_hot], axis=1)
 
 
+@features.register
 def stage_features(space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
     """`(n, d)` genomes -> `(n, f)` features, every one a sum over blocks or a function of resolution and width.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from edgenas.predictor.features import features
+from edgenas.space import Space
+from edgenas.statistics import kendall_is_chance
 
 LEAST_SAMPLES = 10
 
@@ -37,6 +38,11 @@ class PredictorQuality:
     error: float
     interval: float
 
+    @property
+    def ranks(self) -> bool:
+        """Whether it tells better architectures from worse: its rank correlation is more than chance."""
+        return not kendall_is_chance(self.tau, self.samples)
+
 
 class LinkRidge:
     """Ridge regression on z = -log(c - accuracy) over `features`.
@@ -46,12 +52,16 @@ class LinkRidge:
     `ceiling` is c, once fitted.
     """
 
-    def __init__(self, space: Any):
-        """space: a `SearchSpace`, or any with `gene_sizes`, such as `edgenas.search.Categorical`."""
+    def __init__(self, space: Space):
         self.space = space
 
     def fit(self, genomes: np.ndarray, accuracies: np.ndarray) -> PredictorQuality:
-        """`(n, d)` genomes and their `(n,)` accuracies in 0..1. Raises ValueError for fewer than LEAST_SAMPLES."""
+        """`(n, d)` genomes and their `(n,)` accuracies.
+
+        Raises ValueError for fewer than LEAST_SAMPLES, and for accuracies outside 0..1.
+        """
+        if not ((accuracies >= 0) & (accuracies <= 1)).all():
+            raise ValueError("accuracies are in 0..1")
         if len(genomes) < LEAST_SAMPLES:
             raise ValueError(f"a predictor needs at least {LEAST_SAMPLES} evaluated architectures, not {len(genomes)}")
         raw, self._samples = features(self.space, genomes), len(genomes)

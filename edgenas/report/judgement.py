@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-Z = 1.96
-"""Standard deviations of a normal distribution that hold 95 % of it."""
+from edgenas import statistics
+from edgenas.statistics import wilson
+
 MUCH = 0.1
 """How far below the largest subnet a smaller one is to be mentioned."""
 COARSE = 0.015
@@ -34,20 +35,9 @@ class Result:
         return f"{self.name} ({_percent(self.accuracy)}{at})"
 
 
-def wilson(accuracy: float, images: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy that so many images gave."""
-    z = Z**2 / images
-    centre = (accuracy + z / 2) / (1 + z)
-    half = math.sqrt(z * accuracy * (1 - accuracy) + z**2 / 4) / (1 + z)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def differ(one: Result, other: Result) -> bool:
     """Whether two accuracies can be told apart."""
-    right = one.accuracy * one.images + other.accuracy * other.images
-    p = right / (one.images + other.images)
-    deviation = math.sqrt(p * (1 - p) * (1 / one.images + 1 / other.images))
-    return abs(one.accuracy - other.accuracy) > Z * deviation
+    return statistics.differ(one.accuracy, one.images, other.accuracy, other.images)
 
 
 def on_training(largest: Result, smallest: Result, majority: float, epochs: int, from_scratch: bool, longer: str) -> list[str]:

@@ -16,9 +16,9 @@ from matplotlib.ticker import FuncFormatter
 from edgenas.baseline import OWN, SCRATCH
 from edgenas.files import replacing
 from edgenas.report.comparison import Contestant
-from edgenas.report.judgement import wilson
 from edgenas.report.summary import Row
 from edgenas.search import SearchRecord, pareto_front
+from edgenas.statistics import wilson
 
 
 def plot_training(path: Path, metrics: list[dict[str, Any]]) -> None:

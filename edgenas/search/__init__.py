@@ -3,7 +3,6 @@
 from edgenas.search.additive import Additive, Bottleneck, Objective
 from edgenas.search.evolution import Evolution
 from edgenas.search.exact import Exact
-from edgenas.search.layout import Categorical, Layout, Segment, Space
 from edgenas.search.ledger import Ledger
 from edgenas.search.pareto import hypervolume, pareto_front
 from edgenas.search.problem import Constraint, Population, SearchProblem
@@ -11,6 +10,7 @@ from edgenas.search.record import SearchRecord, load_records
 from edgenas.search.run import Evaluate, Outcome, run_strategy
 from edgenas.search.search import Candidate, SearchResult, search
 from edgenas.search.strategies import STRATEGIES, Bayesian, Strategy, get_strategy
+from edgenas.space import Categorical, Layout, Segment, Space
 
 __all__ = [
     "STRATEGIES",

@@ -1,4 +1,4 @@
-"""Objectives that an exact search can take apart, and the tables of their parts."""
+"""Objectives that an exact search can take apart, and the terms of their sums."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.search.layout import Layout
-from edgenas.space import SearchSpace
+from edgenas.space import Layout, SearchSpace
 
 Objective = Callable[[np.ndarray], np.ndarray]
 """`(n, d)` genomes -> `(n,)` values, of a whole population at once."""
@@ -48,11 +47,11 @@ class Bottleneck:
         return np.append(self.costs, 0.0)[self.space.block_ids(genomes)]
 
     def parts(self, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-        """`(r,)` largest cost of the fixed blocks and `(r, s, u, c)` costs of each choice; see `Table` for the axes."""
-        table = Table.zeros(layout)
+        """`(r,)` largest cost of the fixed blocks and `(r, s, u, c)` costs of each choice; see `Terms` for the axes."""
+        terms = Terms.zeros(layout)
         segments, stem = layout.segments, len(self.space.stem)
         for branch in range(layout.branches):
-            for choice in range(table.choice.shape[-1]):
+            for choice in range(terms.choice.shape[-1]):
                 genome = layout.empty(1, branch)
                 for segment in segments:
                     genome[0, segment.depth_column] = np.argmax(segment.depths)
@@ -61,15 +60,15 @@ class Bottleneck:
                         genome[0, slot] = options[min(choice, len(options) - 1)]
                 costs, place = self._of_blocks(genome)[0], stem
                 for s, segment in enumerate(segments):
-                    table.choice[branch, s, : len(segment.slots), choice] = costs[place : place + len(segment.slots)]
+                    terms.choice[branch, s, : len(segment.slots), choice] = costs[place : place + len(segment.slots)]
                     place += len(segment.slots)
-                table.base[branch] = max(costs[:stem].max(initial=0.0), costs[place:].max(initial=0.0))
-        return table.base, table.choice
+                terms.base[branch] = max(costs[:stem].max(initial=0.0), costs[place:].max(initial=0.0))
+        return terms.base, terms.choice
 
 
 @dataclass(frozen=True)
-class Table:
-    """An additive function's parts. Its value is
+class Terms:
+    """An additive function's terms. Its value is
 
         base[r] + sum over segments s of (depth[r, s, j_s] + sum over the slots u that j_s lets count of choice[r, s, u, c_su])
 
@@ -82,7 +81,7 @@ class Table:
     choice: np.ndarray
 
     @classmethod
-    def zeros(cls, layout: Layout) -> Table:
+    def zeros(cls, layout: Layout) -> Terms:
         segments = layout.segments
         slots = max(len(segment.slots) for segment in segments)
         choices = max(len(layout.choices(slot)) for segment in segments for slot in segment.slots)
@@ -91,13 +90,13 @@ class Table:
         return cls(np.zeros(layout.branches), np.zeros((*head, depths)), np.zeros((*head, slots, choices)))
 
     @classmethod
-    def of(cls, objective: Additive, layout: Layout) -> Table:
+    def of(cls, objective: Additive, layout: Layout) -> Terms:
         """Takes a sum apart by calling it once, on genomes that differ from one another in one place.
 
         Raises ValueError when it is not additive, as told from 64 random genomes.
         """
-        table, empty = cls.zeros(layout), layout.empty(1, 0)[0]
-        genomes, targets = [empty], [(table.base, (), None)]  # of one branch
+        terms, empty = cls.zeros(layout), layout.empty(1, 0)[0]
+        genomes, targets = [empty], [(terms.base, (), None)]  # of one branch
         for s, segment in enumerate(layout.segments):
             longest = int(np.argmax(segment.depths))
             for j in range(len(segment.depths)):
@@ -105,25 +104,25 @@ class Table:
                 if segment.depth_column is not None:
                     genome[segment.depth_column] = j
                 genomes.append(genome)
-                targets.append((table.depth, (s, j), 0))
+                targets.append((terms.depth, (s, j), 0))
             deepest = len(genomes) - len(segment.depths) + longest
             for u, slot in enumerate(segment.slots):
                 for c, genes in enumerate(layout.choices(slot)):
                     genome = genomes[deepest].copy()
                     genome[list(slot)] = genes
                     genomes.append(genome)
-                    targets.append((table.choice, (s, u, c), deepest))
+                    targets.append((terms.choice, (s, u, c), deepest))
         changes = layout.empty(layout.branches, np.arange(layout.branches)) - empty
         everywhere = np.stack(genomes) + changes[:, None]
         values = objective.score(everywhere.reshape(-1, everywhere.shape[-1])).reshape(layout.branches, -1)
         for i, (array, place, reference) in enumerate(targets):
             array[(slice(None), *place)] = values[:, i] if reference is None else values[:, i] - values[:, reference]
-        table._check(objective, layout)
-        return table
+        terms._check(objective, layout)
+        return terms
 
     @property
-    def negative(self) -> Table:
-        return Table(-self.base, -self.depth, -self.choice)
+    def negative(self) -> Terms:
+        return Terms(-self.base, -self.depth, -self.choice)
 
     @property
     def range(self) -> float:
@@ -131,23 +130,23 @@ class Table:
         slots = np.ptp(self.choice, axis=-1).sum(axis=(1, 2)).max()
         return float(np.ptp(self.base) + np.ptp(self.depth, axis=-1).sum(axis=-1).max() + slots) or 1.0
 
-    def breaking_ties(self, other: Table) -> Table:
-        """This table, plus so little of the other that it decides between equal sums alone."""
+    def breaking_ties(self, other: Terms) -> Terms:
+        """These terms, plus so little of the other that it decides between equal sums alone."""
         weight = 1e-9 * self.range / other.range
         parts = zip((self.base, self.depth, self.choice), (other.base, other.depth, other.choice), strict=True)
-        return Table(*(own + weight * its for own, its in parts))
+        return Terms(*(own + weight * its for own, its in parts))
 
     def __call__(self, genomes: np.ndarray, layout: Layout) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` sums."""
         branch = layout.branch(genomes)
         total = self.base[branch]
         for s, segment in enumerate(layout.segments):
-            j = np.zeros(len(genomes), dtype=int) if segment.depth_column is None else genomes[:, segment.depth_column]
+            counts, j = segment.counts(genomes), segment.depth_gene(genomes)
             total = total + self.depth[branch, s, j]
             for u, slot in enumerate(segment.slots):
                 sizes = [layout.gene_sizes[column] for column in slot]
                 c = np.ravel_multi_index(tuple(genomes[:, column] for column in slot), sizes)
-                total = total + np.where(u < np.array(segment.depths)[j], self.choice[branch, s, u, c], 0.0)
+                total = total + np.where(counts[:, u], self.choice[branch, s, u, c], 0.0)
         return total
 
     def _check(self, objective: Additive, layout: Layout) -> None:
@@ -159,8 +158,8 @@ class Table:
 
 
 def usable(layout: Layout) -> np.ndarray:
-    """`(s, u, c)`: which choices of a `Table` are no padding."""
-    mask = np.zeros(Table.zeros(layout).choice.shape[1:], dtype=bool)
+    """`(s, u, c)`: which choices of `Terms` are no padding."""
+    mask = np.zeros(Terms.zeros(layout).choice.shape[1:], dtype=bool)
     for s, segment in enumerate(layout.segments):
         for u, slot in enumerate(segment.slots):
             mask[s, u, : len(layout.choices(slot))] = True

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.progress import Track, quiet
-from edgenas.search.layout import Space
 from edgenas.search.pareto import pareto_front
 from edgenas.search.problem import Population, SearchProblem, extremes, skewed_sample
+from edgenas.space import Space
 
 
 @dataclass(frozen=True)

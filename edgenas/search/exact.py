@@ -12,12 +12,12 @@ import numpy as np
 
 from edgenas.errors import InfeasibleError, UsageError
 from edgenas.progress import Track, quiet
-from edgenas.search.additive import Additive, Bottleneck, Objective, Table, usable
-from edgenas.search.constrained import best_within
-from edgenas.search.layout import Layout, layout_of
+from edgenas.search.additive import Additive, Bottleneck, Objective, Terms, usable
+from edgenas.search.branch_and_bound import best_within
 from edgenas.search.pareto import pareto_front
-from edgenas.search.partial import Separated, grow, least_ahead
+from edgenas.search.partial_networks import Separated, grow, least_ahead
 from edgenas.search.problem import Constraint, Population, SearchProblem
+from edgenas.space import Layout
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Exact:
     """Proves its answer; needs `Additive` objectives, and constraints that are `Additive` or a `Bottleneck`.
 
     Where all constraints are limits of the cost itself or bottlenecks, one pass gives the front at every budget. With further
-    sums to be limited (a second device, MACs, parameters) it gives the best architecture for each of `budgets` costs
-    between the lowest and the highest allowed, every one by branch and bound with Lagrangian bounds.
+    sums to be limited (a second device, MACs, parameters) it gives the best architecture for each of the problem's budgets and
+    of `steps` costs between the lowest and the highest allowed, every one by branch and bound with Lagrangian bounds.
     """
 
-    budgets: int = 25
+    steps: int = 25
 
     def search(self, problem: SearchProblem, rng: np.random.Generator | None = None, track: Track = quiet) -> Population:
         """The front by rising cost. `optimal` is False only where branch and bound had to stop early.
@@ -53,8 +53,9 @@ class Exact:
         if any(end.genome is None for end in ends):
             return np.empty((0, len(parts.layout.gene_sizes)), dtype=int), proved
         found = [end.genome for end in ends]
-        steps = np.linspace(*problem.cost(np.stack(found)), self.budgets)[1:-1]
-        for budget in track(steps, "Solving for every budget", len(steps)):
+        lowest, highest = problem.cost(np.stack(found))
+        budgets = {*np.linspace(lowest, highest, self.steps)[1:-1], *(b for b in problem.budgets if lowest < b < highest)}
+        for budget in track(sorted(budgets), "Solving for every budget", len(budgets)):
             within = [*limits, Constraint("cost", problem.cost, float(budget))]
             solution = best_within(parts.separated(score, within))
             proved &= solution.proved
@@ -69,8 +70,8 @@ class Parts:
 
     problem: SearchProblem
     layout: Layout
-    score: Table
-    cost: Table
+    score: Terms
+    cost: Terms
     allowed: np.ndarray
     open: np.ndarray
 
@@ -79,28 +80,24 @@ class Parts:
         """Raises UsageError where it cannot be."""
         if not separable(problem):
             raise UsageError("Exact search needs Additive objectives and Additive or Bottleneck constraints: use Evolution.")
-        layout = layout_of(problem.space)
+        layout = problem.space.layout
         accuracy, cost = problem.objectives
         bottlenecks = [c for c in problem.constraints if isinstance(c.measure, Bottleneck)]
-        return cls(problem, layout, Table.of(accuracy, layout), Table.of(cost, layout), *_allowed(layout, bottlenecks))
-
-    @property
-    def cost_limit(self) -> float:
-        return min((c.limit for c in self.problem.constraints if c.measure == self.problem.cost), default=np.inf)
+        return cls(problem, layout, Terms.of(accuracy, layout), Terms.of(cost, layout), *_allowed(layout, bottlenecks))
 
     @property
     def is_planar(self) -> bool:
         """Whether nothing is limited but the cost and what single blocks take."""
         return all(c.measure == self.problem.cost or isinstance(c.measure, Bottleneck) for c in self.problem.constraints)
 
-    def separated(self, score: Table, limits: list[Constraint]) -> Separated:
+    def separated(self, score: Terms, limits: list[Constraint]) -> Separated:
         """The tightest limit of every measure is the one that counts."""
         tightest: dict[Objective, Constraint] = {}
         for constraint in sorted(limits, key=lambda c: c.limit):
             tightest.setdefault(constraint.measure, constraint)
         limits = list(tightest.values())
-        tables = [self.cost if c.measure == self.problem.cost else Table.of(c.measure, self.layout) for c in limits]
-        return Separated(self.layout, score, limits, tables, self.allowed, self.open)
+        terms = [self.cost if c.measure == self.problem.cost else Terms.of(c.measure, self.layout) for c in limits]
+        return Separated(self.layout, score, limits, terms, self.allowed, self.open)
 
 
 def separable(problem: SearchProblem) -> bool:
@@ -119,10 +116,10 @@ def front_genomes(parts: Parts, track: Track = quiet) -> np.ndarray:
 
 
 def _branch_front(parts: Parts, branch: int) -> np.ndarray:
-    layout, score, cost = parts.layout, parts.score, parts.cost
+    layout, score, cost, limit = parts.layout, parts.score, parts.cost, parts.problem.cost_limit
     allowed = _worthwhile(parts, branch)
     ahead = least_ahead(layout, allowed[branch], cost.choice[branch], cost.depth[branch])
-    most = parts.cost_limit + (1e-9 * max(1.0, abs(parts.cost_limit)) if np.isfinite(parts.cost_limit) else 0.0)
+    most = limit + (1e-9 * max(1.0, abs(limit)) if np.isfinite(limit) else 0.0)
 
     def undominated(scores: np.ndarray, sums: np.ndarray, s: int, u: int) -> np.ndarray:
         within = np.flatnonzero(sums[:, 0] + ahead[s, u] <= most)
@@ -170,7 +167,7 @@ def _infeasible(parts: Parts) -> InfeasibleError:
             closest = float(levels[passing.index(True)])
         else:
             limits = [c for c in met if isinstance(c.measure, Additive)]
-            lowest = best_within(parts.separated(Table.of(constraint.measure, layout).negative, limits))
+            lowest = best_within(parts.separated(Terms.of(constraint.measure, layout).negative, limits))
             closest = float(constraint.measure(lowest.genome[None])[0])
             member = f", of {problem.space.decode(lowest.genome)}"
         if closest > constraint.limit:

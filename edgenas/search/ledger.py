@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 import uuid
@@ -16,14 +17,19 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from edgenas.search.layout import Space, gene_names
-from edgenas.storage import open_storage
+from edgenas.errors import EdgeNASError
+from edgenas.space import Space
+from edgenas.storage import is_dead, open_storage, open_study, own_worker
 
 HEARTBEAT_S = 10.0
 """How often a worker tells that it is alive while it evaluates."""
 LEASE_S = 60.0
 """After this long without a heartbeat others take a worker for dead and its architecture for free. The clocks of machines that
 share a storage may differ by less than that."""
+NOTICE_S = 5.0
+"""How long another worker is waited for before that is said."""
+
+_log = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -33,15 +39,14 @@ class Ledger:
     `postgresql://user@host/edgenas`, or an open storage; None for memory alone.
     key: names the study; accuracies of other weights belong to another.
     Each accuracy is written when it is known: an interrupted search loses none, and the next search for another budget or
-    device begins with all of them. Raises EdgeNASError when the storage cannot be opened.
+    device begins with all of them. Raises EdgeNASError when the storage cannot be opened or holds what no accuracy can be.
     """
 
     def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space):
         self.space = space
-        self._key, self._names = key, gene_names(space)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._key = key
         self._storage = open_storage(storage)
-        self._study = optuna.create_study(study_name=key, storage=self._storage, direction="maximize", load_if_exists=True)
+        self._study = open_study(self._storage, key, direction="maximize")
         self._accuracies: dict[Hashable, float] = {}
         self.refresh()
 
@@ -67,8 +72,8 @@ class Ledger:
     def refresh(self) -> None:
         """Learn what other workers have measured meanwhile."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            architecture = self.space.decode(np.array(trial.user_attrs["genome"]))
-            self._accuracies[architecture] = trial.value
+            architecture = self._architecture(trial)
+            self._accuracies[architecture] = _plausible(trial.value, architecture, "is kept in this ledger")
 
     def of_share(self, share: float) -> Ledger:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
@@ -78,8 +83,10 @@ class Ledger:
         """The accuracy, measured unless it is known; None while another worker measures it.
 
         A worker first enters what it is about to measure. The storage numbers the entries, so that of two workers that choose
-        the same architecture at once both see whose entry is first. A worker that dies without a word loses its claim when
-        its heartbeats are overdue.
+        the same architecture at once both see whose entry is first. A worker that dies without a word loses its claim: at once
+        to others on its machine, who see that it is gone, elsewhere when its heartbeats are overdue.
+
+        Raises EdgeNASError where what was measured is not in 0..1.
         """
         if architecture in self._accuracies:
             return self._accuracies[architecture]
@@ -89,7 +96,7 @@ class Ledger:
             return self._accuracies.get(architecture)
         try:
             with self._heartbeats(number):
-                accuracy = float(evaluate(architecture))
+                accuracy = _plausible(float(evaluate(architecture)), architecture, "was measured")
         except BaseException:
             self._study.tell(number, state=TrialState.FAIL)  # so that whoever goes on may measure it
             raise
@@ -99,7 +106,11 @@ class Ledger:
 
     def wait_for(self, architecture: Hashable, evaluate: Callable[[Hashable], float]) -> float:
         """`evaluate`, but waits where another worker has it in hand, and measures it should that worker die."""
+        begin, said = time.monotonic(), False
         while (accuracy := self.evaluate(architecture, evaluate)) is None:
+            if time.monotonic() - begin > NOTICE_S and not said:
+                _log.warning("Waiting for another search that evaluates %s.", architecture)
+                said = True
             time.sleep(0.5)
         return accuracy
 
@@ -115,19 +126,26 @@ class Ledger:
             return None
         self._study.add_trial(self._entry(architecture, genome, token))
         first, *others = self._claims(genome)
-        if first.user_attrs["token"] == token:
+        if first.user_attrs.get("token") == token:
             return first.number
-        own = next(trial.number for trial in others if trial.user_attrs["token"] == token)
+        own = next(trial.number for trial in others if trial.user_attrs.get("token") == token)
         self._study.tell(own, state=TrialState.FAIL)
         return None
 
     def _claims(self, genome: list[int]) -> list[FrozenTrial]:
         """Who has measured it or is at it, the first first."""
         active = (TrialState.RUNNING, TrialState.COMPLETE)
-        same = [t for t in self._study.get_trials(deepcopy=False, states=active) if t.user_attrs["genome"] == genome]
-        alive = time.time() - LEASE_S
-        valid = [t for t in same if t.state == TrialState.COMPLETE or t.user_attrs.get("heartbeat", 0.0) > alive]
-        return sorted(valid, key=lambda t: t.number)
+        same = [t for t in self._study.get_trials(deepcopy=False, states=active) if t.user_attrs.get("genome") == genome]
+        return sorted((t for t in same if t.state == TrialState.COMPLETE or _is_alive(t)), key=lambda t: t.number)
+
+    def _architecture(self, trial: FrozenTrial) -> Hashable:
+        try:
+            return self.space.decode(np.array(trial.user_attrs["genome"]))
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise EdgeNASError(
+                f"The ledger of evaluations is damaged: its entry {trial.number} is no architecture of {self.space.name} "
+                f"({error!r}). Restore its file, or move it away to begin anew."
+            ) from None
 
     @contextmanager
     def _heartbeats(self, number: int) -> Iterator[None]:
@@ -149,13 +167,28 @@ class Ledger:
             thread.join()
 
     def _entry(self, architecture: Hashable, genome: list[int], token: str) -> FrozenTrial:
-        sizes = self.space.gene_sizes.tolist()
+        names, sizes = self.space.gene_names, self.space.gene_sizes.tolist()
         return optuna.create_trial(
             state=TrialState.RUNNING,
-            params=dict(zip(self._names, genome, strict=True)),
-            distributions={n: CategoricalDistribution(tuple(range(s))) for n, s in zip(self._names, sizes, strict=True)},
-            user_attrs={"architecture": str(architecture), "genome": genome, "token": token, "heartbeat": time.time()},
-        )
+            params=dict(zip(names, genome, strict=True)),
+            distributions={n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)},
+            user_attrs={"architecture": str(architecture), "genome": genome, "token": token, "heartbeat": time.time(),
+                        "worker": own_worker()},
+        )  # fmt: skip
+
+
+def _is_alive(trial: FrozenTrial) -> bool:
+    """Whether somebody is at it, as far as is known."""
+    beat = trial.user_attrs.get("heartbeat")
+    return isinstance(beat, int | float) and abs(time.time() - beat) < LEASE_S and not is_dead(trial.user_attrs.get("worker"))
+
+
+def _plausible(accuracy: float, architecture: Hashable, verb: str) -> float:
+    """Raises EdgeNASError for what no accuracy can be."""
+    if not 0 <= accuracy <= 1:
+        raise EdgeNASError(f"An accuracy of {accuracy} {verb} for {architecture}: accuracies are in 0..1. Where the weights "
+                           "are sound, restore or remove what gave it.")  # fmt: skip
+    return accuracy
 
 
 def weights_key(weights: Path) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 
 from edgenas.errors import InfeasibleError
 from edgenas.search.additive import Objective
-from edgenas.search.layout import Space, layout_of
 from edgenas.search.pareto import pareto_front
+from edgenas.space import Space
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class SearchProblem:
 
     objectives: accuracy, to be high, and cost, such as latency, to be low; an exact search needs both to be `Additive`.
     constraints: any number, on whatever can be computed of a genome. All must hold.
+    budgets: costs within each of which the best is wanted above all. What no budget allows is forbidden by a constraint alone.
     """
 
     space: Space
     objectives: tuple[Objective, Objective]
     constraints: tuple[Constraint, ...] = ()
+    budgets: tuple[float, ...] = ()
 
     @property
     def accuracy(self) -> Objective:
@@ -56,6 +58,11 @@ class SearchProblem:
     @property
     def cost(self) -> Objective:
         return self.objectives[1]
+
+    @property
+    def cost_limit(self) -> float:
+        """The tightest limit on the cost itself; infinite where it has none."""
+        return min((c.limit for c in self.constraints if c.measure == self.cost), default=np.inf)
 
     def violation(self, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` genomes -> `(n,)` sums of how far each constraint is exceeded, relative to its limit. 0: feasible."""
@@ -131,7 +138,7 @@ def skewed_sample(space: Space, rng: np.random.Generator, n: int) -> np.ndarray:
 
 def extremes(space: Space) -> np.ndarray:
     """`(2, d)` genomes: every choice the first, and every choice the last."""
-    last = np.array(layout_of(space).gene_sizes) - 1
+    last = space.gene_sizes - 1
     return space.canonical(np.stack([np.zeros_like(last), last]))
 
 

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgenas.errors import CheckpointError
 from edgenas.files import read_json, write_json
 from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.search.search import Candidate, SearchResult
 from edgenas.space import Architecture
+from edgenas.statistics import differ, kendall_is_chance
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class SearchRecord:
     confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
     limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
     stopped: why the search ended. predictor, shift, claim: the fields of `SearchResult`'s; without the latter two before
-    version 3.
+    version 3. validation_images: on how many accuracies were measured; None where that is unknown, as before version 5.
     """
 
     device: str
@@ -45,6 +48,7 @@ class SearchRecord:
     stopped: str = ""
     shift: dict[str, float] | None = None
     claim: dict[str, Any] | None = None
+    validation_images: int | None = None
 
     @classmethod
     def of(
@@ -54,7 +58,22 @@ class SearchRecord:
         return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
                    result.best, result.front, asdict(result.predictor),
                    datetime.now(UTC).isoformat(timespec="seconds"), confidence, dict(limits or {}),
-                   result.outcome.stopped, asdict(result.shift) if result.shift else None, asdict(result.claim))  # fmt: skip
+                   result.outcome.stopped, asdict(result.shift) if result.shift else None,
+                   asdict(result.claim) if result.claim else None,
+                   int(result.images) if np.isfinite(result.images) else None)  # fmt: skip
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the predictor tells better architectures from worse; without that it claims nothing."""
+        return not kendall_is_chance(self.predictor["tau"], int(self.predictor["samples"]))
+
+    @property
+    def alike(self) -> tuple[Candidate, ...]:
+        """The other members of the front whose accuracy cannot be told from the best one's; none where it is unknown."""
+        if (images := self.validation_images) is None:
+            return ()
+        best = self.best.validation_accuracy
+        return tuple(c for c in self.front if c != self.best and not differ(best, images, c.validation_accuracy))
 
     @property
     def name(self) -> str:

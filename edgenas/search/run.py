@@ -12,10 +12,14 @@ import numpy as np
 from edgenas.progress import Track, quiet
 from edgenas.search.ledger import Ledger
 from edgenas.search.problem import SearchProblem
-from edgenas.search.strategies import Screening, Strategy
+from edgenas.search.strategies import Proposal, Strategy
 
 MOST_IDLE = 50
 """Proposals in turn without anything new after which a search ends: the strategy has settled, or the space is exhausted."""
+
+
+ROUNDING = 1e-6
+"""Of sums of shares, such as thirds."""
 
 
 class Evaluate(Protocol):
@@ -56,8 +60,6 @@ def run_strategy(
     evaluating is left to them. first: genomes to evaluate before the strategy is asked.
     """
     meter = _Meter(evaluate, ledger, evaluations, seconds, track)
-    if isinstance(strategy, Screening):
-        strategy.screen_with(lambda genomes, share: _preview(problem, meter, genomes, share))
     strategy.start(problem, np.random.default_rng(seed))
     try:
         for genome in first:
@@ -83,27 +85,28 @@ def _propose_and_measure(problem: SearchProblem, strategy: Strategy, ledger: Led
             strategy.tell(genomes[told:], accuracies[told:])
             told = len(genomes)
         before = meter.spent
-        asked = strategy.ask(meter.left)
-        if not len(asked):
+        proposal = strategy.ask(meter.left)
+        if not len(proposal):
             raise _Over("nothing better is predicted")
-        known: list[tuple[np.ndarray, float]] = []
-        for genome in asked[: meter.left]:
-            architecture = problem.space.decode(genome)
-            if architecture in ledger:
-                known.append((genome, ledger[architecture]))
-            else:
-                meter.measure(architecture)
-        if known:
-            repeated, values = zip(*known, strict=True)
-            strategy.tell(np.stack(repeated), np.array(values))
+        answered = _measure(problem, proposal, ledger, meter)
+        if answered:
+            again, values = zip(*answered, strict=True)
+            strategy.tell(np.stack(again), np.array(values), proposal.share)
         idle = 0 if meter.spent > before else idle + 1
         if idle == MOST_IDLE:
             raise _Over("nothing new is proposed")
 
 
-def _preview(problem: SearchProblem, meter: _Meter, genomes: np.ndarray, share: float) -> np.ndarray:
-    measured = [meter.measure(problem.space.decode(genome), share) for genome in genomes]
-    return np.array([np.nan if accuracy is None else accuracy for accuracy in measured])
+def _measure(problem: SearchProblem, proposal: Proposal, ledger: Ledger, meter: _Meter) -> list[tuple[np.ndarray, float]]:
+    """What there is to tell at once: previews, and what was known. What is new in full the ledger tells."""
+    answered = []
+    for genome in proposal.genomes[: meter.most(proposal.share)]:
+        architecture = problem.space.decode(genome)
+        is_new = proposal.share == 1 and architecture not in ledger
+        accuracy = meter.measure(architecture, proposal.share)
+        if accuracy is not None and not is_new:
+            answered.append((genome, accuracy))
+    return answered
 
 
 class _Meter:
@@ -119,10 +122,14 @@ class _Meter:
 
     @property
     def left(self) -> int:
-        return int(self._evaluations - self.spent)
+        return self.most(1.0)
+
+    def most(self, share: float) -> int:
+        """How many evaluations on a share of the images are left."""
+        return int((self._evaluations - self.spent) / share + ROUNDING)
 
     def check(self, share: float) -> None:
-        if self.spent + share > self._evaluations:
+        if self.most(share) < 1:
             raise _Over("all evaluations are made")
         if time.monotonic() > self._deadline:
             raise _Over("the time is up")

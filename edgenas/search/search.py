@@ -21,6 +21,10 @@ from edgenas.search.problem import Constraint, SearchProblem
 from edgenas.search.run import Evaluate, Outcome, run_strategy
 from edgenas.search.strategies import Bayesian, Strategy
 from edgenas.space import Architecture, SearchSpace
+from edgenas.statistics import wilson
+
+DIGITS = 6
+"""Of accuracies that are compared: no set of images tells more."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Candidate:
 
     latency_ms: the table's prediction; latency_low_ms, latency_high_ms: its interval, of the search's confidence.
     validation_accuracy: measured with recalibrated batch norm. predicted_accuracy: the predictor's. expected_accuracy: what is
-    to be expected on other images, see `expected_accuracy`. All in 0..1.
+    to be expected on other images, see `expected_accuracy`. validation_low, validation_high: the 95 % interval of what was
+    measured, on so few images (Wilson); unknown before version 5 of the record. All in 0..1.
     """
 
     architecture: Architecture
@@ -42,6 +47,8 @@ class Candidate:
     parameters: int
     peak_memory_bytes: int
     expected_accuracy: float
+    validation_low: float | None = None
+    validation_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,15 +71,17 @@ class SearchResult:
     the last.
 
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
-    was fitted without (None where too few others were evaluated).
+    was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
+    so that it claims nothing. images: on how many an accuracy was measured.
     """
 
     best: Candidate
     front: tuple[Candidate, ...]
     predictor: PredictorQuality
     shift: Shift | None
-    claim: Claim
+    claim: Claim | None
     outcome: Outcome
+    images: float = np.inf
 
 
 def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
@@ -134,10 +143,10 @@ def search(
     def within(accuracy: Objective, budget_ms: float) -> SearchProblem:
         return SearchProblem(space, (accuracy, latency.measure), (replace(latency, limit=budget_ms), *constraints))
 
-    cheapest = Exact(budgets=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
-    problem = within(lambda g: np.zeros(len(g)), max(budgets_ms))
+    cheapest = Exact(steps=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
+    problem = replace(within(lambda g: np.zeros(len(g)), max(budgets_ms)), budgets=tuple(budgets_ms))
     outcome = run_strategy(
-        problem, strategy or Bayesian(targets=tuple(budgets_ms)), evaluate, ledger, first=cheapest,
+        problem, strategy or Bayesian(), evaluate, ledger, first=cheapest,
         evaluations=evaluations, seconds=seconds, seed=seed, track=track,
     )  # fmt: skip
     ledger.wait_for(space.decode(cheapest[0]), evaluate)  # should another worker have had it in hand
@@ -152,13 +161,14 @@ def search(
     expected = expected_accuracy(measured, predictor.predict(genomes), quality.error, images)
     accuracy = Additive(predictor.score, predictor.link)
     fronts = [
-        _measured_front(space, table, confidence, ledger, predictor, expected, budget, constraints) for budget in budgets_ms
+        _measured_front(space, table, confidence, ledger, predictor, expected, images, budget, constraints)
+        for budget in budgets_ms
     ]
     shifts = [_shift(ledger, front) for front in fronts]
-    claims = [_claim(within(accuracy, budget), predictor, ledger) for budget in budgets_ms]
+    claims = [_claim(within(accuracy, budget), predictor, ledger) if quality.ranks else None for budget in budgets_ms]
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
     return [
-        SearchResult(front[-1], front, quality, shift, claim, outcome)
+        SearchResult(front[-1], front, quality, shift, claim, outcome, images)
         for front, shift, claim in zip(fronts, shifts, claims, strict=True)
     ]
 
@@ -177,7 +187,7 @@ def expected_accuracy(measured: np.ndarray, predicted: np.ndarray, error: float,
 
 
 def _claim(predicted: SearchProblem, predictor: LinkRidge, ledger: Ledger) -> Claim:
-    front = Exact(budgets=2).search(predicted)
+    front = Exact(steps=2).search(predicted)
     best = front.take(np.array([-1]))
     is_evaluated = predicted.space.decode(best.genomes[0]) in ledger
     return Claim(float(best.accuracy[0]), front.optimal, is_evaluated, bool(predictor.is_outside(best.genomes)[0]))
@@ -201,10 +211,14 @@ def _measured_front(
     ledger: Ledger,
     predictor: LinkRidge,
     expected: np.ndarray,
+    images: float,
     budget_ms: float,
     constraints: Sequence[Constraint],
 ) -> tuple[Candidate, ...]:
-    """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints."""
+    """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints.
+
+    Of those that differ by rounding alone the fastest is on it.
+    """
     genomes, accuracy = ledger.arrays()
     latency_ms = table.predict(space, genomes)
     interval = table.interval(space, latency_ms, confidence)
@@ -214,11 +228,11 @@ def _measured_front(
         within &= constraint.measure(genomes) <= constraint.limit
     within = np.flatnonzero(within)
     front = []
-    for i in within[pareto_front(expected[within], latency_ms[within])]:
+    for i in within[pareto_front(np.round(expected[within], DIGITS), latency_ms[within])]:
         architecture = space.decode(genomes[i])
         blocks = space.blocks(architecture)
         sizes = cost.macs(blocks), cost.parameters(blocks), cost.peak_memory_bytes(blocks)
         times = float(latency_ms[i]), float(interval.low[i]), float(interval.high[i])
         front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes,
-                               float(expected[i])))  # fmt: skip
+                               float(expected[i]), *wilson(float(accuracy[i]), images)))  # fmt: skip
     return tuple(front)

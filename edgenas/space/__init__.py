@@ -9,7 +9,9 @@ from typing import Any
 from edgenas.errors import UsageError
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
+from edgenas.space.categorical import Categorical
 from edgenas.space.description import DescriptionError, build_space, unknown
+from edgenas.space.genome import Layout, Segment, Space
 from edgenas.space.layers import Layer, layers
 from edgenas.space.search_space import SearchSpace
 from edgenas.space.stage import FixedBlock, Stage
@@ -91,10 +93,14 @@ __all__ = [
     "Architecture",
     "BlockChoice",
     "BlockSpec",
+    "Categorical",
     "DescriptionError",
     "FixedBlock",
     "Layer",
+    "Layout",
     "SearchSpace",
+    "Segment",
+    "Space",
     "Stage",
     "default_preset",
     "get_space",

@@ -19,6 +19,7 @@ import numpy as np
 
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
+from edgenas.space.genome import Layout, Segment
 from edgenas.space.stage import FixedBlock, Stage, described, later
 
 
@@ -84,14 +85,27 @@ class SearchSpace:
             first += 1 + blocks.size
         return columns
 
+    @cached_property
+    def layout(self) -> Layout:
+        segments = [
+            Segment(depth_column, stage.depths, tuple(map(tuple, blocks.tolist())))
+            for stage, (depth_column, blocks) in zip(self.stages, self.stage_columns, strict=True)
+        ]
+        return Layout(tuple(self.gene_sizes.tolist()), (0, 1) if self.has_elastic_width else (0,), tuple(segments))
+
+    @cached_property
+    def gene_names(self) -> tuple[str, ...]:
+        """One for every gene, such as `stage1.block2.kernel`."""
+        names = ["resolution"] + ["width"] * self.has_elastic_width
+        for s, stage in enumerate(self.stages, start=1):
+            fields = BlockChoice._fields[: len(stage.genes)]
+            blocks = range(1, max(stage.depths) + 1)
+            names += [f"stage{s}.depth", *(f"stage{s}.block{block}.{field}" for block in blocks for field in fields)]
+        return tuple(names)
+
     def canonical(self, genomes: np.ndarray) -> np.ndarray:
         """`(n, d)` -> `(n, d)`: the same architectures, with the genes of dropped blocks set to 0."""
-        genomes = np.array(genomes)
-        for stage, (depth_column, blocks) in zip(self.stages, self.stage_columns, strict=True):
-            depth = np.array(stage.depths)[genomes[:, depth_column]]
-            kept = np.arange(len(blocks)) < depth[:, None]
-            genomes[:, blocks.min() : blocks.max() + 1] *= kept.repeat(blocks.shape[1], axis=1)
-        return genomes
+        return self.layout.canonical(genomes)
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """`(n, d)` canonical genomes, each gene uniform over its choices."""
@@ -229,9 +243,7 @@ class SearchSpace:
         genomes = np.asarray(genomes)
         lookup, _ = self._block_lookup
         ids = np.empty((len(genomes), self.slots), dtype=int)
-        branch, slot = genomes[:, 0], len(self.stem)
-        if self.has_elastic_width:
-            branch = branch * len(self.widths) + genomes[:, 1]
+        branch, slot = self.layout.branch(genomes), len(self.stem)
         ids[:, :slot] = lookup[branch, :slot, 0]
         for stage, (depth_column, blocks) in zip(self.stages, self.stage_columns, strict=True):
             depth, sizes = np.array(stage.depths)[genomes[:, depth_column]], [len(values) for values in stage.genes]

@@ -22,7 +22,7 @@ from edgenas.errors import DivergenceError, EdgeNASError, UsageError
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace, unknown
-from edgenas.storage import open_storage
+from edgenas.storage import SILENT, open_storage, open_study, optuna_says
 from edgenas.training import Recipe, Trainer
 from edgenas.training.train import validation_accuracy
 from edgenas.training.trainer import EpochResult
@@ -68,16 +68,14 @@ class Tuning:
             raise UsageError(unknown("sampler", sampler, SAMPLERS))
         self.space, self.dataset, self.recipe = space, dataset, recipe
         self.parameters = parameters(recipe, len(dataset.train))
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         base = {name: value for name, value in recipe.to_dict().items() if name not in ("epochs", "precision")}
         about = [space.fingerprint, dataset.classes, len(dataset.train), base]
-        self._study = optuna.create_study(
-            study_name=f"tune-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}",
-            storage=open_storage(storage),
+        self._study = open_study(
+            open_storage(storage),
+            f"tune-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}",
             sampler=SAMPLERS[sampler](self.parameters, seed),
             pruner=MedianPruner(n_startup_trials=4),
             direction="maximize",
-            load_if_exists=True,
         )
 
     @property
@@ -147,7 +145,8 @@ class Tuning:
             if finished >= (trials or math.inf) or elapsed >= (seconds or math.inf) or self._is_exhausted():
                 return
             shown = [lambda study, trial: report(self._trial(trial))]
-            self._study.optimize(partial(self._train, track=track), n_trials=1, callbacks=shown)
+            with optuna_says(SILENT):
+                self._study.optimize(partial(self._train, track=track), n_trials=1, callbacks=shown)
 
     def _train(self, trial: optuna.Trial, track: Track) -> float:
         fields = {p.field: p.suggest(trial) for p in self.parameters}

@@ -1,11 +1,11 @@
-from types import SimpleNamespace
-
 import click
 import pytest
 
 from edgenas.cli.options import BYTES, COUNT, Budget
 from edgenas.cli.search import prediction_lines, split_budgets
 from edgenas.errors import UsageError
+from edgenas.search import Candidate, SearchRecord
+from edgenas.statistics import wilson
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,49 @@ def test_budgets_that_cannot_be_meant_are_refused():
         split_budgets("cpu", (("cpu", 1.0), ("pi4", 30.0), ("pi4", 40.0)))
 
 
+def record_with(claim, shift=None, images=None, others=(), tau=0.9, interval=0.05):
+    def candidate(accuracy, latency_ms):
+        low, high = (None, None) if images is None else wilson(accuracy, images)
+        return Candidate(None, latency_ms, latency_ms, latency_ms, accuracy, accuracy, 1, 1, 1, accuracy, low, high)
+
+    front = tuple(candidate(accuracy, i + 1.0) for i, accuracy in enumerate((*others, 0.88)))
+    predictor = {"samples": 40, "tau": tau, "error": 0.01, "interval": interval}
+    return SearchRecord("cpu", "onnxruntime", 1, "float32", 2.0, "measured", {}, front[-1], front, predictor, "today",
+                        shift=shift, claim=claim, validation_images=images)  # fmt: skip
+
+
+CLAIM = {"accuracy": 0.9, "optimal": True, "evaluated": True, "outside": False}
+
+
+@pytest.mark.parametrize("tau", [float("nan"), -0.5, 0.1])
+def test_nothing_is_proved_by_a_predictor_that_does_not_rank(tau):
+    """Of a record that an earlier version wrote, with its claim."""
+    (line,) = prediction_lines(record_with(CLAIM, tau=tau, interval=0.0))
+    assert "measured 88.00 %" in line
+    assert "no better than chance" in line
+    assert "proved" not in line
+    assert "+-" not in line
+
+
+def test_no_interval_is_said_to_be_0():
+    (line,) = prediction_lines(record_with(CLAIM, interval=1e-7))
+    assert "90.00 % +- 0.01 % (proved" in line
+
+
+def test_a_measured_accuracy_has_its_interval_and_says_who_cannot_be_told_from_it():
+    (line,) = prediction_lines(record_with(CLAIM, images=500, others=(0.5, 0.86, 0.87)))
+    assert "measured 88.00 % (84.9 % to 90.6 % with 95 % confidence on 500 images; 2 of the front's 3 others cannot be" in line
+    (line,) = prediction_lines(record_with(CLAIM, images=500_000, others=(0.5, 0.86, 0.87)))
+    assert "cannot be told" not in line
+    (line,) = prediction_lines(record_with(CLAIM, others=(0.87,)))  # of an earlier version
+    assert "confidence" not in line
+
+
 def test_the_predictor_is_said_to_extrapolate_only_where_it_does():
     def lines(evaluated, outside, shifted):
         claim = {"accuracy": 0.9, "optimal": True, "evaluated": evaluated, "outside": outside}
         shift = {"found": 7, "others": 40, "outside": shifted, "error": 0.03}
-        best, predictor = SimpleNamespace(validation_accuracy=0.88), {"interval": 0.05, "error": 0.01}
-        record = SimpleNamespace(device="cpu", budget_ms=2.0, best=best, predictor=predictor, claim=claim, shift=shift)
-        return prediction_lines(record)
+        return prediction_lines(record_with(claim, shift=shift))
 
     assert lines(True, True, 0) == ["cpu 2 ms: measured 88.00 %; predicted at best 90.00 % +- 5.00 % "
                                     "(proved the highest prediction within the limits)."]  # fmt: skip

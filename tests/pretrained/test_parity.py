@@ -182,9 +182,7 @@ def test_once_for_all_mobile(name, tmp_path):
             e=[choice.expand for stage in choices for choice in stage][: len(network.blocks) - 1],
             d=depths,
         )
-        member = Architecture(
-            rng.choice(space.resolutions), tuple(tuple(c[:d]) for c, d in zip(choices, depths, strict=True))
-        )
+        member = Architecture(rng.choice(space.resolutions), tuple(tuple(c[:d]) for c, d in zip(choices, depths, strict=True)))
         assert difference(supernet, member, network) < CLOSE
 
 

@@ -50,9 +50,7 @@ def test_a_file_is_recognised_by_its_tensors_however_it_is_wrapped(wrap, state, 
     torch.save(wrap(state), path)
     weights = open_weights(str(path))
     assert weights.name == "torchvision/mobilenet_v2"
-    torch.testing.assert_close(
-        weights.tensors["blocks.0.full.conv.weight"], state["features.0.0.weight"], rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(weights.tensors["blocks.0.full.conv.weight"], state["features.0.0.weight"], rtol=1e-3, atol=1e-3)
     assert weights.about["pretrained"]["licence"] == "BSD-3-Clause"
     assert len(weights.about["pretrained"]["sha256"]) == 64
 

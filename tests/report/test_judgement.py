@@ -16,8 +16,8 @@ from edgenas.report.judgement import (
     on_search,
     on_training,
     remedies,
-    wilson,
 )
+from edgenas.statistics import wilson
 
 LONGER = "a longer training"
 

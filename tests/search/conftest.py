@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from edgenas.search import Categorical
-from edgenas.search.layout import layout_of
 from tests.conftest import every_genome as every_genome
 
 
 def random_sum(space, rng: np.random.Generator, whole: bool = False):
     """A random additive function of a space's genomes. whole: of small integers, so that ties occur and sums are exact."""
-    layout = layout_of(space)
+    layout = space.layout
 
     def draw(*shape: int) -> np.ndarray:
         return rng.integers(-2, 6, shape).astype(float) if whole else rng.normal(size=shape)

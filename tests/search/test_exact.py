@@ -7,8 +7,7 @@ from edgenas import cost
 from edgenas.errors import InfeasibleError, UsageError
 from edgenas.predictor import LinkRidge
 from edgenas.search import Additive, Bottleneck, Categorical, Constraint, Exact, SearchProblem, pareto_front
-from edgenas.search.additive import Table
-from edgenas.search.layout import layout_of
+from edgenas.search.additive import Terms
 from tests.conftest import every_genome, make_micro_space, make_universal_space
 from tests.search.conftest import random_sum
 
@@ -61,10 +60,10 @@ def test_several_limits_at_once(space, seed, whole, tightness):
     within = np.all([v <= limit for v, limit in zip(values, limits, strict=True)], axis=0)
     if not within.any():
         with pytest.raises(InfeasibleError) as error:
-            Exact(budgets=4).search(problem)
+            Exact(steps=4).search(problem)
         assert closest_by_brute_force(values, limits) == pytest.approx(error.value.closest)
         return
-    found = Exact(budgets=4).search(problem)
+    found = Exact(steps=4).search(problem)
     scores = score(genomes)
     assert found.optimal
     assert (found.violation == 0).all()
@@ -72,6 +71,20 @@ def test_several_limits_at_once(space, seed, whole, tightness):
     assert found.cost[0] == pytest.approx(values[0][within].min())
     for accuracy, spent in zip(found.accuracy, found.cost, strict=True):
         assert accuracy == pytest.approx(scores[within & (values[0] <= spent + 1e-9)].max())
+
+
+def test_the_best_at_every_budget_is_found_within_several_limits():
+    rng = np.random.default_rng(1)
+    score, latency, other = (Additive(random_sum(MICRO, rng)) for _ in range(3))
+    genomes = ALL["micro"]
+    scores, costs, others = (measure(genomes) for measure in (score, latency, other))
+    limit = float(np.quantile(others, 0.5))
+    within = others <= limit
+    budgets = tuple(np.quantile(costs[within], [0.2, 0.45, 0.7]))
+    found = Exact(steps=2).search(SearchProblem(MICRO, (score, latency), (Constraint("other", other, limit),), budgets))
+    for budget in budgets:
+        best = scores[within & (costs <= budget)].max()
+        assert found.accuracy[found.cost <= budget].max() == pytest.approx(best)
 
 
 def closest_by_brute_force(values, limits):
@@ -128,11 +141,11 @@ def test_real_costs_and_a_predictor_are_sums_where_the_width_is_elastic():
     assert len(np.unique(found.genomes[:, 1])) == 2, "both widths are worth having"
 
 
-def test_tables_hold_the_whole_function():
+def test_terms_hold_the_whole_function():
     function = random_sum(MICRO, np.random.default_rng(1))
-    layout = layout_of(MICRO)
-    table = Table.of(Additive(function), layout)
-    np.testing.assert_allclose(table(ALL["micro"], layout), function(ALL["micro"]))
+    layout = MICRO.layout
+    terms = Terms.of(Additive(function), layout)
+    np.testing.assert_allclose(terms(ALL["micro"], layout), function(ALL["micro"]))
 
 
 def test_what_is_no_sum_is_refused(plain_space):
@@ -149,7 +162,7 @@ def test_four_limits_on_a_space_too_large_to_enumerate():
     terms = rng.uniform(0, 1, (5, 12, 4))
     sums = [Additive(lambda g, t=t: t[np.arange(12), g].sum(axis=1)) for t in terms]
     constraints = tuple(Constraint(f"sum {i}", s, 5.5) for i, s in enumerate(sums[1:]))
-    found = Exact(budgets=3).search(SearchProblem(space, (sums[0], sums[1]), constraints))
+    found = Exact(steps=3).search(SearchProblem(space, (sums[0], sums[1]), constraints))
     drawn = space.sample(rng, 200_000)
     within = np.all([s(drawn) <= 5.5 for s in sums[1:]], axis=0)
     assert found.optimal

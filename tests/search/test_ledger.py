@@ -82,6 +82,57 @@ def test_a_killed_worker_loses_its_claim(tmp_path, plain_space, monkeypatch):
     assert Ledger(tmp_path / "l.log", "weights", plain_space).items() == [((1,) * 8, 0.5)]
 
 
+def test_a_killed_worker_of_this_machine_loses_its_claim_at_once(tmp_path, plain_space):
+    context = multiprocessing.get_context("fork")
+    claimed = context.Event()
+    worker = context.Process(target=hang, args=(tmp_path / "l.log", claimed))
+    worker.start()
+    assert claimed.wait(30)
+    ledger = Ledger(tmp_path / "l.log", "weights", plain_space)
+    assert ledger.evaluate((1,) * 8, pytest.fail) is None
+    worker.kill()
+    worker.join()
+    assert ledger.evaluate((1,) * 8, lambda a: 0.5) == 0.5
+
+
+def test_another_worker_that_is_waited_for_is_told(tmp_path, plain_space, monkeypatch, caplog):
+    monkeypatch.setattr("edgenas.search.ledger.NOTICE_S", 0.1)
+    monkeypatch.setattr("edgenas.search.ledger.LEASE_S", 1.0)
+    Ledger(tmp_path / "l.log", "weights", plain_space)._claim((1,) * 8)
+    ledger = Ledger(tmp_path / "l.log", "weights", plain_space)
+    assert ledger.wait_for((1,) * 8, lambda a: 0.5) == 0.5
+    assert "Waiting for another search" in caplog.text
+
+
+def test_a_heartbeat_from_the_future_is_none(tmp_path, plain_space):
+    first = Ledger(tmp_path / "l.log", "weights", plain_space)
+    number = first._claim((1,) * 8)
+    trial_id = first._storage.get_trial_id_from_study_id_trial_number(0, number)
+    first._storage.set_trial_user_attr(trial_id, "heartbeat", 1e18)
+    assert Ledger(tmp_path / "l.log", "weights", plain_space).evaluate((1,) * 8, lambda a: 0.5) == 0.5
+
+
+@pytest.mark.parametrize("accuracy", [7.5, -0.1, float("nan"), float("inf")])
+def test_what_no_accuracy_can_be_is_refused(tmp_path, plain_space, accuracy):
+    ledger = Ledger(tmp_path / "l.log", "weights", plain_space)
+    with pytest.raises(EdgeNASError, match=r"accuracies are in 0\.\.1"):
+        ledger.evaluate((1,) * 8, lambda a: accuracy)
+    assert len(ledger) == 0
+    assert Ledger(tmp_path / "l.log", "weights", plain_space).evaluate((1,) * 8, lambda a: 0.5) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "genome", "message"),
+    [(7.5, [1] * 8, r"accuracies are in 0\.\.1"), (0.5, [9] * 8, "damaged"), (0.5, "me", "damaged"), (0.5, None, "damaged")],
+)
+def test_what_others_wrote_is_not_believed(tmp_path, plain_space, accuracy, genome, message):
+    ledger = Ledger(tmp_path / "l.log", "weights", plain_space)
+    attributes = {} if genome is None else {"genome": genome}
+    ledger._study.add_trial(optuna.create_trial(value=accuracy, user_attrs=attributes))
+    with pytest.raises(EdgeNASError, match=message):
+        Ledger(tmp_path / "l.log", "weights", plain_space)
+
+
 def test_optuna_opens_it(tmp_path, micro_space):
     ledger = Ledger(f"sqlite:///{tmp_path / 'l.db'}", "weights", micro_space)
     ledger.evaluate(micro_space.largest, lambda a: 0.75)

@@ -148,6 +148,42 @@ def test_a_record_is_read_back(micro_space, table, tmp_path):
         load_records(tmp_path / "search")
 
 
+def test_equal_accuracies_go_to_the_fastest_and_prove_nothing(micro_space, all_micro_genomes, table, tmp_path):
+    """A rare class that is never found: every network calls every image the other one."""
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    (result,) = search(micro_space, table, lambda a: 200 / 205, ledger, (2.0,), images=205, evaluations=20)
+    assert result.front == (result.best,)
+    assert result.best.latency_ms == pytest.approx(table.predict(micro_space, all_micro_genomes).min())
+    assert (result.best.validation_low, result.best.validation_high) == pytest.approx((0.9442, 0.9895), abs=1e-4)
+    assert result.claim is None
+    record = SearchRecord.of(result, table, 2.0)
+    assert not record.ranks
+    record.save(tmp_path / "search")
+    (again,) = load_records(tmp_path / "search")
+    assert (again.validation_images, again.claim, again.best) == (205, None, result.best)
+
+
+def test_records_of_every_earlier_version_are_read(micro_space, table, tmp_path):
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    result = search(micro_space, table, accuracy_of(micro_space), ledger, (1.4,), images=300, evaluations=30)[0]
+    path = SearchRecord.of(result, table, 1.4).save(tmp_path)
+    data = json.loads(path.read_text())
+    assert data["best"]["validation_low"] < data["best"]["validation_accuracy"] < data["best"]["validation_high"]
+    for version, new, new_of_candidates in ((4, ["validation_images"], ["validation_low", "validation_high"]),
+                                            (3, [], ["expected_accuracy"]), (2, ["claim", "shift"], [])):  # fmt: skip
+        for candidate in (data["best"], *data["front"]):
+            for name in new_of_candidates:
+                del candidate[name]
+        for name in new:
+            del data[name]
+        path.write_text(json.dumps(data | {"version": version}))
+        record = SearchRecord.load(path)
+        assert record.best.validation_accuracy == result.best.validation_accuracy
+        assert record.best.validation_low is None
+        assert record.alike == ()
+        assert record.ranks
+
+
 def test_what_few_images_say_is_believed_as_far_as_it_goes():
     measured, predicted = np.array([0.96, 0.99]), np.array([0.97, 0.98])
     exact = expected_accuracy(measured, predicted, error=0.01, images=np.inf)

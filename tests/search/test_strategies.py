@@ -1,5 +1,7 @@
 """The contract that every strategy keeps, and what some of them promise besides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,10 +21,11 @@ from edgenas.search import (
     pareto_front,
     run_strategy,
 )
-from edgenas.search.strategies import History, Proxyless, SuccessiveHalving
+from edgenas.search.strategies import History, Proposal, Proxyless, SuccessiveHalving
 from edgenas.search.strategies.acquisition import expected_improvement, mean, upper_confidence_bound
 from edgenas.search.strategies.nsga2 import rank_and_crowding
-from tests.conftest import every_genome, make_universal_space
+from edgenas.search.testing import StrategyContract
+from tests.conftest import every_genome
 from tests.search.conftest import random_sum
 
 LIMIT = 0.6
@@ -55,40 +58,79 @@ def run(name, space, evaluations=40, seed=0, limit=LIMIT, ledger=None):
     return outcome, asked, ledger
 
 
-@pytest.fixture(params=["plain", "networks"])
-def space(request, micro_space, plain_space):
-    return {"plain": plain_space, "networks": micro_space}[request.param]
+class Hillclimb:
+    """A third party's: it knows of EdgeNAS what `Strategy` says, and imports `Proposal`."""
+
+    def start(self, problem, rng):
+        self.problem, self.rng, self.best, self.highest = problem, rng, None, -np.inf
+
+    def tell(self, genomes, accuracies, share=1.0):
+        value = accuracies - self.problem.violation(genomes)
+        if value.max() > self.highest:
+            self.best, self.highest = genomes[value.argmax()], value.max()
+
+    def ask(self, count):
+        space = self.problem.space
+        if self.best is None:
+            drawn = space.sample(self.rng, 200)
+            return Proposal(drawn[np.argsort(self.problem.violation(drawn), kind="stable")[:count]][:10])
+        parents = np.tile(self.best, (min(count, 5), 1))
+        moved = self.rng.random(parents.shape) < 0.3
+        return Proposal(space.canonical(np.where(moved, self.rng.integers(0, space.gene_sizes, parents.shape), parents)))
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
-class TestContract:
-    def test_no_more_is_evaluated_than_allowed_and_nothing_twice(self, name, space):
-        outcome, asked, ledger = run(name, space)
-        assert 0 < outcome.evaluated == len(asked) == len(set(asked)) == len(ledger) <= outcome.spent <= 40
-
-    def test_the_same_seed_asks_the_same(self, name, space):
-        first, second = (run(name, space, evaluations=30, seed=3)[1] for i in range(2))
-        assert first == second
-
-    def test_something_feasible_is_found(self, name, space):
-        ledger = run(name, space)[2]
-        assert (problem_of(space).violation(ledger.arrays()[0]) == 0).any()
-
-    def test_what_is_known_already_costs_nothing(self, name, space):
-        ledger = run(name, space, evaluations=30)[2]
-        known = len(ledger)
-        outcome, asked, _ = run(name, space, evaluations=10, seed=1, ledger=ledger)
-        assert outcome.evaluated == len(asked) == len(ledger) - known
-
-    def test_a_space_smaller_than_the_evaluations_ends(self, name):
-        outcome, asked, _ = run(name, Categorical([2, 2]), limit=9.0)
-        assert len(set(asked)) == outcome.evaluated <= 4
+class TestContract(StrategyContract):
+    @pytest.fixture(params=[*STRATEGIES, "a third party's"])
+    def make(self, request):
+        return STRATEGIES.get(request.param, Hillclimb)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
-def test_an_elastic_width_is_searched_like_any_gene(name):
-    _, asked, _ = run(name, make_universal_space(), evaluations=25)
-    assert {architecture.width for architecture in asked} == {0.5, 1.0}
+class TooMany(Hillclimb):
+    def ask(self, count):
+        return Proposal(self.problem.space.sample(self.rng, count + 1))
+
+
+class NotCanonical(Hillclimb):
+    def ask(self, count):
+        sizes = self.problem.space.gene_sizes
+        return Proposal(self.rng.integers(0, sizes, (count, len(sizes))))
+
+
+class HiddenRandomness(Hillclimb):
+    def ask(self, count):
+        np.random.rand()
+        return super().ask(count)
+
+
+class CallsTheAccuracy(Hillclimb):
+    def tell(self, genomes, accuracies, share=1.0):
+        super().tell(genomes, self.problem.accuracy(genomes))
+
+
+@pytest.mark.parametrize("faulty", [TooMany, NotCanonical, HiddenRandomness, CallsTheAccuracy])
+def test_who_breaks_the_contract_fails_it(faulty):
+    contract = StrategyContract()
+    with pytest.raises(AssertionError):
+        contract.test_proposals_are_canonical_and_worth_no_more_than_is_asked_for(faulty)
+        contract.test_the_same_seed_asks_the_same_and_no_global_randomness_is_used(faulty)
+
+
+def test_bayesian_measures_its_best_at_every_budget(plain_space):
+    """A batch of few would miss them: it is spread evenly over the costs."""
+    problem, rng = problem_of(plain_space, limit=np.inf), np.random.default_rng(0)
+    known = plain_space.sample(rng, 30)
+    budgets = tuple(np.quantile(problem.cost(every_genome(plain_space)), [0.31, 0.57]))
+    strategy = Bayesian()
+    strategy.start(replace(problem, budgets=budgets), rng)
+    strategy.tell(known, problem.accuracy(known))
+    asked = strategy.ask(8).genomes
+    predictor = LinkRidge(plain_space)
+    predictor.fit(known, problem.accuracy(known))
+    everything = every_genome(plain_space)
+    for budget in budgets:
+        within = everything[problem.cost(everything) <= budget]
+        best = within[predictor.predict(within).argmax()]
+        assert (asked == best).all(axis=1).any()
 
 
 def test_an_unknown_name_gets_the_nearest():

@@ -8,7 +8,7 @@ from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
 
 from edgenas.errors import UsageError
 from edgenas.search.strategies import acquisition
-from edgenas.search.strategies.base import History, Preview, Screening, Strategy
+from edgenas.search.strategies.base import History, Proposal, Strategy
 from edgenas.search.strategies.bayesian import Bayesian
 from edgenas.search.strategies.gp_ei import GaussianProcess
 from edgenas.search.strategies.gradient import Gradient
@@ -17,7 +17,7 @@ from edgenas.search.strategies.nsga2 import NSGA2
 from edgenas.search.strategies.optuna_sampler import OptunaSampler
 from edgenas.search.strategies.proxyless import Proxyless
 from edgenas.search.strategies.reinforce import Reinforce
-from edgenas.search.strategies.sampling import CoarseToFine, Grid, Random
+from edgenas.search.strategies.sampling import CoarseToFine, Random, TiedGrid
 from edgenas.space import unknown
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
@@ -26,7 +26,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "bayesian-ucb": lambda: Bayesian(acquisition=acquisition.upper_confidence_bound),
     "bayesian-ei": lambda: Bayesian(acquisition=acquisition.expected_improvement),
     "random": Random,
-    "grid": Grid,
+    "grid": TiedGrid,
     "coarse-to-fine": CoarseToFine,
     "successive-halving": SuccessiveHalving,
     "nsga2": NSGA2,
@@ -55,15 +55,14 @@ __all__ = [
     "CoarseToFine",
     "GaussianProcess",
     "Gradient",
-    "Grid",
     "History",
     "OptunaSampler",
-    "Preview",
+    "Proposal",
     "Proxyless",
     "Random",
     "Reinforce",
-    "Screening",
     "Strategy",
     "SuccessiveHalving",
+    "TiedGrid",
     "get_strategy",
 ]

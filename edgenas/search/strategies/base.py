@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from edgenas.search.problem import Population, SearchProblem
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """`(n, d)` canonical genomes to evaluate next; none: the search has ended.
+
+    share: of the validation images to look at, in (0, 1]. Below 1 it is a preview, which costs that share of an evaluation;
+    its accuracies are told to the strategy that asked and are no results.
+    """
+
+    genomes: np.ndarray
+    share: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.genomes)
+
+
 class Strategy(Protocol):
     """Chooses architectures to evaluate. The problem's cost and constraints are cheap to call, its accuracy is not called.
 
     `start` is called once, then `tell` with what is known already, then `ask` and `tell` in turn. All randomness comes from
-    `rng`.
+    `rng`. `edgenas.search.testing.StrategyContract` tests all that is said here of a strategy, one's own as well.
     """
 
-    def start(self, problem: SearchProblem, rng: np.random.Generator) -> None: ...
-
-    def ask(self, count: int) -> np.ndarray:
-        """Between 1 and `count` canonical genomes, `(n, d)`; none when the search has ended. Known ones cost nothing."""
+    def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
+        """Begin, or begin anew. The best within each of the problem's budgets is wanted above all."""
         ...
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
-        """The `(n,)` accuracies of `(n, d)` genomes, those that were asked for or others."""
+    def ask(self, count: int) -> Proposal:
+        """What is worth at most `count` full evaluations, `count` being at least 1. Known architectures cost nothing."""
         ...
 
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
+        """The `(n,)` accuracies of `(n, d)` genomes on a share of the validation images.
 
-Preview = Callable[[np.ndarray, float], np.ndarray]
-"""`(n, d)` genomes, a share of the validation images -> `(n,)` accuracies measured on that share. Each counts as that share of
-an evaluation. NaN: another worker has it in hand."""
-
-
-@runtime_checkable
-class Screening(Protocol):
-    """What a strategy is besides, that looks at cheap evaluations before it asks for full ones."""
-
-    def screen_with(self, preview: Preview) -> None:
-        """Called before `start`."""
+        In full: those that were asked for or others, such as other workers'. Of previews none but those that were asked for, as
+        far as no other worker has them in hand; a strategy that asks for none is told none.
+        """
         ...
 
 
@@ -72,6 +79,12 @@ class History:
     def population(self) -> Population:
         problem = self.problem
         return Population(self.genomes, self.accuracy, problem.cost(self.genomes), problem.violation(self.genomes))
+
+
+def target_cost(problem: SearchProblem, rng: np.random.Generator) -> float:
+    """What a policy aims at: the limit on the cost, and the median of random costs where there is none."""
+    limit = problem.cost_limit
+    return limit if np.isfinite(limit) else float(np.median(problem.cost(problem.space.sample(rng, 200))))
 
 
 def distinct_unknown(history: History, genomes: np.ndarray, count: int) -> np.ndarray:

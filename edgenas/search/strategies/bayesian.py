@@ -12,7 +12,7 @@ from edgenas.search.exact import Exact, separable
 from edgenas.search.pareto import hypervolume, spread
 from edgenas.search.problem import Population, SearchProblem, extremes, skewed_sample
 from edgenas.search.strategies.acquisition import Acquisition, mean
-from edgenas.search.strategies.base import History, distinct_unknown
+from edgenas.search.strategies.base import History, Proposal, distinct_unknown
 
 
 @dataclass
@@ -25,14 +25,13 @@ class Bayesian:
     again mends just that.
 
     start_size: evaluations before the first prediction. batch: the most between two. acquisition: what is maximised, the
-    prediction unless told otherwise. targets: costs at which the best is always measured, such as budgets.
+    prediction unless told otherwise; at the problem's budgets its best is always measured.
     tolerance: the search ends when two batches in turn raise the measured front's hypervolume by less than this share.
     """
 
     start_size: int = 25
     batch: int = 25
     acquisition: Acquisition = mean
-    targets: tuple[float, ...] = ()
     tolerance: float = 1e-3
     evolution: Evolution = field(default_factory=lambda: Evolution(generations=40, children=500))
 
@@ -40,26 +39,26 @@ class Bayesian:
         self._problem, self._rng, self._history = problem, rng, History(problem)
         self._volumes: list[float] = []
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self._history.add(genomes, accuracies)
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         if len(self._history) < self.start_size:
-            return self._first(min(count, self.start_size - len(self._history)))
+            return Proposal(self._first(min(count, self.start_size - len(self._history))))
         if self._settled():
-            return self._history.genomes[:0]
+            return Proposal(self._history.genomes[:0])
         predictor = LinkRidge(self._problem.space)
         predictor.fit(self._history.genomes, self._history.accuracy)
         front = self._propose(predictor)
         if not len(front):
-            return self._first(count)
+            return Proposal(self._first(count))
         unknown = front.take(np.flatnonzero(~self._history.is_known(front.genomes)))
         if not len(unknown):
-            return unknown.genomes
+            return Proposal(unknown.genomes)
         size = min(count, self.batch, max(4, -(-count // 4)))
-        best = np.searchsorted(unknown.cost, self.targets, side="right") - 1
+        best = np.searchsorted(unknown.cost, self._problem.budgets, side="right") - 1
         wanted = [*dict.fromkeys(int(i) for i in best if i >= 0), *_evenly(unknown.cost, size)]
-        return distinct_unknown(self._history, unknown.genomes[wanted], size)
+        return Proposal(distinct_unknown(self._history, unknown.genomes[wanted], size))
 
     def _first(self, count: int) -> np.ndarray:
         genomes = [extremes(self._problem.space), skewed_sample(self._problem.space, self._rng, 4 * count)]
@@ -70,7 +69,7 @@ class Bayesian:
             self._problem.with_accuracy(acquisition(predictor, self._history, self._rng))
             for acquisition in (self.acquisition, mean)
         )
-        exact = Exact(budgets=10)
+        exact = Exact(steps=10)
         if separable(acquired):
             return exact.search(acquired).front
         seeds = [self._history.genomes, *([exact.search(predicted).genomes] if separable(predicted) else [])]

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgenas.predictor import features
 from edgenas.search.problem import SearchProblem, extremes, skewed_sample
-from edgenas.search.strategies.base import History, distinct_unknown
+from edgenas.search.strategies.base import History, Proposal, distinct_unknown
 
 LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
 NOISES = (1e-4, 1e-2, 1e-1)
@@ -31,16 +31,16 @@ class GaussianProcess:
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
         self._problem, self._rng, self._history = problem, rng, History(problem)
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self._history.add(genomes, accuracies)
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         genomes = self._candidates()
         genomes = distinct_unknown(self._history, genomes[self._problem.violation(genomes) <= 0], len(genomes))
         if len(self._history) < self.first or not len(genomes):
-            return genomes[: min(count, max(1, self.first - len(self._history)))]
+            return Proposal(genomes[: min(count, max(1, self.first - len(self._history)))])
         improvement = self._expected_improvement(genomes)
-        return genomes[np.argsort(-improvement, kind="stable")[: min(count, self.batch)]]
+        return Proposal(genomes[np.argsort(-improvement, kind="stable")[: min(count, self.batch)]])
 
     def _candidates(self) -> np.ndarray:
         space, rng = self._problem.space, self._rng

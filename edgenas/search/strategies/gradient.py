@@ -25,7 +25,7 @@ class Gradient(Reinforce):
 
     weight: float = 1.0
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         super().tell(genomes, accuracies)
         probabilities = self.probabilities
         drawn = np.stack([self._rng.choice(len(p), SAMPLES, p=p) for p in probabilities], axis=1)

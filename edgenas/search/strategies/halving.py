@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.search.problem import skewed_sample
-from edgenas.search.strategies.base import Preview
+from edgenas.search.problem import SearchProblem, skewed_sample
+from edgenas.search.strategies.base import Proposal
 from edgenas.search.strategies.nsga2 import rank_and_crowding
 from edgenas.search.strategies.sampling import Random
 
@@ -29,24 +29,40 @@ class SuccessiveHalving(Random):
     rungs: int = 2
     reduction: int = 4
 
-    def screen_with(self, preview: Preview) -> None:
-        self._preview = preview
+    def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
+        super().start(problem, rng)
+        self._rung = 0
+        self._begin_rung(self.history.genomes)
 
-    def ask(self, count: int) -> np.ndarray:
-        survivors = min(self.survivors, count // (self.rungs + 1))
-        if not survivors:
-            return self._feasible(self._draw, count)
-        alive = self._feasible(self._draw, survivors * self.reduction**self.rungs)
-        for rung in range(self.rungs, 0, -1):
-            accuracy = self._preview(alive, self.reduction**-rung)
-            alive = self._best(alive, accuracy, -(-len(alive) // self.reduction))
-        return alive
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
+        if share == 1:
+            super().tell(genomes, accuracies)
+        else:
+            self._previewed.append(genomes)
+            self._previews.append(accuracies)
+
+    def ask(self, count: int) -> Proposal:
+        if self._rung and self._previewed:
+            self._rung -= 1
+            self._begin_rung(self._best(-(-len(self._alive) // self.reduction)))
+        elif survivors := min(self.survivors, count // (self.rungs + 1)):
+            self._rung = self.rungs
+            self._begin_rung(self._feasible(self._draw, survivors * self.reduction**self.rungs))
+        else:
+            self._rung = 0
+            self._begin_rung(self._feasible(self._draw, count))
+        return Proposal(self._alive, self.reduction**-self._rung)
+
+    def _begin_rung(self, alive: np.ndarray) -> None:
+        self._alive = alive
+        self._previewed: list[np.ndarray] = []
+        self._previews: list[np.ndarray] = []
 
     def _draw(self, n: int) -> np.ndarray:
         return skewed_sample(self.problem.space, self.rng, n)
 
-    def _best(self, genomes: np.ndarray, accuracy: np.ndarray, count: int) -> np.ndarray:
-        genomes, accuracy = genomes[~np.isnan(accuracy)], accuracy[~np.isnan(accuracy)]
+    def _best(self, count: int) -> np.ndarray:
+        genomes, accuracy = np.concatenate(self._previewed), np.concatenate(self._previews)
         points = np.stack([-accuracy, self.problem.cost(genomes)], axis=1)
         rank, crowding = rank_and_crowding(points, self.problem.violation(genomes))
         return genomes[np.lexsort((-crowding, rank))[:count]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.search.problem import SearchProblem
-from edgenas.search.strategies.base import History, distinct_unknown
+from edgenas.search.strategies.base import History, Proposal, distinct_unknown
 
 TRIES = 20
 
@@ -29,10 +29,10 @@ class NSGA2:
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
         self._problem, self._rng, self._history = problem, rng, History(problem)
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self._history.add(genomes, accuracies)
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         count, space = min(count, self.population), self._problem.space
         if len(self._history) < self.population:
             drawn = (space.sample(self._rng, max(64, 4 * count)) for _ in range(TRIES))
@@ -47,7 +47,7 @@ class NSGA2:
             found = distinct_unknown(self._history, np.concatenate([found, genomes]), count)
             if len(found) == count:
                 break
-        return found
+        return Proposal(found)
 
     def _children(self, parents: np.ndarray, count: int) -> np.ndarray:
         """Parents come sorted from the best, so the lower index wins a tournament."""

@@ -9,9 +9,9 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler
 
-from edgenas.search.layout import gene_names
 from edgenas.search.problem import SearchProblem
-from edgenas.search.strategies.base import History
+from edgenas.search.strategies.base import History, Proposal
+from edgenas.storage import open_study
 
 
 class OptunaSampler:
@@ -25,23 +25,20 @@ class OptunaSampler:
         self.sampler = sampler
 
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._problem, self._history = problem, History(problem)
-        self._study = optuna.create_study(
-            directions=["maximize", "minimize"], sampler=self.sampler(seed=int(rng.integers(2**31)))
-        )
-        names, sizes = gene_names(problem.space), problem.space.gene_sizes.tolist()
+        self._study = open_study(None, directions=["maximize", "minimize"], sampler=self.sampler(seed=int(rng.integers(2**31))))
+        names, sizes = problem.space.gene_names, problem.space.gene_sizes.tolist()
         self._distributions = {n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)}
         self._open: dict[bytes, optuna.Trial] = {}
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         trial = self._study.ask(self._distributions)
         genome = np.array([trial.params[name] for name in self._distributions])
         genome = self._problem.space.canonical(genome[None])
         self._open[genome.astype(np.int64).tobytes()] = trial
-        return genome
+        return Proposal(genome)
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self._history.add(genomes, accuracies)
         cost = self._problem.cost(genomes) * (1 + 10 * self._problem.violation(genomes))
         for genome, accuracy, spent in zip(genomes.astype(np.int64), accuracies, cost, strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgenas.predictor import LinkRidge
 from edgenas.search.problem import SearchProblem
-from edgenas.search.strategies.base import History, distinct_unknown
+from edgenas.search.strategies.base import History, Proposal, distinct_unknown, target_cost
 
 COST_SAMPLES = 16
 """Networks over which the expected cost of every path is averaged in a step; the table makes them cheap."""
@@ -43,13 +43,12 @@ class Proxyless:
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
         self._problem, self._rng, self._history = problem, rng, History(problem)
         self._parameters = [np.zeros(size) for size in problem.space.gene_sizes]
-        limits = [c.limit for c in problem.constraints if c.measure == problem.cost]
-        self._target = min(limits) if limits else float(np.median(problem.cost(problem.space.sample(rng, 200))))
+        self._target = target_cost(problem, rng)
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self._history.add(genomes, accuracies)
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         if len(self._history) >= self.first:
             predictor = LinkRidge(self._problem.space)
             predictor.fit(self._history.genomes, self._history.accuracy)
@@ -59,7 +58,7 @@ class Proxyless:
         drawn = self._problem.space.canonical(self._paths(4 * self.batch))
         drawn = drawn[np.argsort(self._problem.violation(drawn), kind="stable")]
         unknown = distinct_unknown(self._history, drawn, min(count, self.batch))
-        return unknown if len(unknown) else drawn[:1]
+        return Proposal(unknown if len(unknown) else drawn[:1])
 
     def _step(self, loss) -> None:
         probabilities = [_softmax(parameters) for parameters in self._parameters]

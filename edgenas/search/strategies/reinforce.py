@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.search.problem import SearchProblem
-from edgenas.search.strategies.base import History
+from edgenas.search.strategies.base import History, Proposal, target_cost
 
 SHRINK = 0.9
 """How fast the baseline, a running mean of rewards, forgets."""
@@ -31,18 +31,17 @@ class Reinforce:
         self._problem, self._rng, self._history = problem, rng, History(problem)
         self._logits = [np.zeros(size) for size in problem.space.gene_sizes]
         self._baseline: float | None = None
-        limits = [c.limit for c in problem.constraints if c.measure == problem.cost]
-        self._target = min(limits) if limits else float(np.median(problem.cost(problem.space.sample(rng, 200))))
+        self._target = target_cost(problem, rng)
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         drawn = [self._rng.choice(len(p), min(count, self.batch), p=p) for p in self.probabilities]
-        return self._problem.space.canonical(np.stack(drawn, axis=1))
+        return Proposal(self._problem.space.canonical(np.stack(drawn, axis=1)))
 
     @property
     def probabilities(self) -> list[np.ndarray]:
         return [np.exp(logit - logit.max()) / np.exp(logit - logit.max()).sum() for logit in self._logits]
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self._history.add(genomes, accuracies)
         rewards = self._reward(genomes, accuracies)
         if self._baseline is None:

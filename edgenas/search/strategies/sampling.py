@@ -6,9 +6,8 @@ from itertools import product
 
 import numpy as np
 
-from edgenas.search.layout import layout_of
 from edgenas.search.problem import SearchProblem, skewed_sample
-from edgenas.search.strategies.base import History, distinct_unknown
+from edgenas.search.strategies.base import History, Proposal, distinct_unknown
 
 TRIES = 20
 """Random samples are drawn this many times before a space counts as exhausted, or a constraint as too tight."""
@@ -20,11 +19,11 @@ class Random:
     def start(self, problem: SearchProblem, rng: np.random.Generator) -> None:
         self.problem, self.rng, self.history = problem, rng, History(problem)
 
-    def tell(self, genomes: np.ndarray, accuracies: np.ndarray) -> None:
+    def tell(self, genomes: np.ndarray, accuracies: np.ndarray, share: float = 1.0) -> None:
         self.history.add(genomes, accuracies)
 
-    def ask(self, count: int) -> np.ndarray:
-        return self._feasible(self._draw, count)
+    def ask(self, count: int) -> Proposal:
+        return Proposal(self._feasible(self._draw, count))
 
     def _draw(self, n: int) -> np.ndarray:
         return self.problem.space.sample(self.rng, n)
@@ -40,22 +39,22 @@ class Random:
         return found
 
 
-class Grid(Random):
+class TiedGrid(Random):
     """Tied choices: all depths alike, all kernels alike, all expand ratios alike, at every resolution; the grid of
     compound scaling (Tan and Le, 2019, arXiv:1905.11946).
 
     What it has in feasible members is evaluated from the middle outwards by bisecting their order of cost.
     """
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         genomes = self._tied()
         genomes = distinct_unknown(self.history, genomes[self.problem.violation(genomes) <= 0], len(genomes))
         order = np.argsort(self.problem.cost(genomes), kind="stable") if len(genomes) else np.empty(0, dtype=int)
         steps = np.unique(np.linspace(0, max(len(order) - 1, 0), min(count, len(order))).astype(int))
-        return genomes[order[steps]] if len(order) else genomes
+        return Proposal(genomes[order[steps]] if len(order) else genomes)
 
     def _tied(self) -> np.ndarray:
-        layout = layout_of(self.problem.space)
+        layout = self.problem.space.layout
         kinds: list[list[int]] = [*([column] for column in layout.branch_columns), []]
         depths = kinds[-1]
         for segment in layout.segments:
@@ -79,11 +78,11 @@ class Grid(Random):
 class CoarseToFine(Random):
     """Random search that narrows: a skewed sample first, then neighbours of the front, nearer and nearer ones. No paper's."""
 
-    def ask(self, count: int) -> np.ndarray:
+    def ask(self, count: int) -> Proposal:
         batch = min(count, 25)
         front = self.history.population.front
         if len(self.history) < 25 or not len(front):
-            return self._feasible(lambda n: skewed_sample(self.problem.space, self.rng, n), min(batch, 25))
+            return Proposal(self._feasible(lambda n: skewed_sample(self.problem.space, self.rng, n), batch))
         rate = max(0.03, 0.4 * 25 / len(self.history))
         sizes = self.problem.space.gene_sizes
 
@@ -92,4 +91,4 @@ class CoarseToFine(Random):
             moved = self.rng.random(parents.shape) < rate
             return self.problem.space.canonical(np.where(moved, self.rng.integers(0, sizes, parents.shape), parents))
 
-        return self._feasible(neighbours, batch)
+        return Proposal(self._feasible(neighbours, batch))

@@ -8,21 +8,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgenas.search.additive import Table
-from edgenas.search.layout import Layout
+from edgenas.search.additive import Terms
 from edgenas.search.problem import Constraint
+from edgenas.space import Layout
 
 
 class Separated(NamedTuple):
-    """A problem taken apart. score: to be high; tables: `k` sums, in parallel to their `limits` where these have any.
+    """A problem taken apart. score: to be high; terms: `k` sums, in parallel to their `limits` where these have any.
 
-    Arrays as in `Table`. allowed: `(r, s, u, c)` choices that no bottleneck forbids; open: `(r,)` branches likewise.
+    Arrays as in `Terms`. allowed: `(r, s, u, c)` choices that no bottleneck forbids; open: `(r,)` branches likewise.
     """
 
     layout: Layout
-    score: Table
+    score: Terms
     limits: list[Constraint]
-    tables: list[Table]
+    terms: list[Terms]
     allowed: np.ndarray
     open: np.ndarray
 
@@ -45,8 +45,8 @@ Keep = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 
 def grow(problem: Separated, branch: int, keep: Keep) -> Partial:
     """All networks of a branch that are left when only what `keep` keeps is extended, after every slot and segment."""
-    layout, tables = problem.layout, problem.tables
-    base = np.array([[table.base[branch] for table in tables]])
+    layout, terms = problem.layout, problem.terms
+    base = np.array([[each.base[branch] for each in terms]])
     whole = Partial(problem.score.base[branch, None], base, layout.empty(1, branch).astype(np.int16))
     for s, segment in enumerate(layout.segments):
         prefix, ended = whole, []
@@ -57,7 +57,7 @@ def grow(problem: Separated, branch: int, keep: Keep) -> Partial:
                 genes = prefix.genes.copy()
                 if segment.depth_column is not None:
                     genes[:, segment.depth_column] = j
-                added = np.array([table.depth[branch, s, j] for table in tables])
+                added = np.array([each.depth[branch, s, j] for each in terms])
                 ended.append(Partial(prefix.score + problem.score.depth[branch, s, j], prefix.sums + added, genes))
         score, sums, genes = (np.concatenate([getattr(e, name) for e in ended]) for name in ("score", "sums", "genes"))
         kept = keep(score, sums, s + 1, 0)
@@ -70,9 +70,9 @@ def _extended(problem: Separated, prefix: Partial, branch: int, s: int, u: int, 
     options = np.flatnonzero(problem.allowed[branch, s, u])
     # Option by option, so that partial networks sorted by a sum stay sorted in runs.
     score = (problem.score.choice[branch, s, u, options][:, None] + prefix.score).ravel()
-    added = np.array([table.choice[branch, s, u, options] for table in problem.tables])
-    added = added.reshape(len(problem.tables), len(options)).T  # either may be none
-    sums = (added[:, None] + prefix.sums).reshape(len(score), len(problem.tables))
+    added = np.array([each.choice[branch, s, u, options] for each in problem.terms])
+    added = added.reshape(len(problem.terms), len(options)).T  # either may be none
+    sums = (added[:, None] + prefix.sums).reshape(len(score), len(problem.terms))
     kept = keep(score, sums, s, u + 1)
     chosen, before = np.divmod(kept, max(len(prefix), 1))
     genes = prefix.genes[before]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge
+from edgenas.space import Space
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Shift:
     error: float
 
 
-def measure_shift(space: Any, genomes: np.ndarray, accuracies: np.ndarray, found: np.ndarray) -> Shift | None:
+def measure_shift(space: Space, genomes: np.ndarray, accuracies: np.ndarray, found: np.ndarray) -> Shift | None:
     """`(n, d)` genomes, their `(n,)` measured accuracies, `(n,)` booleans. None where too few others are left to fit on."""
     others = ~found
     if others.sum() < LEAST_SAMPLES or not found.any():

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgenas.search.additive import Table
-from edgenas.search.layout import Layout
-from edgenas.search.partial import Separated, grow, least_ahead
+from edgenas.search.additive import Terms
+from edgenas.search.partial_networks import Separated, grow, least_ahead
+from edgenas.space import Layout
 
 ITERATIONS = 80
 """Of the subgradient ascent on the multipliers, at most."""
@@ -90,7 +90,7 @@ def _multipliers(problem: Separated, incumbent: _Incumbent) -> tuple[np.ndarray,
     layout, k = problem.layout, len(problem.limits)
     branches = np.arange(layout.branches)
     limit = np.array([constraint.limit for constraint in problem.limits])
-    scale = np.array([table.range for table in problem.tables])
+    scale = np.array([each.range for each in problem.terms])
     current = np.zeros((layout.branches, k))
     bounds, best = np.full(layout.branches, np.inf), current.copy()
     spread = problem.score.range
@@ -106,9 +106,7 @@ def _multipliers(problem: Separated, incumbent: _Incumbent) -> tuple[np.ndarray,
         if not alive.any() or iteration > improved + PATIENCE:
             break
         incumbent.offer(_genomes(layout, relaxed, branches[alive]))
-        slope = (
-            (np.stack([_value(layout, table, relaxed) for table in problem.tables], axis=1) - limit) / scale if k else current
-        )
+        slope = (np.stack([_value(layout, each, relaxed) for each in problem.terms], axis=1) - limit) / scale if k else current
         length = (slope**2).sum(axis=1).clip(1e-12)
         gap = value - incumbent.score if incumbent.genome is not None else spread / (1 + iteration)
         step = np.where(alive, gap, 0.0) / length / (1 + iteration / 20)
@@ -116,15 +114,15 @@ def _multipliers(problem: Separated, incumbent: _Incumbent) -> tuple[np.ndarray,
     return bounds, best
 
 
-def _combined(problem: Separated, multipliers: np.ndarray) -> Table:
+def _combined(problem: Separated, multipliers: np.ndarray) -> Terms:
     """The score minus what the limits' sums cost, at `(r, k)` multipliers."""
     base, depth, choice = (getattr(problem.score, name).copy() for name in ("base", "depth", "choice"))
-    for i, table in enumerate(problem.tables):
+    for i, summed in enumerate(problem.terms):
         price = multipliers[:, i]
-        base -= price * table.base
-        depth -= price[:, None, None] * table.depth
-        choice -= price[:, None, None, None] * table.choice
-    return Table(base, depth, choice)
+        base -= price * summed.base
+        depth -= price[:, None, None] * summed.depth
+        choice -= price[:, None, None, None] * summed.choice
+    return Terms(base, depth, choice)
 
 
 def _relax(problem: Separated, multipliers: np.ndarray) -> _Relaxed:
@@ -145,11 +143,11 @@ def _by_depth(layout: Layout, slots: np.ndarray, depth: np.ndarray, padding: flo
     return total
 
 
-def _value(layout: Layout, table: Table, relaxed: _Relaxed) -> np.ndarray:
+def _value(layout: Layout, terms: Terms, relaxed: _Relaxed) -> np.ndarray:
     """`(r,)` sums of the relaxed optimum of every branch."""
-    slots = np.take_along_axis(table.choice, relaxed.choice[..., None], axis=-1)[..., 0]
-    by_depth = _by_depth(layout, slots, table.depth, 0.0)
-    return table.base + np.take_along_axis(by_depth, relaxed.depth[..., None], axis=-1)[..., 0].sum(axis=-1)
+    slots = np.take_along_axis(terms.choice, relaxed.choice[..., None], axis=-1)[..., 0]
+    by_depth = _by_depth(layout, slots, terms.depth, 0.0)
+    return terms.base + np.take_along_axis(by_depth, relaxed.depth[..., None], axis=-1)[..., 0].sum(axis=-1)
 
 
 def _genomes(layout: Layout, relaxed: _Relaxed, branches: np.ndarray) -> np.ndarray:
@@ -172,7 +170,7 @@ def _labels(problem: Separated, branch: int, multipliers: np.ndarray, incumbent:
     allowed, complete = problem.allowed[branch], True
     combined = _combined(problem, np.broadcast_to(multipliers, (problem.layout.branches, len(multipliers))))
     bound = -least_ahead(problem.layout, allowed, -combined.choice[branch], -combined.depth[branch])
-    least = [least_ahead(problem.layout, allowed, t.choice[branch], t.depth[branch]) for t in problem.tables]
+    least = [least_ahead(problem.layout, allowed, t.choice[branch], t.depth[branch]) for t in problem.terms]
     least = np.array(least).reshape(-1, *bound.shape)
     limit = np.array([constraint.limit for constraint in problem.limits])
     tolerance = 1e-9 * np.maximum(1e-12, np.abs(limit))
