@@ -9,7 +9,7 @@ from edgenas.search.problem import Constraint, Population, SearchProblem
 from edgenas.search.record import SearchRecord, load_records
 from edgenas.search.run import Evaluate, Outcome, run_strategy
 from edgenas.search.search import Candidate, SearchResult, search
-from edgenas.search.strategies import STRATEGIES, Bayesian, Strategy, get_strategy
+from edgenas.search.strategies import STRATEGIES, Bayesian, Proposal, Strategy, get_strategy
 from edgenas.space import Categorical, Layout, Segment, Space
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Objective",
     "Outcome",
     "Population",
+    "Proposal",
     "SearchProblem",
     "SearchRecord",
     "SearchResult",
