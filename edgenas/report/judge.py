@@ -93,7 +93,7 @@ def _name(record: SearchRecord) -> str:
 def _accuracy(run: Run, record: SearchRecord) -> float:
     """Of the weights that are exported."""
     tuned = load_finetuned(run, record.best.architecture)
-    return tuned.accuracy if tuned is not None and tuned.is_better else record.best.validation_accuracy
+    return tuned.accuracy if tuned is not None and tuned.is_used else record.best.validation_accuracy
 
 
 def _is_from_scratch(run: Run) -> bool:
