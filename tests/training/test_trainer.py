@@ -230,7 +230,7 @@ def test_every_optimizer_learns(space, dataset, optimizer, initialisation):
         {"optimizer": "sdg"},
         {"initialisation": "none"},
         {"scheme": "magic"},
-        {"epochs": 0},
+        {"epochs": -1},
         {"momentum": 1.0},
         {"learning_rate": -1},
         {"precision": "float16"},
