@@ -54,8 +54,7 @@ class OwnFile:
         """Raises EdgeNASError where it is missing, CheckpointError where it is damaged."""
         data = read_json(folder / ABOUT, "baseline")
         try:
-            how = data["preprocessing"]
-            return cls(data["source"], data["sha256"], Preprocessing(how["resolution"], tuple(how["mean"]), tuple(how["std"])))
+            return cls(data["source"], data["sha256"], Preprocessing.from_json(data["preprocessing"]))
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{folder / ABOUT} is damaged ({error}): delete {folder} and add the file again.") from None
 

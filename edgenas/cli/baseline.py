@@ -23,8 +23,8 @@ from edgenas.baseline import (
 )
 from edgenas.cli.display import counted, percent, say, track
 from edgenas.cli.judgement import show_judgement
-from edgenas.cli.options import SECONDS, Resolutions, data_option, open_run, run_argument
-from edgenas.errors import DivergenceError, ParityError, UsageError
+from edgenas.cli.options import SECONDS, Resolutions, check_length, data_option, open_run, run_argument
+from edgenas.errors import DivergenceError, ParityError
 from edgenas.export import Verification
 from edgenas.latency import LatencyTable, timed_tables
 from edgenas.pretrained import how_to_get
@@ -80,8 +80,7 @@ def command(
     Each is exported, verified and timed as the winners are, and is a run of its own in baselines/ of the run. What is done is
     not done again: baselines add up over several calls.
     """
-    if seconds and epochs:
-        raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
+    check_length(seconds, epochs)
     opened = open_run(run)
     opened.require_trained()
     only_files = models and not (networks or resolutions or seconds or epochs or from_scratch)

@@ -9,9 +9,8 @@ import click
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.export import chosen
 from edgenas.cli.judgement import show_judgement
-from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
+from edgenas.cli.options import SECONDS, check_length, data_option, open_run, run_argument
 from edgenas.data import Dataset
-from edgenas.errors import UsageError
 from edgenas.training import Evaluator, Run, finetune, finetune_recipe
 
 
@@ -53,8 +52,7 @@ def command(
     than chance explains: a winner was chosen for its validation accuracy, which flatters it. The results are in finetune/ of
     the run. A checkpoint is written after every epoch.
     """
-    if seconds and epochs:
-        raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
+    check_length(seconds, epochs)
     opened = open_run(run)
     finetune_run(
         opened, opened.dataset(data, track), epochs, seconds, learning_rate, seed, architecture, distil=teacher == "largest"

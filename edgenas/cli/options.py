@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgenas.errors import UsageError
 from edgenas.space import FAMILIES
 from edgenas.training import Run
 
@@ -74,6 +75,12 @@ class Counts(click.ParamType):
         if isinstance(value, tuple):
             return value
         return tuple(round(COUNT.convert(number, param, ctx)) for number in value.split(","))
+
+
+def check_length(seconds: float | None, epochs: int | None) -> None:
+    """Raises UsageError where a training is told twice how long to be."""
+    if seconds and epochs is not None:
+        raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
 
 
 def run_argument(command):

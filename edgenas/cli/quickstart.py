@@ -143,8 +143,9 @@ def tell(story: Story, out: Path, seed: int) -> None:
     verify_command.show(verify_command.verify_run(run, dataset))
 
     step()
+    timed, baseline_seconds = timed_tables(), story.baseline * trained_seconds(run)
     for choice in story.baselines(run.space):
-        baseline_command.train(run, choice, None, timed_tables(), story.baseline * trained_seconds(run), None)
+        baseline_command.train(run, choice, None, timed, baseline_seconds, None)
 
     step()
     rows = report_command.report_run(run)

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from edgenas.cli.display import percent, say, track
 from edgenas.cli.judgement import show_judgement
-from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions
+from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions, check_length
 from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.pretrained import PretrainedWeights, align, open_weights
@@ -149,8 +149,7 @@ def create(
     **recipe_options: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, its schedule fitted to the time where one is given."""
-    if seconds and epochs is not None:
-        raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
+    check_length(seconds, epochs)
     out = out or default_folder(data)
     if (out / "config.toml").exists():
         raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
@@ -219,11 +218,12 @@ def load(
     synonyms = {name: weights.classes[i] for name, i in weights.synonyms.items()} if as_it_is else {}
     known = KnownClasses(weights.classes, synonyms) if as_it_is else None
     with first_of_machine_first():
-        dataset = load_dataset(data, size=largest, seed=seed, stream=stream, known=known, track=track)
+        dataset = load_dataset(
+            data, size=largest, seed=seed, stream=stream, known=known,
+            normalisation=(weights.mean, weights.std) if weights else None, track=track,
+        )  # fmt: skip
     if dataset.streamed and not stream:
         say("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with --stream.")
-    if weights:
-        dataset = replace(dataset, mean=weights.mean, std=weights.std)
     return get_space(**arguments, classes=len(dataset.classes)), dataset
 
 

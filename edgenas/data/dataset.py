@@ -65,7 +65,7 @@ class Dataset:
     """Square RGB images with labels for image classification.
 
     source: what `load_dataset` takes to load it again. size: side of the images in pixels.
-    mean, std: of the red, green and blue values of training images, in 0..1.
+    mean, std: of red, green and blue in 0..1, by which images are normalised: those of the training images, or some weights'.
     skipped: the files that could not be read. flip: whether a mirrored image keeps its class.
     fingerprint: changes when the files or the size do. streamed: whether images are decoded whenever they are asked for.
     folders: where the classes were given beforehand, the folders with images, and the class of each. Other classes have none.
@@ -88,8 +88,9 @@ class Dataset:
 
 
 def load_dataset(
-    source: str, *, size: int, seed: int = 0, stream: bool = False, known: KnownClasses | None = None, track: Track = quiet
-) -> Dataset:
+    source: str, *, size: int, seed: int = 0, stream: bool = False, known: KnownClasses | None = None,
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None, track: Track = quiet,
+) -> Dataset:  # fmt: skip
     """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
     A folder has one sub-folder per class, or `train/`, `val/` and `test/` with these; shards are a folder of tar files or a
@@ -99,6 +100,8 @@ def load_dataset(
     stream: keep no decoded images on the disk. So it is, too, where they would not fit. Batches are the same either way.
     known: the classes, where they are those of a classifier that is not trained any more; some may have no images. Then 40 %
     are carved out for validation and test each.
+    normalisation: mean and std by which some weights want their images, in place of those of the training images, which take
+    as long to measure as everything else here where images are decoded already.
     size: side of the images in pixels, usually the largest resolution of the search space.
     Raises UsageError when there is no such source, DataError when its images cannot be used, EdgeNASError when the cache
     cannot be written.
@@ -113,7 +116,7 @@ def load_dataset(
     labels = known.labels(data.labels, folders) if known else data.labels
     rows = split_rows(labels, data.parts, SHARES if known else opened.shares, seed)
     splits = {part: Split(data.images, labels[rows[part]], rows[part]) for part in PARTS}
-    mean, std = channel_statistics(splits["train"])
+    mean, std = normalisation or channel_statistics(splits["train"])
     return Dataset(
         name=opened.name,
         source=opened.location,

@@ -34,6 +34,11 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Preprocessing:
+        """What `asdict` gives. Raises KeyError or TypeError where the data has another form."""
+        return cls(data["resolution"], tuple(data["mean"]), tuple(data["std"]))
+
 
 @dataclass(frozen=True)
 class ExportedModel:
@@ -69,8 +74,7 @@ class ExportedModel:
                 raise CheckpointError(f"{folder} was written by a newer EdgeNAS: install that version to read it.")
             data.pop("id")
             data["architecture"] = Architecture.from_json(data["architecture"])
-            how = data["preprocessing"]
-            data["preprocessing"] = Preprocessing(how["resolution"], tuple(how["mean"]), tuple(how["std"]))
+            data["preprocessing"] = Preprocessing.from_json(data["preprocessing"])
             data["classes"], data["budgets"] = tuple(data["classes"]), tuple(data["budgets"])
             return cls(folder=folder, **data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -38,11 +38,13 @@ def with_norms(names: dict[str, tuple[str, str]]) -> Modules:
     return {ours: conv for ours, (conv, _) in names.items()} | {f"{ours}_norm": norm for ours, (_, norm) in names.items()}
 
 
-def match(space: SearchSpace, naming: Naming, state: dict[str, Tensor]) -> Match:
-    """The tensors of a state dict under our names. Shapes are the same but for 1 x 1 kernels of what is a linear layer here."""
+def match(space: SearchSpace, naming: Naming, published: dict[str, Tensor]) -> Match:
+    """The tensors of a state dict, whose names are spelled as `naming.plain` does, under our names.
+
+    Shapes are the same but for 1 x 1 kernels of what is a linear layer here.
+    """
     with torch.device("meta"):
         ours = Supernet(space).state_dict()
-    published = {naming.plain(name): tensor for name, tensor in state.items()}
     modules = naming.modules(space, published)
     tensors, wrong, used = {}, [], set()
     for name, expected in ours.items():

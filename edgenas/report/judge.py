@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from edgenas.baseline import PHOTO, trained_seconds
+from edgenas.baseline import PHOTO, SCRATCH, begins_with, trained_seconds
 from edgenas.report import judgement
 from edgenas.report.comparison import contestants
 from edgenas.report.judgement import Result
 from edgenas.search import SearchRecord, load_records
-from edgenas.training import Run, load_finetuned
+from edgenas.space import Architecture
+from edgenas.training import FineTuned, Run, load_finetuned
 
 
 def judge(run: Run) -> list[str]:
@@ -20,28 +21,30 @@ def judge_training(run: Run) -> list[str]:
     largest, smallest = (_subnet(run, name) for name in ("largest", "smallest"))
     if largest is None or smallest is None:
         return []
-    epochs = run.metrics()[-1]["epoch"]
-    return judgement.on_training(largest, smallest, run.majority("validation"), epochs, _is_from_scratch(run), _longer(run))
+    epochs, from_scratch = run.metrics()[-1]["epoch"], begins_with(run) == SCRATCH
+    return judgement.on_training(largest, smallest, run.majority("validation"), epochs, from_scratch, _longer(run))
 
 
 def judge_search(run: Run) -> list[str]:
     """By the validation accuracies of what searches found, after fine-tuning where there was any."""
     records, images = load_records(run.path / "search"), run.images("validation")
+    tuned = _finetuned(run, records)
     chosen = {record.best.architecture for record in records}
-    winners = [Result(_name(record), _accuracy(run, record), images) for record in records]
+    winners = [Result(_name(record), _accuracy(record, tuned), images) for record in records]
     others = [Result(c.architecture.id, c.validation_accuracy, images) for record in records for c in record.front
               if c.architecture not in chosen]  # fmt: skip
     behind = judgement.on_largest(winners, _subnet(run, "largest"))
-    if behind and not _is_finetuned(run, records):
+    if behind and not tuned:
         behind.append(f"What would help: edgenas finetune {run.path}; {_longer(run)}; a larger latency budget.")
     return [*judgement.on_search(winners, others, run.majority("validation")), *behind]
 
 
 def judge_finetuning(run: Run) -> list[str]:
-    images, pairs = run.images("validation"), []
-    for record in load_records(run.path / "search"):
-        if (tuned := load_finetuned(run, record.best.architecture)) is not None:
-            accuracies = (tuned.inherited_accuracy, tuned.accuracy)
+    records, images = load_records(run.path / "search"), run.images("validation")
+    tuned, pairs = _finetuned(run, records), []
+    for record in records:
+        if (one := tuned.get(record.best.architecture)) is not None:
+            accuracies = (one.inherited_accuracy, one.accuracy)
             pairs.append(tuple(Result(_name(record), accuracy, images) for accuracy in accuracies))
     return judgement.on_finetuning(pairs)
 
@@ -72,8 +75,8 @@ def judge_files(run: Run) -> list[str]:
         said.append(f"Is that better than a network picked by hand? edgenas baseline {run.path} compares them.")
     if is_bad:
         said.append(judgement.remedies(
-            longer=_longer(run), is_photo=max(run.space.resolutions) >= PHOTO, from_scratch=_is_from_scratch(run),
-            is_finetuned=_is_finetuned(run, records), path=str(run.path),
+            longer=_longer(run), is_photo=max(run.space.resolutions) >= PHOTO, from_scratch=begins_with(run) == SCRATCH,
+            is_finetuned=bool(_finetuned(run, records)), path=str(run.path),
         ))  # fmt: skip
     return said
 
@@ -90,18 +93,16 @@ def _name(record: SearchRecord) -> str:
     return f"{record.device} {record.budget_ms:g} ms"
 
 
-def _accuracy(run: Run, record: SearchRecord) -> float:
+def _finetuned(run: Run, records: list[SearchRecord]) -> dict[Architecture, FineTuned]:
+    """The winners that were trained on by themselves, each read once, however many searches it has won."""
+    read = {winner: load_finetuned(run, winner) for winner in {record.best.architecture for record in records}}
+    return {winner: tuned for winner, tuned in read.items() if tuned is not None}
+
+
+def _accuracy(record: SearchRecord, finetuned: dict[Architecture, FineTuned]) -> float:
     """Of the weights that are exported."""
-    tuned = load_finetuned(run, record.best.architecture)
+    tuned = finetuned.get(record.best.architecture)
     return tuned.accuracy if tuned is not None and tuned.is_used else record.best.validation_accuracy
-
-
-def _is_from_scratch(run: Run) -> bool:
-    return not {"pretrained", "warm_start"} & set(run.config)
-
-
-def _is_finetuned(run: Run, records: list[SearchRecord]) -> bool:
-    return any(load_finetuned(run, record.best.architecture) is not None for record in records)
 
 
 def _longer(run: Run) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,8 @@ class Run:
                 seed=data["seed"],
                 stream=data.get("streamed", False),  # older runs do not say
                 known=KnownClasses(self.classes, data["folders"]) if "folders" in data else None,
+                # What the weights were trained with, which need not be the images' own.
+                normalisation=(tuple(data["mean"]), tuple(data["std"])),
                 track=track,
             )
         except UsageError as error:
@@ -156,8 +158,7 @@ class Run:
             raise CheckpointError(f"{dataset.source} does not hold the images that {self.path} was trained on: "
                                   f"{counts} images in {len(dataset.classes)} classes instead of {data['images']} in "
                                   f"{len(self.classes)}.")  # fmt: skip
-        # Those that the weights were trained with, which need not be the images' own.
-        return replace(dataset, mean=tuple(data["mean"]), std=tuple(data["std"]))
+        return dataset
 
     def save_supernet(self, supernet: Supernet) -> None:
         save_tensors(self.weights, supernet.state_dict(), {"space": supernet.space.fingerprint})
