@@ -24,6 +24,7 @@ from edgenas.data import open_source
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.export import FORMATS
 from edgenas.latency import LatencyTable, load_device, timed_tables
+from edgenas.search import load_records
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator, Run
 from edgenas.training.recipe import ADAPTING
@@ -128,7 +129,10 @@ def tell(story: Story, out: Path, seed: int) -> None:
 
     step()
     budgets = three_budgets(run.space, tables[0])
-    records = search_command.search_run(run, dataset, tables[0], budgets, search_command.EVALUATIONS, seed)
+    # A search that has ended would otherwise begin anew with what it knows, and perhaps find other winners.
+    has_ended = {record.budget_ms for record in load_records(run.path / "search")}.issuperset(budgets)
+    evaluations = 0 if has_ended else search_command.EVALUATIONS
+    records = search_command.search_run(run, dataset, tables[0], budgets, evaluations, seed)
     search_command.show(records[-1])
     show_judgement(run, "search")
 
