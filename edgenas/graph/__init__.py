@@ -3,18 +3,23 @@
 Micro-benchmarks and exported models come from the same functions, so what is timed is what is shipped. Needs no torch.
 """
 
+from edgenas.graph.format import FORMATS, ModelFormat, get_format, register_format
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite
 from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
 
 __all__ = [
+    "FORMATS",
     "BlockWeights",
+    "ModelFormat",
     "build_empty_onnx",
     "build_empty_tflite",
     "build_int8_onnx",
     "build_onnx",
     "build_tflite",
+    "get_format",
     "random_weights",
+    "register_format",
     "weight_shapes",
 ]

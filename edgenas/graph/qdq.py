@@ -6,7 +6,7 @@ Runtime turns into integer kernels. Ranges are fixed, not calibrated on images: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -22,8 +22,14 @@ ZERO_POINTS = {ANY: 128, NOT_NEGATIVE: 0}
 """A zero point of 0 leaves nothing below zero: it is the ReLU."""
 
 
-def build_int8_onnx(blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights]) -> onnx.ModelProto:
-    """A chain of blocks as an int8 model of batch 1, in the shapes of `build_onnx`.
+def build_int8_onnx(
+    blocks: Sequence[BlockSpec],
+    weights: Sequence[BlockWeights],
+    *,
+    batch: int | str = 1,
+    metadata: Mapping[str, str] | None = None,
+) -> onnx.ModelProto:
+    """A chain of blocks as an int8 model, in the shapes of `build_onnx`.
 
     An image enters and class scores leave as float32; what passes between blocks is uint8.
     """
@@ -35,7 +41,7 @@ def build_int8_onnx(blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights]
         graph.nodes.pop()
     graph.nodes[-1].output[0] = OUTPUT
     types = tuple(TensorProto.FLOAT if is_float else TensorProto.UINT8 for is_float in (image, scores))
-    return graph.model(*shapes(blocks, 1), {}, types)
+    return graph.model(*shapes(blocks, batch), metadata or {}, types)
 
 
 class _QdqGraph(OnnxGraph):

@@ -58,6 +58,12 @@ def build_empty_tflite() -> bytes:
     return graph.model(image, graph.add(_Op.RELU, [image], OUTPUT, (1, 1, 1, 1)), {})
 
 
+def read_tflite_metadata(content: bytes) -> dict[str, str]:
+    """What `build_tflite` was given as metadata."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    return {e.name.decode(): bytes(model.buffers[e.buffer].data).decode() for e in model.metadata or []}
+
+
 class _Buffer(schema.BufferT):
     """Constant data, aligned as runtimes that map the file into memory need it; the generated code does not align."""
 

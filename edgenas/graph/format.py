@@ -1,0 +1,117 @@
+"""`ModelFormat`: a kind of model file that runtimes open. `FORMATS` has all of them, by name; a new one is registered here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import onnx
+
+from edgenas.errors import UsageError
+from edgenas.graph.onnx import build_empty_onnx, build_onnx
+from edgenas.graph.qdq import build_int8_onnx
+from edgenas.graph.tflite import build_empty_tflite, build_tflite, read_tflite_metadata
+from edgenas.graph.weights import BlockWeights
+from edgenas.space import BlockSpec, unknown
+
+
+class ModelFormat(Protocol):
+    """How a chain of blocks becomes the bytes of a file.
+
+    name: by which runtimes and commands ask for it. suffix: of its files, with the dot.
+    precisions: those that it can be written in, `fp32` first.
+    layout: of an image at its input, `NCHW` or `NHWC`. dtype: of the image's values, as numpy names it.
+    dynamic_batch: whether a file can take any number of images at once.
+    """
+
+    name: str
+    suffix: str
+    precisions: tuple[str, ...]
+    layout: str
+    dtype: str
+    dynamic_batch: bool
+
+    def build(
+        self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
+        """A whole network or a single block; the same arguments give the same bytes.
+
+        weights: one of each per block, as `weight_shapes` names them. batch: images at once; None is any number.
+        Raises UsageError for a precision or a batch that the format cannot be written in.
+        """
+        ...
+
+    def empty(self) -> bytes:
+        """The least that a session can do, on one value: its time is the overhead that every measured block carries."""
+        ...
+
+    def metadata(self, content: bytes) -> dict[str, str]:
+        """What `build` was given as metadata."""
+        ...
+
+
+class Onnx:
+    name, suffix, precisions, layout, dtype, dynamic_batch = "onnx", ".onnx", ("fp32", "int8"), "NCHW", "float32", True
+
+    def build(
+        self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
+        check_support(self, precision, batch)
+        build = {"fp32": build_onnx, "int8": build_int8_onnx}[precision]
+        return build(blocks, weights, batch="batch" if batch is None else batch, metadata=metadata).SerializeToString()
+
+    def empty(self) -> bytes:
+        return build_empty_onnx().SerializeToString()
+
+    def metadata(self, content: bytes) -> dict[str, str]:
+        return {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
+
+
+class TfLite:
+    name, suffix, precisions, layout, dtype, dynamic_batch = "tflite", ".tflite", ("fp32",), "NHWC", "float32", False
+
+    def build(
+        self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
+        check_support(self, precision, batch)
+        return build_tflite(blocks, weights, batch=batch or 1, metadata=metadata)
+
+    def empty(self) -> bytes:
+        return build_empty_tflite()
+
+    def metadata(self, content: bytes) -> dict[str, str]:
+        return read_tflite_metadata(content)
+
+
+FORMATS: dict[str, ModelFormat] = {}
+"""All formats, by name."""
+
+
+def register_format(form: ModelFormat) -> ModelFormat:
+    """Make a format known to `FORMATS`. Raises ValueError where its name is taken."""
+    if form.name in FORMATS:
+        raise ValueError(f"there is a format {form.name!r} already")
+    FORMATS[form.name] = form
+    return form
+
+
+def get_format(name: str) -> ModelFormat:
+    """Raises UsageError for an unknown name, with the nearest."""
+    if name not in FORMATS:
+        raise UsageError(unknown("format", name, FORMATS))
+    return FORMATS[name]
+
+
+def check_support(form: ModelFormat, precision: str, batch: int | None = 1) -> None:
+    """Raises UsageError for what a format cannot be written in."""
+    if precision not in form.precisions:
+        raise UsageError(f"A {form.name} file cannot be written in {precision}: choose {' or '.join(form.precisions)}.")
+    if batch is None and not form.dynamic_batch:
+        raise UsageError(f"A {form.name} file takes a fixed number of images at once: give a batch.")
+
+
+register_format(Onnx())
+register_format(TfLite())

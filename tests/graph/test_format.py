@@ -1,0 +1,63 @@
+"""What every model format must do; a format of one's own passes the same tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgenas.errors import UsageError
+from edgenas.graph import FORMATS, get_format, random_weights, register_format
+from edgenas.latency import device_timer
+from tests.graph.reference import TINY
+
+BLOCKS = TINY.blocks(TINY.smallest)
+WEIGHTS = [random_weights(spec, np.random.default_rng(0)) for spec in BLOCKS]
+CASES = [(name, precision) for name, form in FORMATS.items() for precision in form.precisions]
+RUNTIMES = {"onnx": "onnxruntime", "tflite": "litert"}
+
+
+@pytest.mark.parametrize(("name", "precision"), CASES)
+def test_a_network_runs_in_its_layout_and_type(name: str, precision: str) -> None:
+    form, resolution = get_format(name), BLOCKS[0].resolution
+    content = form.build(BLOCKS, WEIGHTS, precision, batch=2)
+    assert content == form.build(BLOCKS, WEIGHTS, precision, batch=2)
+    sizes = {"N": 2, "C": 3, "H": resolution, "W": resolution}
+    images = np.random.default_rng(1).standard_normal([sizes[letter] for letter in form.layout]).astype(form.dtype)
+    outputs = device_timer.open_session(RUNTIMES[name], content).run(images)
+    assert outputs.shape == (2, 10)
+    assert np.isfinite(outputs).all()
+
+
+@pytest.mark.parametrize(("name", "precision"), CASES)
+def test_metadata_reads_back(name: str, precision: str) -> None:
+    metadata = {"classes": "çà, là", "provenance": "{}"}
+    form = get_format(name)
+    assert form.metadata(form.build(BLOCKS, WEIGHTS, precision, metadata=metadata)) == metadata
+    assert form.metadata(form.build(BLOCKS, WEIGHTS, precision)) == {}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_empty_model_gives_back_one_value(name: str) -> None:
+    session = device_timer.open_session(RUNTIMES[name], get_format(name).empty())
+    image = np.full((1, 1, 1, 1), 2.5, np.float32)
+    np.testing.assert_array_equal(session.run(image), image)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_it_cannot_write_it_refuses(name: str) -> None:
+    form = get_format(name)
+    assert (form.precisions[0], form.suffix[0]) == ("fp32", ".")
+    with pytest.raises(UsageError, match=r"cannot be written in int3: choose fp32"):
+        form.build(BLOCKS, WEIGHTS, "int3")
+    if form.dynamic_batch:
+        assert form.build(BLOCKS, WEIGHTS, batch=None)
+    else:
+        with pytest.raises(UsageError, match="fixed number"):
+            form.build(BLOCKS, WEIGHTS, batch=None)
+
+
+def test_names_are_unique_and_known() -> None:
+    with pytest.raises(ValueError, match="already"):
+        register_format(get_format("onnx"))
+    with pytest.raises(UsageError, match="Did you mean 'onnx'"):
+        get_format("onx")
