@@ -9,7 +9,24 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgenas.graph.weights import BlockWeights
-from edgenas.space import BlockSpec
+from edgenas.space import BlockSpec, is_flat, program_of
+from edgenas.space.program import (
+    INPUT as ENTRY,
+)
+from edgenas.space.program import (
+    Act,
+    Add,
+    Conv,
+    Flatten,
+    GlobalMean,
+    Linear,
+    MaxPool,
+    MeanPool,
+    Scale,
+    Step,
+    Weighted,
+    activations_of,
+)
 
 OPSET = 17
 IR_VERSION = 8  # read by every ONNX Runtime since 1.12, so that old devices are served too
@@ -40,14 +57,14 @@ def build_onnx(
 def add_blocks(graph: OnnxGraph, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], value: str) -> str:
     """Append a chain of blocks that starts at a value; return the name of its result."""
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
-        value = _BLOCKS[spec.op](graph, f"block{index}", spec, arrays, value)
+        value = graph.block(f"block{index}", spec, arrays, value)
     return value
 
 
 def shapes(blocks: Sequence[BlockSpec], batch: int | str) -> tuple[list, list]:
     """The shapes of a chain's input and output."""
     first, last = blocks[0], blocks[-1]
-    spatial = [] if last.op == "head" else [last.out_resolution, last.out_resolution]
+    spatial = [] if is_flat(last) else [last.out_resolution, last.out_resolution]
     return [batch, first.in_channels, first.resolution, first.resolution], [batch, last.out_channels, *spatial]
 
 
@@ -73,26 +90,52 @@ class OnnxGraph:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype=np.float32), name))
         return name
 
-    def conv(
-        self, name: str, value: str, weight: np.ndarray, bias: np.ndarray, *, stride: int = 1, groups: int = 1,
-        pads: tuple[int, int] | None = None,
-    ) -> str:  # fmt: skip
-        """pads: before and after, vertically and horizontally; None keeps the size at stride 1."""
-        inputs = [value, *self.parameters(name, weight, bias)]
-        return self.add("Conv", inputs, name, group=groups, **window(weight.shape[-1], stride, pads))
+    def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+        """Append a block's steps; return the name of its result."""
+        steps, values = program_of(spec), {ENTRY: value}
+        activations = activations_of(steps)
+        for step in steps:
+            inputs = [values[name] for name in step.reads]
+            values[step.name] = self.step(step, f"{block}.{step.name}", inputs, weights, activations.get(step.name))
+        return values[steps[-1].name]
 
-    def linear(self, name: str, value: str, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
-        return self.add("Gemm", [value, *self.parameters(name, weight, bias)], name, transB=1)
+    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights, activation: Act | None) -> str:
+        """Append a step; return the name of its value.
 
-    def parameters(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> list[str]:
-        values = [self.constant(f"{name}.weight", weight)]
-        return values if bias is None else [*values, self.constant(f"{name}.bias", bias)]
+        activation: of that value, where nothing else reads it. It is a step of its own.
+        """
+        match step:
+            case Conv():
+                inputs = [*inputs, *self.parameters(name, step, weights)]
+                groups = step.channels if step.depthwise else 1
+                return self.add("Conv", inputs, name, group=groups, **window(step.kernel, step.stride, step.pads))
+            case Linear():
+                return self.add("Gemm", [*inputs, *self.parameters(name, step, weights)], name, transB=1)
+            case Act():
+                return self.activation(step.kind, inputs[0], name)
+            case MaxPool():
+                return self.add("MaxPool", inputs, name, **window(step.kernel, step.stride, step.pads))
+            case MeanPool():
+                square = [step.stride] * 2
+                return self.add("AveragePool", inputs, name, kernel_shape=square, strides=square, ceil_mode=1)
+            case GlobalMean():
+                return self.add("GlobalAveragePool", inputs, name)
+            case Flatten() | Add() | Scale():
+                return self.add({Flatten: "Flatten", Add: "Add", Scale: "Mul"}[type(step)], inputs, name)
+        raise TypeError(f"ONNX has no form for {step}")
 
-    def activation(self, kind: str, value: str) -> str:
+    def parameters(self, name: str, step: Weighted, weights: BlockWeights) -> list[str]:
+        """The names of a step's weight and, where it has one, bias."""
+        kinds = [kind for kind in ("weight", "bias") if f"{step.name}.{kind}" in weights]
+        return [self.constant(f"{name}.{kind}", weights[f"{step.name}.{kind}"]) for kind in kinds]
+
+    def activation(self, kind: str, value: str, name: str) -> str:
         if kind == "relu6":
             limits = [self.constant(f"{value}.{end}", np.array(limit)) for end, limit in (("low", 0.0), ("high", 6.0))]
-            return self.add("Clip", [value, *limits], f"{value}.relu6")
-        return self.add({"relu": "Relu", "hswish": "HardSwish"}[kind], [value], f"{value}.{kind}")
+            return self.add("Clip", [value, *limits], name)
+        if kind == "gate":
+            return self.add("HardSigmoid", [value], name, alpha=1 / 6, beta=0.5)
+        return self.add({"relu": "Relu", "hswish": "HardSwish"}[kind], [value], name)
 
     def model(
         self,
@@ -115,79 +158,7 @@ class OnnxGraph:
         return model
 
 
-def window(kernel: int, stride: int, pads: tuple[int, int] | None = None) -> dict[str, list[int]]:
+def window(kernel: int, stride: int, pads: tuple[int, int]) -> dict[str, list[int]]:
     """The attributes of a k x k window that moves."""
-    before, after = (kernel // 2,) * 2 if pads is None else pads
+    before, after = pads
     return {"kernel_shape": [kernel] * 2, "pads": [before, before, after, after], "strides": [stride] * 2}
-
-
-def _conv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    entry = value
-    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride, pads=spec.pads)
-    value = graph.activation(spec.activation, value)
-    return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
-
-
-def _maxpool(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    return graph.add("MaxPool", [value], f"{name}.pool", **window(spec.kernel, spec.stride, spec.pads))
-
-
-def _mbconv(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    entry = value
-    if spec.start:
-        value = graph.conv(f"{name}.start", value, weights["start.weight"], weights["start.bias"],
-                           stride=spec.start_stride, groups=spec.in_channels,
-                           pads=None if spec.kernel else spec.pads)  # fmt: skip
-    if spec.expands:
-        value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"])
-        value = graph.activation(spec.activation, value)
-    if spec.kernel:
-        value = graph.conv(f"{name}.depthwise", value, weights["depthwise.weight"], weights["depthwise.bias"],
-                           stride=spec.stride, groups=spec.mid_channels, pads=spec.pads)  # fmt: skip
-        value = graph.activation(spec.activation, value)
-    if spec.se:
-        gate = graph.add("GlobalAveragePool", [value], f"{name}.se.pool")
-        gate = graph.conv(f"{name}.se.reduce", gate, weights["se.reduce.weight"], weights["se.reduce.bias"])
-        gate = graph.activation("relu", gate)
-        gate = graph.conv(f"{name}.se.expand", gate, weights["se.expand.weight"], weights["se.expand.bias"])
-        gate = graph.add("HardSigmoid", [gate], f"{name}.se.gate", alpha=1 / 6, beta=0.5)
-        value = graph.add("Mul", [value, gate], f"{name}.se.scale")
-    value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
-    return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
-
-
-def _fused(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    entry = value
-    value = graph.conv(f"{name}.expand", value, weights["expand.weight"], weights["expand.bias"], stride=spec.stride,
-                       pads=spec.pads)  # fmt: skip
-    value = graph.activation(spec.activation, value)
-    value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
-    return graph.add("Add", [value, entry], f"{name}.residual") if spec.residual else value
-
-
-def _bottleneck(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    entry = value
-    value = graph.conv(f"{name}.reduce", value, weights["reduce.weight"], weights["reduce.bias"])
-    value = graph.activation(spec.activation, value)
-    value = graph.conv(f"{name}.conv", value, weights["conv.weight"], weights["conv.bias"], stride=spec.stride, pads=spec.pads)
-    value = graph.activation(spec.activation, value)
-    value = graph.conv(f"{name}.project", value, weights["project.weight"], weights["project.bias"])
-    if not spec.residual:
-        if spec.stride > 1:
-            entry = graph.add("AveragePool", [entry], f"{name}.pool", kernel_shape=[spec.stride] * 2,
-                              strides=[spec.stride] * 2, ceil_mode=1)  # fmt: skip
-        entry = graph.conv(f"{name}.shortcut", entry, weights["shortcut.weight"], weights["shortcut.bias"])
-    return graph.activation(spec.activation, graph.add("Add", [value, entry], f"{name}.residual"))
-
-
-def _head(graph: OnnxGraph, name: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
-    if spec.resolution > 1:  # the mean of one value is that value, and every operator takes time
-        value = graph.add("GlobalAveragePool", [value], f"{name}.pool")
-    value = graph.add("Flatten", [value], f"{name}.flatten")
-    if spec.mid_channels:
-        value = graph.linear(f"{name}.mix", value, weights["mix.weight"], weights.get("mix.bias"))
-        value = graph.activation(spec.activation, value)
-    return graph.linear(f"{name}.classify", value, weights["classify.weight"], weights["classify.bias"])
-
-
-_BLOCKS = {"conv": _conv, "maxpool": _maxpool, "mbconv": _mbconv, "fused": _fused, "bottleneck": _bottleneck, "head": _head}

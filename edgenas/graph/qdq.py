@@ -14,7 +14,8 @@ from onnx import TensorProto, numpy_helper
 
 from edgenas.graph.onnx import INPUT, OUTPUT, OnnxGraph, add_blocks, shapes
 from edgenas.graph.weights import BlockWeights
-from edgenas.space import BlockSpec
+from edgenas.space import BlockSpec, is_flat
+from edgenas.space.program import Act, Step, Weighted
 
 ACTIVATION_SCALE = np.float32(12 / 255)
 ANY, NOT_NEGATIVE = "any", "not_negative"
@@ -34,7 +35,7 @@ def build_int8_onnx(
     An image enters and class scores leave as float32; what passes between blocks is uint8.
     """
     graph = _QdqGraph()
-    image, scores = blocks[0].in_channels == 3, blocks[-1].op == "head"
+    image, scores = blocks[0].in_channels == 3, is_flat(blocks[-1])
     value = graph.quantize(INPUT) if image else graph.dequantize(INPUT)
     add_blocks(graph, blocks, weights, value)
     if not scores:
@@ -49,27 +50,31 @@ class _QdqGraph(OnnxGraph):
 
     def __init__(self) -> None:
         super().__init__()
+        self._rectified: set[str] = set()  # values whose zero point is the ReLU that follows
         self._tensor("scale", np.array(ACTIVATION_SCALE))
         for name, zero_point in ZERO_POINTS.items():
             self._tensor(name, np.array(zero_point, np.uint8))
 
-    def add(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
-        return self.quantize(super().add(op, inputs, output, **attributes))
-
-    def quantize(self, value: str) -> str:
-        return self.dequantize(super().add("QuantizeLinear", [value, "scale", ANY], f"{value}.u8"))
-
-    def dequantize(self, value: str) -> str:
-        return super().add("DequantizeLinear", [value, "scale", ANY], f"{value}.f32")
-
-    def activation(self, kind: str, value: str) -> str:
-        if kind == "hswish":
-            return super().activation(kind, value)
-        for node in self.nodes[-2:]:
-            node.input[2] = NOT_NEGATIVE
+    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights, activation: Act | None) -> str:
+        if isinstance(step, Act) and inputs[0] in self._rectified:
+            return inputs[0]
+        if isinstance(step, Act) and step.kind != "gate":
+            name = f"{inputs[0]}.{step.kind}"  # as such files have always named it
+        value = super().step(step, name, inputs, weights, activation)
+        if activation is None or activation.kind not in ("relu", "relu6"):
+            return self.quantize(value)
+        value = self.quantize(value, NOT_NEGATIVE)
+        self._rectified.add(value)
         return value
 
-    def parameters(self, name: str, weight: np.ndarray, bias: np.ndarray | None) -> list[str]:
+    def quantize(self, value: str, zero_point: str = ANY) -> str:
+        return self.dequantize(self.add("QuantizeLinear", [value, "scale", zero_point], f"{value}.u8"), zero_point)
+
+    def dequantize(self, value: str, zero_point: str = ANY) -> str:
+        return self.add("DequantizeLinear", [value, "scale", zero_point], f"{value}.f32")
+
+    def parameters(self, name: str, step: Weighted, weights: BlockWeights) -> list[str]:
+        weight, bias = weights[f"{step.name}.weight"], weights.get(f"{step.name}.bias")
         scale = np.abs(weight).reshape(len(weight), -1).max(axis=1) / np.float32(127)
         steps = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8)
         values = [self._integers(f"{name}.weight", steps, scale)]
@@ -81,7 +86,7 @@ class _QdqGraph(OnnxGraph):
         dtype = np.int8 if steps.dtype == np.int8 else np.int32
         inputs = [self._tensor(f"{name}.{dtype.__name__}", steps.astype(dtype)), self._tensor(f"{name}.scale", scale),
                   self._tensor(f"{name}.zero", np.zeros(len(scale), dtype))]  # fmt: skip
-        return super().add("DequantizeLinear", inputs, name, axis=0)
+        return self.add("DequantizeLinear", inputs, name, axis=0)
 
     def _tensor(self, name: str, array: np.ndarray) -> str:
         self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))

@@ -12,7 +12,23 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgenas.graph.weights import BlockWeights
-from edgenas.space import BlockSpec
+from edgenas.space import BlockSpec, program_of
+from edgenas.space.program import (
+    INPUT as ENTRY,
+)
+from edgenas.space.program import (
+    Act,
+    Add,
+    Conv,
+    Flatten,
+    GlobalMean,
+    Linear,
+    MaxPool,
+    MeanPool,
+    Scale,
+    Step,
+    activations_of,
+)
 
 INPUT, OUTPUT = "image", "output"
 SIGNATURE = "serving_default"
@@ -20,7 +36,8 @@ SCHEMA_VERSION, FILE_IDENTIFIER = 3, b"TFL3"
 ALIGNMENT = 16  # of buffers, in bytes: `force_align` in the schema
 
 _Op, _Fused = schema.BuiltinOperator, schema.ActivationFunctionType
-_FUSED = {"relu": _Fused.RELU, "relu6": _Fused.RELU6}
+_FUSED = {"relu": _Fused.RELU, "relu6": _Fused.RELU6, "gate": _Fused.RELU6}
+_ACTIVATIONS = {"relu": _Op.RELU, "relu6": _Op.RELU6, "gate": _Op.RELU6, "hswish": _Op.HARD_SWISH}
 _DTYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
 
 
@@ -44,7 +61,7 @@ def build_tflite(
     first = blocks[0]
     image = value = graph.tensor(INPUT, (batch, first.resolution, first.resolution, first.in_channels))
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
-        value = _BLOCKS[spec.op](graph, f"block{index}", spec, arrays, value)
+        value = _Block(graph, f"block{index}", arrays).computed(spec, value)
     return graph.model(image, value, metadata or {})
 
 
@@ -114,89 +131,26 @@ class _Graph:
         )
         return value
 
-    def conv(self, block: str, layer: str, weights: BlockWeights, value: int, *, stride: int = 1, activation: str = "",
-             depthwise: bool = False, pads: tuple[int, int] | None = None) -> int:  # fmt: skip
-        """A layer's convolution, then the activation. pads: before and after; None keeps the size at stride 1."""
-        name, weight = f"{block}.{layer}", weights[f"{layer}.weight"]
-        channels, _, _, kernel = weight.shape
-        value, padding, out = self.padded(name, value, kernel, stride, pads)
-        batch = self.shape(value)[0]
-        layout = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-        inputs = [
-            value,
-            self.constant(f"{name}.weight", weight.transpose(layout)),
-            self.constant(f"{name}.bias", weights[f"{layer}.bias"]),
-        ]
-        op = _Op.DEPTHWISE_CONV_2D if depthwise else _Op.CONV_2D
-        options = schema.DepthwiseConv2DOptionsT(depthMultiplier=1) if depthwise else schema.Conv2DOptionsT()
-        options.padding = padding
-        options.strideW = options.strideH = stride
-        return self.activated(op, inputs, name, (batch, out, out, channels), options, activation)
-
-    def max_pooled(self, name: str, value: int, *, kernel: int, stride: int, pads: tuple[int, int]) -> int:
-        """The largest of k x k values."""
-        value, padding, out = self.padded(name, value, kernel, stride, pads)
-        return self._pooled(_Op.MAX_POOL_2D, name, value, kernel, stride, padding, out)
-
-    def mean_pooled(self, name: str, value: int, *, stride: int) -> int:
-        """The mean of squares of values; those that end outside have the fewer values."""
-        out = (self.shape(value)[1] - 1) // stride + 1
-        return self._pooled(_Op.AVERAGE_POOL_2D, name, value, stride, stride, schema.Padding.SAME, out)
-
-    def _pooled(self, op: int, name: str, value: int, kernel: int, stride: int, padding: int, out: int) -> int:
-        batch, _, _, channels = self.shape(value)
-        options = schema.Pool2DOptionsT(
-            filterHeight=kernel, filterWidth=kernel, strideH=stride, strideW=stride, padding=padding
-        )
-        return self.activated(op, [value], name, (batch, out, out, channels), options, "")
-
-    def padded(self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int] | None) -> tuple[int, int, int]:
-        """The value for a k x k window that moves, the format's word for what is still to be padded, and the output's size.
+    def padded(self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
+        """The value for a k x k window that moves, and the format's word for what is still to be padded.
 
         The format's SAME puts the smaller half of what it needs before the image; anything else takes an operator of its own.
         """
         size = self.shape(value)[1]
-        before, after = pads = (kernel // 2,) * 2 if pads is None else pads
+        before, after = pads
         out = (size + before + after - kernel) // stride + 1
         if pads == (0, 0):
-            return value, schema.Padding.VALID, out
+            return value, schema.Padding.VALID
         needed = (out - 1) * stride + kernel - size
         if out == (size - 1) // stride + 1 and max(needed, 0) // 2 == before:
-            return value, schema.Padding.SAME, out
-        return self.pad(name, value, pads), schema.Padding.VALID, out
-
-    def linear(self, block: str, layer: str, weights: BlockWeights, value: int, *, activation: str = "") -> int:
-        """A layer's matrix product: `(batch, 1, 1, in)` or `(batch, in)` to `(batch, out)`."""
-        name, weight, bias = f"{block}.{layer}", weights[f"{layer}.weight"], weights.get(f"{layer}.bias")
-        left_out = -1
-        inputs = [
-            value,
-            self.constant(f"{name}.weight", weight),
-            left_out if bias is None else self.constant(f"{name}.bias", bias),
-        ]
-        shape = (self.shape(value)[0], len(weight))
-        return self.activated(_Op.FULLY_CONNECTED, inputs, name, shape, schema.FullyConnectedOptionsT(), activation)
-
-    def activated(self, op: int, inputs: list[int], name: str, shape: Sequence[int], options: object, activation: str) -> int:
-        """An operator and its activation, fused into it where the format can."""
-        options.fusedActivationFunction = _FUSED.get(activation, _Fused.NONE)
-        value = self.add(op, inputs, name, shape, options)
-        return self.add(_Op.HARD_SWISH, [value], f"{name}.hswish", shape) if activation == "hswish" else value
+            return value, schema.Padding.SAME
+        return self.pad(name, value, pads), schema.Padding.VALID
 
     def pad(self, name: str, value: int, pads: tuple[int, int]) -> int:
         batch, height, width, channels = self.shape(value)
         paddings = self.constant(f"{name}.paddings", np.array([[0, 0], pads, pads, [0, 0]]))
         shape = (batch, height + sum(pads), width + sum(pads), channels)
         return self.add(_Op.PAD, [value, paddings], f"{name}.pad", shape, schema.PadOptionsT())
-
-    def sum(self, name: str, first: int, second: int, *, activation: str = "") -> int:
-        return self.activated(_Op.ADD, [first, second], name, self.shape(first), schema.AddOptionsT(), activation)
-
-    def pool(self, name: str, value: int) -> int:
-        """Global average: `(batch, 1, 1, channels)`."""
-        batch, _, _, channels = self.shape(value)
-        axes = self.constant(f"{name}.axes", np.array([1, 2]))
-        return self.add(_Op.MEAN, [value, axes], name, (batch, 1, 1, channels), schema.ReducerOptionsT(keepDims=True))
 
     def model(self, image: int, output: int, metadata: Mapping[str, str]) -> bytes:
         self.tensors[output].name = OUTPUT
@@ -228,65 +182,129 @@ class _Graph:
         return bytes(builder.Output())
 
 
-def _conv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    entry = value
-    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation, pads=spec.pads)
-    return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
+class _Block:
+    """The steps of one block, appended to a graph. Activations go into the operator before them where the format can.
 
+    The format has no hard sigmoid: a gate is relu6(x + 3), six times what it should be, and the next layer's weights make up
+    for that. `_factors` has such values, and what they are too large by.
+    """
 
-def _maxpool(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    return graph.max_pooled(f"{name}.pool", value, kernel=spec.kernel, stride=spec.stride, pads=spec.pads)
+    def __init__(self, graph: _Graph, name: str, weights: BlockWeights):
+        self.graph = graph
+        self.name = name
+        self.weights = weights
+        self._factors: dict[str, int] = {}
+        self._activated: set[str] = set()  # values whose operator has computed the activation that follows
+        self._values: dict[str, int] = {}
 
+    def computed(self, spec: BlockSpec, value: int) -> int:
+        """The value that the block makes of a value."""
+        steps = program_of(spec)
+        self._values[ENTRY] = value
+        activations = activations_of(steps)
+        for step in steps:
+            self._values[step.name] = self._step(step, f"{self.name}.{step.name}", activations)
+        return self._plain(steps[-1].name)
 
-def _mbconv(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    entry = value
-    if spec.start:
-        pads = None if spec.kernel else spec.pads
-        value = graph.conv(name, "start", weights, value, stride=spec.start_stride, depthwise=True, pads=pads)
-    if spec.expands:
-        value = graph.conv(name, "expand", weights, value, activation=spec.activation)
-    if spec.kernel:
-        value = graph.conv(name, "depthwise", weights, value, stride=spec.stride, activation=spec.activation, depthwise=True,
-                           pads=spec.pads)  # fmt: skip
-    if spec.se:
-        # TFLite has no hard sigmoid. It is relu6(x + 3) / 6: the 3 goes into the bias, the 1 / 6 into the projection.
-        weights = weights | {
-            "se.expand.bias": weights["se.expand.bias"] + 3,
-            "project.weight": weights["project.weight"] / 6,
-        }
-        gate = graph.pool(f"{name}.se.pool", value)
-        gate = graph.conv(name, "se.reduce", weights, gate, activation="relu")
-        gate = graph.conv(name, "se.expand", weights, gate, activation="relu6")
-        value = graph.add(_Op.MUL, [value, gate], f"{name}.se.scale", graph.shape(value), schema.MulOptionsT())
-    value = graph.conv(name, "project", weights, value)
-    return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
+    def _step(self, step: Step, name: str, activations: Mapping[str, Act]) -> int:
+        activation = activations[step.name].kind if step.name in activations else ""
+        match step:
+            case Conv():
+                return self._conv(step, name, activation)
+            case Linear():
+                return self._linear(step, name, activation)
+            case Act():
+                return self._act(step, name)
+            case MaxPool():
+                value, padding = self.graph.padded(name, self._plain(step.reads[0]), step.kernel, step.stride, step.pads)
+                return self._pool(_Op.MAX_POOL_2D, step, name, value, step.kernel, padding)
+            case MeanPool():
+                value = self._plain(step.reads[0])
+                return self._pool(_Op.AVERAGE_POOL_2D, step, name, value, step.stride, schema.Padding.SAME)
+            case GlobalMean():
+                return self._global_mean(step, name)
+            case Flatten():  # a fully connected operator does it
+                return self._plain(step.reads[0])
+            case Add():
+                first, second = map(self._plain, step.reads)
+                return self._fused(_Op.ADD, [first, second], step, name, schema.AddOptionsT(), activation)
+            case Scale():
+                return self._scale(step, name)
+        raise TypeError(f"TFLite has no form for {step}")
 
+    def _conv(self, step: Conv, name: str, activation: str) -> int:
+        value, padding = self.graph.padded(name, self._values[step.reads[0]], step.kernel, step.stride, step.pads)
+        layout = (1, 2, 3, 0) if step.depthwise else (0, 2, 3, 1)
+        options = schema.DepthwiseConv2DOptionsT(depthMultiplier=1) if step.depthwise else schema.Conv2DOptionsT()
+        options.padding = padding
+        options.strideW = options.strideH = step.stride
+        inputs = [value, *self._parameters(step, name, layout, activation)]
+        op = _Op.DEPTHWISE_CONV_2D if step.depthwise else _Op.CONV_2D
+        return self._fused(op, inputs, step, name, options, activation)
 
-def _fused(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    entry = value
-    value = graph.conv(name, "expand", weights, value, stride=spec.stride, activation=spec.activation, pads=spec.pads)
-    value = graph.conv(name, "project", weights, value)
-    return graph.sum(f"{name}.residual", value, entry) if spec.residual else value
+    def _linear(self, step: Linear, name: str, activation: str) -> int:
+        inputs = [self._values[step.reads[0]], *self._parameters(step, name, (0, 1), activation)]
+        return self._fused(_Op.FULLY_CONNECTED, inputs, step, name, schema.FullyConnectedOptionsT(), activation)
 
+    def _parameters(self, step: Conv | Linear, name: str, layout: tuple[int, ...], activation: str) -> list[int]:
+        """The weight, with its dimensions in this order, and the bias."""
+        weight, bias = self.weights[f"{step.name}.weight"], self.weights.get(f"{step.name}.bias")
+        if factor := self._factors.get(step.reads[0]):
+            weight = weight / factor
+        if activation == "gate":
+            bias = (0 if bias is None else bias) + np.full(step.channels, 3, np.float32)
+        left_out = -1
+        constants = [self.graph.constant(f"{name}.weight", weight.transpose(layout))]
+        return [*constants, left_out if bias is None else self.graph.constant(f"{name}.bias", bias)]
 
-def _bottleneck(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    entry = value
-    value = graph.conv(name, "reduce", weights, value, activation=spec.activation)
-    value = graph.conv(name, "conv", weights, value, stride=spec.stride, activation=spec.activation, pads=spec.pads)
-    value = graph.conv(name, "project", weights, value)
-    if not spec.residual:
-        if spec.stride > 1:
-            entry = graph.mean_pooled(f"{name}.pool", entry, stride=spec.stride)
-        entry = graph.conv(name, "shortcut", weights, entry)
-    return graph.sum(f"{name}.residual", value, entry, activation=spec.activation)
+    def _act(self, step: Act, name: str) -> int:
+        source = step.reads[0]
+        if step.kind == "gate":
+            self._factors[step.name] = 6
+        if source in self._activated:
+            return self._values[source]
+        value = self._plain(source)
+        if step.kind == "gate":
+            value = self._with_number(_Op.ADD, value, f"{name}.shift", 3, schema.AddOptionsT())
+        return self.graph.add(_ACTIVATIONS[step.kind], [value], name, self.graph.shape(value))
 
+    def _pool(self, op: int, step: Step, name: str, value: int, kernel: int, padding: int) -> int:
+        options = schema.Pool2DOptionsT(
+            filterHeight=kernel, filterWidth=kernel, strideH=step.stride, strideW=step.stride, padding=padding
+        )
+        return self.graph.add(op, [value], name, self._shape(step), options)
 
-def _head(graph: _Graph, name: str, spec: BlockSpec, weights: BlockWeights, value: int) -> int:
-    if spec.resolution > 1:
-        value = graph.pool(f"{name}.pool", value)
-    if spec.mid_channels:
-        value = graph.linear(name, "mix", weights, value, activation=spec.activation)
-    return graph.linear(name, "classify", weights, value)
+    def _global_mean(self, step: Step, name: str) -> int:
+        value = self._plain(step.reads[0])
+        axes = self.graph.constant(f"{name}.axes", np.array([1, 2]))
+        return self.graph.add(_Op.MEAN, [value, axes], name, self._shape(step), schema.ReducerOptionsT(keepDims=True))
 
+    def _scale(self, step: Scale, name: str) -> int:
+        value, gate = step.reads
+        if gate in self._factors:
+            self._factors[step.name] = self._factors[gate]
+        inputs = [self._plain(value), self._values[gate]]
+        return self.graph.add(_Op.MUL, inputs, name, self._shape(step), schema.MulOptionsT())
 
-_BLOCKS = {"conv": _conv, "maxpool": _maxpool, "mbconv": _mbconv, "fused": _fused, "bottleneck": _bottleneck, "head": _head}
+    def _fused(self, op: int, inputs: list[int], step: Step, name: str, options: object, activation: str) -> int:
+        """An operator, and the activation in it where it can be."""
+        options.fusedActivationFunction = _FUSED.get(activation, _Fused.NONE)
+        if activation in _FUSED:
+            self._activated.add(step.name)
+        return self.graph.add(op, inputs, name, self._shape(step), options)
+
+    def _plain(self, name: str) -> int:
+        """A value as it should be, for an operator that cannot make up for a factor."""
+        value = self._values[name]
+        if factor := self._factors.pop(name, None):
+            value = self._with_number(_Op.MUL, value, f"{self.name}.{name}.plain", 1 / factor, schema.MulOptionsT())
+            self._values[name] = value
+        return value
+
+    def _with_number(self, op: int, value: int, name: str, number: float, options: object) -> int:
+        constant = self.graph.constant(f"{name}.number", np.array([number], np.float32))
+        return self.graph.add(op, [value, constant], name, self.graph.shape(value), options)
+
+    def _shape(self, step: Step) -> tuple[int, ...]:
+        batch = self.graph.shape(self._values[ENTRY])[0]
+        return (batch, step.channels) if isinstance(step, Linear) else (batch, step.resolution, step.resolution, step.channels)

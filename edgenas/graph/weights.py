@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edgenas.space import BlockSpec, layers
+from edgenas.space import BlockSpec, weighted
 
 BlockWeights = dict[str, np.ndarray]
 
@@ -17,10 +17,10 @@ def weight_shapes(spec: BlockSpec) -> dict[str, tuple[int, ...]]:
     Convolutions are `(out, in / groups, k, k)`, linear layers `(out, in)`, as in torch.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for layer in layers(spec):
-        shapes[f"{layer.name}.weight"] = layer.shape
-        if layer.norm or layer.bias:
-            shapes[f"{layer.name}.bias"] = (layer.out_channels,)
+    for step in weighted(spec):
+        shapes[f"{step.name}.weight"] = step.shape
+        if step.norm or step.bias:
+            shapes[f"{step.name}.bias"] = (step.channels,)
     return shapes
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.errors import UsageError
+from edgenas.space import operators as _operators  # noqa: F401 (registers them)
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
 from edgenas.space.categorical import Categorical
 from edgenas.space.description import DescriptionError, build_space, unknown
 from edgenas.space.genome import Layout, Segment, Space
-from edgenas.space.layers import Layer, layers
+from edgenas.space.operator import OPERATORS, Operator, is_flat, program_of, register_operator, weighted
+from edgenas.space.program import Program
 from edgenas.space.search_space import SearchSpace
 from edgenas.space.stage import FixedBlock, Stage
 from edgenas.space.toml_file import read_description
@@ -90,14 +92,16 @@ __all__ = [
     "DEFAULT_PRESET",
     "FAMILIES",
     "NETWORKS",
+    "OPERATORS",
     "Architecture",
     "BlockChoice",
     "BlockSpec",
     "Categorical",
     "DescriptionError",
     "FixedBlock",
-    "Layer",
     "Layout",
+    "Operator",
+    "Program",
     "SearchSpace",
     "Segment",
     "Space",
@@ -105,7 +109,10 @@ __all__ = [
     "default_preset",
     "get_space",
     "is_file",
-    "layers",
+    "is_flat",
+    "program_of",
     "read_description",
+    "register_operator",
     "unknown",
+    "weighted",
 ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 
-OPS = ("conv", "maxpool", "mbconv", "fused", "bottleneck", "head")
+from edgenas.space.operator import OPERATORS, Operator
+
 ACTIVATIONS = ("relu", "relu6", "hswish")
 PADDINGS = ("symmetric", "same", "valid")
 MIXES = ("linear", "biased", "normalised")
@@ -30,7 +31,7 @@ def make_divisible(value: float, divisor: int = 8) -> int:
 class BlockSpec:
     """One block: what it computes and on which shapes. Batch size is 1 and images are square.
 
-    op:
+    op: one of `OPERATORS`. Those that come with EdgeNAS:
         `conv`: k x k convolution, batch norm, activation (`mid_channels` is 0); a residual is added after the activation.
         `maxpool`: the largest of k x k values. Its input is never negative, so that padding with zeros changes nothing.
         `mbconv`: inverted bottleneck (MobileNetV2, arXiv:1801.04381; with squeeze-and-excitation MobileNetV3,
@@ -67,41 +68,46 @@ class BlockSpec:
     mix: str = "linear"
 
     def __post_init__(self) -> None:
-        if self.op not in OPS:
-            raise ValueError(f"unknown op {self.op!r}: one of {', '.join(OPS)}")
+        if self.op not in OPERATORS:
+            raise ValueError(f"unknown op {self.op!r}: one of {', '.join(OPERATORS)}")
+        operator = self.operator
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {self.activation!r}: one of {', '.join(ACTIVATIONS)}")
         if min(self.resolution, self.in_channels, self.out_channels, self.stride) < 1 or self.mid_channels < 0:
             raise ValueError(f"sizes must be positive: {self}")
-        if self.kernel < (0 if self.op == "mbconv" else 1) or self.start < 0:
+        if self.kernel < (0 if operator.optional_kernel else 1) or self.start < 0:
             raise ValueError(f"kernels must be positive: {self}")
-        if self.start and self.op != "mbconv":
-            raise ValueError(f"only an mbconv has a start depthwise: {self}")
-        if self.op == "mbconv" and self.stride > 1 and not self.kernel and not self.start:
+        if self.start and not operator.start:
+            raise ValueError(f"{self.op} has no start depthwise: {self}")
+        if self.stride > 1 and not self.kernel and not self.start:
             raise ValueError(f"a stride needs a depthwise: {self}")
         if self.residual and (self.stride != 1 or self.in_channels != self.out_channels):
             raise ValueError(f"a residual needs stride 1 and equal channels: {self}")
-        if self.op == "maxpool" and self.in_channels != self.out_channels:
-            raise ValueError(f"pooling keeps the channels: {self}")
+        if operator.keeps_channels and self.in_channels != self.out_channels:
+            raise ValueError(f"{self.op} keeps the channels: {self}")
         if self.padding not in PADDINGS:
             raise ValueError(f"unknown padding {self.padding!r}: one of {', '.join(PADDINGS)}")
         if self.mix not in MIXES:
             raise ValueError(f"unknown mix {self.mix!r}: one of {', '.join(MIXES)}")
-        if self.mix != "linear" and not (self.op == "head" and self.mid_channels):
+        if self.mix != "linear" and not (operator.classifies and self.mid_channels):
             raise ValueError(f"only a head with features mixes them: {self}")
         self._check_padding()
 
     def _check_padding(self) -> None:
         kernels = [kernel for kernel in (self.kernel, self.start) if kernel]
         if self.padding == "valid":
-            if self.op not in ("conv", "maxpool") or self.residual:
-                raise ValueError(f"only a conv or a maxpool without a residual can do without padding: {self}")
+            if not self.operator.unpadded or self.residual:
+                raise ValueError(f"{self.op}{' with a residual' * self.residual} needs its padding: {self}")
             if self.kernel > self.resolution:
                 raise ValueError(f"a kernel without padding must not be larger than its input: {self}")
         elif any(kernel % 2 == 0 for kernel in kernels):
             raise ValueError(f"kernels must be odd, so that they have a centre: {self}")
-        if self.padding == "same" and (self.op == "head" or self._same() == self._symmetric()):
+        if self.padding == "same" and (self.operator.classifies or self._same() == self._symmetric()):
             object.__setattr__(self, "padding", "symmetric")
+
+    @property
+    def operator(self) -> Operator:
+        return OPERATORS[self.op]
 
     @property
     def pads(self) -> tuple[int, int]:
@@ -120,7 +126,7 @@ class BlockSpec:
     @property
     def out_resolution(self) -> int:
         """Height and width of the output; 1 after the head's pooling."""
-        if self.op == "head":
+        if self.operator.classifies:
             return 1
         lost = self.kernel - 1 if self.padding == "valid" else 0
         return (self.resolution - lost - 1) // self.stride + 1

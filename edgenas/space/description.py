@@ -20,6 +20,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from edgenas.space.block import ACTIVATIONS, MIXES, PADDINGS, make_divisible
+from edgenas.space.operator import OPERATORS
 from edgenas.space.search_space import SearchSpace
 from edgenas.space.stage import FixedBlock, Stage, scaled
 
@@ -91,14 +92,15 @@ class _Trunk:
         self.is_rectified = False  # nothing below zero comes out of the last block
 
     def fixed(self, part: str, index: int, data: dict[str, Any]) -> FixedBlock:
-        table = _Table((part, index), data, {"op": _name(_FIXED_OPS), "channels": _count, "kernel": _kernel, "stride": _stride,
-                                             "expand": _positive, "activation": _name(ACTIVATIONS), "se": _flag,
-                                             "padding": _name(PADDINGS)})  # fmt: skip
+        table = _Table((part, index), data, {
+            "op": _name(_block_ops()), "channels": _count, "kernel": _kernel, "stride": _stride, "expand": _positive,
+            "activation": _name(ACTIVATIONS), "se": _flag, "padding": _name(PADDINGS),
+        })  # fmt: skip
         op, before = table["op"], self.channels
         channels, activation = self._enter(table, op)
         self._check_se(table, op)
-        if op in _EXPANDED:
-            expanded = before if _EXPANDED[op] == "input" else channels
+        if expands := OPERATORS[op].expands:
+            expanded = before if expands == "input" else channels
             mid = expanded if table["expand"] == 1 else make_divisible(round(expanded * table["expand"]))
         elif "expand" in data:
             raise table.error("expand", f"A {op} has no expand ratio: leave it out.")
@@ -111,27 +113,28 @@ class _Trunk:
 
     def stage(self, index: int, data: dict[str, Any]) -> Stage:
         table = _Table(("stages", index), data, {
-            "op": _name(_STAGE_OPS), "channels": _count, "stride": _stride, "activation": _name(ACTIVATIONS), "se": _flag,
+            "op": _name(_block_ops()), "channels": _count, "stride": _stride, "activation": _name(ACTIVATIONS), "se": _flag,
             "depths": _many(_depth), "kernels": _many(_kernel_or_none), "expands": _many(_positive),
             "starts": _many(_kernel_or_none), "padding": _name(PADDINGS),
         })  # fmt: skip
         op, before, was_rectified = table.get("op", "mbconv"), self.channels, self.is_rectified
+        operator = OPERATORS[op]
         channels, activation = self._enter(table, op)
         self._check_se(table, op)
         depths, kernels, stride = table["depths"], table["kernels"], table.get("stride", 1)
         if 0 in depths:
             if depths == (0,):
                 raise table.error("depths", "A stage that never exists is none: leave it out, or add another depth.")
-            if stride > 1 or channels != before or table.get("padding", "") == "valid" or op == "maxpool":
+            if stride > 1 or channels != before or table.get("padding", "") == "valid" or not operator.residual:
                 raise table.error("depths", "A stage may be left out, by a depth of 0, only where its blocks change neither "
                                   f"the size nor the {before} channels of what comes in.")  # fmt: skip
             self.is_rectified = self.is_rectified and was_rectified
-        if op != "mbconv":
-            if "starts" in data:
-                raise table.error("starts", f"Only an mbconv has start depthwises, not a {op}: leave them out.")
-            if 0 in kernels:
-                raise table.error("kernels", f"Only an mbconv can do without its kernel, not a {op}: leave 0 out.")
-        if op not in _EXPANDED and "expands" in data:
+        if "starts" in data and not operator.start:
+            raise table.error("starts", f"Only an {_those_that('start')} has start depthwises, not a {op}: leave them out.")
+        if 0 in kernels and not operator.optional_kernel:
+            only = _those_that("optional_kernel")
+            raise table.error("kernels", f"Only an {only} can do without its kernel, not a {op}: leave 0 out.")
+        if not operator.expands and "expands" in data:
             raise table.error("expands", f"A {op} has no expand ratios: leave them out.")
         padding = self._padding(table, op)
         if padding == "valid" and len(kernels) > 1:
@@ -143,7 +146,7 @@ class _Trunk:
         if stride > 1 and 0 in kernels and 0 in starts:
             raise table.error("kernels", "A stride needs a depthwise convolution, and kernel 0 with start 0 has none: take the "
                               "0 out of one, or give the stride to a stage of depth 1 before this one.")  # fmt: skip
-        expands = table["expands"] if op in _EXPANDED else (1,)
+        expands = table["expands"] if operator.expands else (1,)
         return Stage(channels, stride, activation, table.get("se", False), depths, kernels, expands, op, starts, padding)
 
     def classifier(self, classes: int, data: dict[str, Any]) -> FixedBlock:
@@ -155,32 +158,36 @@ class _Trunk:
 
     def _padding(self, table: _Table, op: str) -> str:
         padding = table.get("padding", self.padding)
-        if padding == "valid" and op not in ("conv", "maxpool"):
-            raise table.error("padding", f"Only a conv or a maxpool can do without padding, not a {op}.")
+        if padding == "valid" and not OPERATORS[op].unpadded:
+            raise table.error("padding", f"Only a {_those_that('unpadded')} can do without padding, not a {op}.")
         return padding
 
     def _enter(self, table: _Table, op: str) -> tuple[int, str]:
         """The channels and the activation of the next block or stage, which from now on is the last."""
         activation = table.get("activation", "relu")
-        if op == "maxpool":
-            if not self.is_rectified:
+        if OPERATORS[op].keeps_channels:
+            if op == "maxpool" and not self.is_rectified:
                 raise table.error("op", "A maxpool needs what is never negative: put it behind a conv with a ReLU.")
             if "channels" in table.data and scaled(table["channels"], self.width) != self.channels:
-                raise table.error("channels", f"Pooling keeps the channels: make them {self.channels}, or leave them out.")
+                raise table.error("channels", f"A {op} keeps the channels: make them {self.channels}, or leave them out.")
         else:
             self.channels = scaled(table["channels"], self.width)
-            self.is_rectified = op in ("conv", "bottleneck") and activation in ("relu", "relu6")
+            self.is_rectified = OPERATORS[op].rectifies and activation in ("relu", "relu6")
         return self.channels, activation
 
     def _check_se(self, table: _Table, op: str) -> None:
-        if table.get("se", False) and op != "mbconv":
-            raise table.error("se", f"Only an mbconv has squeeze-and-excitation, not a {op}: leave se out.")
+        if table.get("se", False) and not OPERATORS[op].se:
+            raise table.error("se", f"Only an {_those_that('se')} has squeeze-and-excitation, not a {op}: leave se out.")
 
 
-_EXPANDED = {"mbconv": "input", "fused": "input", "bottleneck": "output"}
-"""The ops with inner channels, and what their expand ratio multiplies."""
-_FIXED_OPS = ("conv", "maxpool", *_EXPANDED)
-_STAGE_OPS = ("mbconv", "fused", "bottleneck", "conv", "maxpool")
+def _block_ops() -> tuple[str, ...]:
+    """What a block may be, other than the classifier."""
+    return tuple(name for name, operator in OPERATORS.items() if not operator.classifies)
+
+
+def _those_that(has: str) -> str:
+    """The operators of which something is true, for a message: `conv or maxpool`."""
+    return " or a ".join(name for name in _block_ops() if getattr(OPERATORS[name], has))
 
 
 # ---- values ----

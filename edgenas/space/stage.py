@@ -8,6 +8,7 @@ from typing import Any
 
 from edgenas.space.architecture import BlockChoice
 from edgenas.space.block import BlockSpec, make_divisible
+from edgenas.space.operator import OPERATORS
 
 
 def later(default: Any) -> Any:
@@ -45,9 +46,9 @@ class FixedBlock:
     mix: str = later("linear")
 
     def spec(self, resolution: int, in_channels: int, width: float = 1.0) -> BlockSpec:
-        out = self.out_channels if self.op == "head" else scaled(self.out_channels, width)
+        out = self.out_channels if OPERATORS[self.op].classifies else scaled(self.out_channels, width)
         mid = scaled(self.mid_channels, width) if self.mid_channels else 0
-        residual = self.op in ("mbconv", "fused", "bottleneck") and self.stride == 1 and in_channels == out
+        residual = OPERATORS[self.op].expands != "" and self.stride == 1 and in_channels == out
         return BlockSpec(self.op, resolution, in_channels, mid, out, self.kernel, self.stride, self.activation,
                          self.se, residual, padding=self.padding, mix=self.mix)  # fmt: skip
 
@@ -56,8 +57,8 @@ class FixedBlock:
 class Stage:
     """A run of blocks of one width. The first has the stride; depth, kernels and expand ratios are elastic.
 
-    expands: of an `mbconv` or `fused` relative to its input, of a `bottleneck` to its output; (1,) for the other ops.
-    starts: kernels of an mbconv's start depthwise. The universal inverted bottleneck has 0, for none, among both kernels.
+    expands: relative to what the operator expands, its input or its output; (1,) for an operator without inner channels.
+    starts: kernels of the start depthwise. The universal inverted bottleneck has 0, for none, among both kernels.
     padding: of the first block, see `BlockSpec`; the others keep the size.
     """
 
@@ -76,9 +77,10 @@ class Stage:
         """Block `index` of the stage."""
         stride, padding = (self.stride, self.padding) if index == 0 else (1, "symmetric")
         out = scaled(self.out_channels, width)
-        expanded = {"mbconv": in_channels, "fused": in_channels, "bottleneck": out}.get(self.op)
+        operator = OPERATORS[self.op]
+        expanded = {"input": in_channels, "output": out}.get(operator.expands)
         mid = 0 if expanded is None else make_divisible(round(expanded * choice.expand))
-        residual = self.op != "maxpool" and stride == 1 and in_channels == out and padding != "valid"
+        residual = operator.residual and stride == 1 and in_channels == out and padding != "valid"
         return BlockSpec(self.op, resolution, in_channels, mid, out, choice.kernel, stride, self.activation,
                          self.se, residual, choice.start, padding)  # fmt: skip
 

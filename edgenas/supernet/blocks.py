@@ -161,16 +161,6 @@ class Head(nn.Module):
         return self.classify(self.dropout(x))
 
 
-MODULES = {
-    "conv": ConvBlock,
-    "maxpool": MaxPool,
-    "mbconv": MBConvBlock,
-    "fused": FusedBlock,
-    "bottleneck": Bottleneck,
-    "head": Head,
-}
-
-
 def depthwise(channels: int, kernel: int, stride: int, padding: int) -> nn.Conv2d:
     return DepthwiseConv2d(channels, channels, kernel, stride, padding, groups=channels, bias=False)
 
@@ -189,7 +179,7 @@ def build_block(
     dropout: before the classifier. batch_norm_momentum: share of a batch in running statistics. batch_norm_epsilon: is added
     to variances.
     """
-    block = MODULES[spec.op](spec)
+    block = spec.operator.build_module(spec)
     for part in block.modules():
         if isinstance(part, nn.Dropout):
             part.p = dropout
@@ -229,5 +219,5 @@ def initialise(module: nn.Module, kind: str = "he") -> None:
             nn.init.normal_(part.weight, std=0.01 if part.bias is not None else (2 / part.in_features) ** 0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-        elif isinstance(part, MBConvBlock | FusedBlock | Bottleneck) and part.residual:
+        elif getattr(part, "residual", False) and hasattr(part, "project_norm"):
             nn.init.zeros_(part.project_norm.weight)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from edgenas.space import BlockSpec
+from edgenas.space import BlockSpec, program_of
+from edgenas.space.program import Act, Add, Conv, Scale, Step
 from edgenas.supernet.blocks import build_block
 from edgenas.supernet.synchronised import synchronise
 
@@ -78,20 +80,36 @@ class ElasticBlock(nn.Module):
         of the weights that read it.
         """
         block = self.full
-        if self.largest.op == "bottleneck":
-            _sort(block, block.conv.weight, writers=("reduce",))
-            _sort(block, block.project.weight, writers=("conv",))
-        elif self.largest.op == "fused":
-            _sort(block, block.project.weight, writers=("expand",))
-        elif self.largest.expands:
-            order = _sort(block, block.project.weight, writers=("expand", "depthwise") if self.largest.kernel else ("expand",))
-            if block.se is not None:
-                by_gate = block.se.expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
-                reduce, expand = block.se.reduce, block.se.expand
-                reduce.weight.copy_(reduce.weight[by_gate][:, order])
-                reduce.bias.copy_(reduce.bias[by_gate])
-                expand.weight.copy_(expand.weight[order][:, by_gate])
-                expand.bias.copy_(expand.bias[order])
+        for reader, writers in inner_channels(self.largest):
+            order = _sort(block, block.get_submodule(reader).weight, writers)
+            if getattr(block, "se", None) is not None:
+                _sort_gates(block.se, order)
+
+
+def inner_channels(spec: BlockSpec) -> list[tuple[str, tuple[str, ...]]]:
+    """Of each set of a block's inner channels: the convolution that reads it, and those that write it, first to last.
+
+    Depthwise convolutions read and write the same set. What the input or the sum with it goes into is not inner.
+    """
+    outside = {step.name: step for step in program_of(spec) if not step.name.startswith("se.") or isinstance(step, Scale)}
+    readers = Counter(step.reads[0] for step in outside.values()) + Counter(
+        name for step in outside.values() if isinstance(step, Add) for name in step.reads[1:]
+    )
+    found = []
+    for step in outside.values():
+        if not isinstance(step, Conv) or _is_depthwise(step):
+            continue
+        writers, source = [], outside.get(step.reads[0])
+        while source is not None and readers[source.name] == 1 and (isinstance(source, Act | Scale) or _is_depthwise(source)):
+            writers += [source.name] * isinstance(source, Conv)
+            source = outside.get(source.reads[0])
+        if isinstance(source, Conv) and not source.depthwise and readers[source.name] == 1:
+            found.append((step.name, (source.name, *reversed(writers))))
+    return found
+
+
+def _is_depthwise(step: Step) -> bool:
+    return isinstance(step, Conv) and step.depthwise
 
 
 def _sort(block: nn.Module, reader: Tensor, writers: tuple[str, ...]) -> Tensor:
@@ -103,6 +121,15 @@ def _sort(block: nn.Module, reader: Tensor, writers: tuple[str, ...]) -> Tensor:
             tensor.copy_(tensor[order])
     reader.copy_(reader[:, order])
     return order
+
+
+def _sort_gates(se: nn.Module, order: Tensor) -> None:
+    """Put the channels of a squeeze-and-excitation into an order, and those inside it into that of their importance."""
+    by_gate = se.expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+    se.reduce.weight.copy_(se.reduce.weight[by_gate][:, order])
+    se.reduce.bias.copy_(se.reduce.bias[by_gate])
+    se.expand.weight.copy_(se.expand.weight[order][:, by_gate])
+    se.expand.bias.copy_(se.expand.bias[order])
 
 
 def importance(reader: Tensor, norm: nn.BatchNorm2d, activation: nn.Module) -> Tensor:

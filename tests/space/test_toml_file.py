@@ -194,7 +194,7 @@ def test_what_is_wrong_is_told_with_its_line(file: Path, old: str, new: str, lin
 def test_a_maxpool_keeps_the_channels(file: Path) -> None:
     pool = 'op = "maxpool"\nchannels = 8\ndepths = [1]\nkernels = [3]\nstride = 2\n\n[[stages]]\n'
     file.write_text(GOOD.replace("[[stages]]\n", "[[stages]]\n" + pool, 1))
-    with pytest.raises(UsageError, match="line 12: Pooling keeps the channels: make them 16, or leave them out"):
+    with pytest.raises(UsageError, match="line 12: A maxpool keeps the channels: make them 16, or leave them out"):
         get_space(str(file), None, 5)
     file.write_text(file.read_text().replace("channels = 8\n", ""))
     assert get_space(str(file), None, 5).stages[0].out_channels == 16
