@@ -151,18 +151,26 @@ class Head(nn.Module):
         self.activation = ACTIVATIONS[spec.activation]()
         self.dropout = nn.Dropout(0.0)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         x = x.mean((2, 3))
         if self.mix is not None:
             x = self.mix(x)
             if self.mix_norm is not None:
                 x = self.mix_norm(x[..., None, None]).flatten(1)
             x = self.activation(x)
-        return self.classify(self.dropout(x))
+        if self.training and self.dropout.p:
+            x = dropout(x, self.dropout.p, generator)
+        return self.classify(x)
 
 
 def depthwise(channels: int, kernel: int, stride: int, padding: int) -> nn.Conv2d:
     return DepthwiseConv2d(channels, channels, kernel, stride, padding, groups=channels, bias=False)
+
+
+def dropout(x: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
+    """torch's, from a generator of one's own; None is the global one."""
+    kept = torch.empty_like(x, dtype=torch.bool).bernoulli_(1 - p, generator=generator)
+    return x * kept * (1 / (1 - p))
 
 
 def padding_of(spec: BlockSpec) -> tuple[nn.Module, int]:

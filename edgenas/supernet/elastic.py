@@ -45,11 +45,14 @@ class ElasticBlock(nn.Module):
             {name: nn.Parameter(torch.eye(size * size)) for name, size in smaller.items()}
         )
 
-    def forward(self, x: Tensor, spec: BlockSpec) -> Tensor:
-        """The block of this spec, computed by the very module that extraction would give."""
-        module = _template(spec, self.synchronised, *self.settings)
-        module.train(self.training)
-        return functional_call(module, self.tensors(spec), (x,), tie_weights=False)
+    def forward(self, x: Tensor, spec: BlockSpec, generator: torch.Generator | None = None) -> Tensor:
+        """The block of this spec, computed by the very module that extraction would give.
+
+        generator: of the dropout before the classifier; None is torch's global one.
+        """
+        module = _template(spec, self.training, self.synchronised, *self.settings)
+        arguments = (x, generator) if spec.operator.classifies else (x,)
+        return functional_call(module, self.tensors(spec), arguments, tie_weights=False)
 
     def tensors(self, spec: BlockSpec) -> dict[str, Tensor]:
         """Parameters and buffers of the block of this spec, as views of the shared ones wherever possible."""
@@ -150,11 +153,11 @@ def _smaller(kernels: tuple[int, ...]) -> list[int]:
 
 
 @cache
-def _template(spec: BlockSpec, synchronised: bool = False, *settings: float) -> nn.Module:
-    """The module of a spec without weights of its own."""
+def _template(spec: BlockSpec, training: bool = False, synchronised: bool = False, *settings: float) -> nn.Module:
+    """The module of a spec without weights of its own, in training or in evaluation mode: nobody changes it."""
     with torch.device("meta"):
         block = build_block(spec, *settings)
-        return synchronise(block) if synchronised else block
+        return (synchronise(block) if synchronised else block).train(training)
 
 
 @cache

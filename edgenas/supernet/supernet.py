@@ -14,7 +14,7 @@ class Supernet(nn.Module):
     """A weight-sharing network (Once-for-All, arXiv:1908.09791), elastic in what its space is elastic in.
 
     A stage of depth d runs the first d of its blocks. Weights are freshly initialised from torch's global generator,
-    after `initialise`. Dropout, in training, before the classifier, draws from it too.
+    after `initialise`.
     """
 
     def __init__(
@@ -34,10 +34,13 @@ class Supernet(nn.Module):
         initialise(self, initialisation)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
-        """`(n, 3, r, r)` normalised images at the architecture's resolution -> `(n, classes)` logits."""
+    def forward(self, x: Tensor, architecture: Architecture, generator: torch.Generator | None = None) -> Tensor:
+        """`(n, 3, r, r)` normalised images at the architecture's resolution -> `(n, classes)` logits.
+
+        generator: of the dropout before the classifier, in training; None is torch's global one.
+        """
         for slot, spec in self.space.placed_blocks(architecture):
-            x = self.blocks[slot](x, spec)
+            x = self.blocks[slot](x, spec, generator)
         return x
 
     @torch.no_grad()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 
 import numpy as np
 from torch import Tensor
@@ -54,11 +54,9 @@ def epochs_in(trainer: Trainer, seconds: float) -> int:
     starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
     per_step = 0.0
     with closing(_endless(trainer)) as batches:
-        for phase, start, end in zip(trainer.scheme.phases, starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
-            if trial.scheme.freezes_teacher and phase != trainer.scheme.phases[0]:
-                trial.frozen = trial.supernet.extract(trial.supernet.space.largest)
-            trial.step(step, *next(batches))  # not timed: memory is allocated and code loaded
+            trial.step(step, *next(batches))  # not timed: the phase begins, memory is allocated and code loaded
             started = time.perf_counter()
             for i in range(PHASE_STEPS):
                 trial.step(step + i, *next(batches))

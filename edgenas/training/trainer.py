@@ -62,22 +62,25 @@ class Trainer:
     ):
         if recipe.precision == "auto":
             raise UsageError("The precision is still auto: edgenas.training.settled finds out which is the fastest here.")
-        torch.manual_seed(recipe.seed)
         self.dataset = dataset
         self.recipe = recipe
         self.device = torch.device(device)
         self.scheme = make_scheme(space, recipe)
         self.augment = Augmentation.for_dataset(dataset, recipe.cutout, recipe.random_resized_crop)
         self.teacher = teacher or (OnnxTeacher(recipe.teacher, dataset) if recipe.teacher else None)
-        self.supernet = Supernet(
-            space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
-        ).to(self.device)
+        with torch.random.fork_rng(devices=[]):  # torch's layers initialise themselves from the global generator alone
+            torch.manual_seed(recipe.seed)
+            supernet = Supernet(
+                space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
+            )
+        self.supernet = supernet.to(self.device)
         if count() > 1:
             self._join()
         self.optimizer = make_optimizer(self.supernet, recipe)
         self.frozen: Network | None = None  # the largest subnet as it was when it stopped being trained alone
         self.average: dict[str, Tensor] | None = None
         self.epoch = 0  # epochs done
+        self._entered: Phase | None = None  # the phase that the weights are in
         self.seconds = 0.0  # of training, over all interruptions
 
     def _join(self) -> None:
@@ -167,7 +170,7 @@ class Trainer:
     def step(self, step: int, images: Tensor, labels: Tensor) -> float:
         """One update. Returns the loss of the step's first subnet."""
         phase = self.phase(step)
-        if step == 0 or phase != self.phase(step - 1):  # weights that were learned elsewhere may begin anywhere
+        if phase != self._entered:  # weights that were learned elsewhere may begin anywhere
             self._enter(phase)
         set_learning_rate(self.optimizer, learning_rate(self.recipe, step, self.steps))
         n = len(images)
@@ -175,7 +178,7 @@ class Trainer:
 
         self.supernet.train()
         self.optimizer.zero_grad(set_to_none=True)
-        torch.manual_seed(self.recipe.seed * 1_000_003 + step)  # dropout draws from the global generator
+        dropout = torch.Generator(self.device).manual_seed(self.recipe.seed * 1_000_003 + step)
         teacher_logits = self.teacher(images) if self.teacher else None
         first_loss, largest_logits = 0.0, None
         for draw in self.scheme.draw(phase, np.random.default_rng([self.recipe.seed, step])):
@@ -184,7 +187,7 @@ class Trainer:
                 continue  # the batch is smaller than usual, and one image has no batch statistics
             part = own_part(begin, end)
             with self._precision(), torch.set_grad_enabled(draw.learns):
-                logits = self.supernet(resize(images[part], draw.architecture.resolution), draw.architecture).float()
+                logits = self.supernet(resize(images[part], draw.architecture.resolution), draw.architecture, dropout).float()
             if draw.teacher == "largest" and largest_logits is not None:
                 loss = distillation(logits, largest_logits[part])
             else:
@@ -218,6 +221,7 @@ class Trainer:
             self.supernet.sort_channels()
             self.optimizer = make_optimizer(self.supernet, self.recipe)
             self.average = None
+        self._entered = phase
 
     def _update_average(self) -> None:
         if not self.recipe.ema:
@@ -269,6 +273,7 @@ class Trainer:
             self.frozen.load_state_dict(parts["frozen"])
         self.average = {name: _in_layout_of(parameters[name], tensor) for name, tensor in parts["average"].items()} or None
         self.epoch, self.seconds = about["epoch"], about["seconds"]
+        self._entered = self.phase(self.epoch * self.steps_per_epoch - 1) if self.epoch else None
 
     def _about(self) -> dict[str, Any]:
         return {"space": self.supernet.space.fingerprint, "recipe": self.recipe.to_dict(), "images": len(self.dataset.train)}

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from edgenas.graph import weight_shapes
 from edgenas.space import FAMILIES, Architecture, BlockChoice, get_space
 from edgenas.supernet import Network, Supernet, fold, recalibrate
-from edgenas.supernet.blocks import ACTIVATIONS
+from edgenas.supernet.blocks import ACTIVATIONS, dropout
 from edgenas.supernet.depthwise import DepthwiseConv2d
-from edgenas.supernet.elastic import importance
+from edgenas.supernet.elastic import _template, importance
 from tests.conftest import make_micro_space, make_universal_space
 
 
@@ -250,3 +250,25 @@ def test_the_same_seed_gives_the_same_supernet():
 def test_a_network_can_be_built_and_trained_alone(micro_space):
     network = Network(micro_space.blocks(micro_space.largest))
     assert network(images(16, 4)).shape == (4, 3)
+
+
+def test_dropout_is_torchs_from_a_generator_of_its_own():
+    x = torch.randn(64, 32)
+    torch.manual_seed(5)
+    expected = F.dropout(x, 0.3)
+    assert torch.equal(dropout(x, 0.3, torch.Generator().manual_seed(5)), expected)
+
+
+def test_one_supernet_trains_while_another_is_evaluated():
+    """They share templates of the same specs, which are in one mode each and stay in it."""
+    space = make_micro_space()
+    training, evaluated = Supernet(space).train(), shaken(Supernet(space))
+    x = images(space.smallest.resolution)
+    with torch.no_grad():
+        expected = evaluated(x, space.smallest)
+        training(x, space.smallest)
+        torch.testing.assert_close(evaluated(x, space.smallest), expected, atol=0, rtol=0)
+    modes = {mode: _template(space.blocks(space.smallest)[0], mode) for mode in (True, False)}
+    assert modes[True] is not modes[False]
+    for mode, template in modes.items():
+        assert all(part.training == mode for part in template.modules())

@@ -334,3 +334,29 @@ def test_few_images_and_a_ragged_calibration_are_no_obstacle(space):
     trainer = Trainer(space, few, Recipe(epochs=1, batch_size=8, learning_rate=0.01, largest_alone=0.0))
     trainer.run()
     assert trainer.epoch == 1
+
+
+@pytest.mark.parametrize("scheme", ["sandwich", "progressive-shrinking"])
+def test_training_neither_reads_nor_moves_the_global_generator(space, dataset, scheme):
+    recipe = Recipe(epochs=3, batch_size=16, learning_rate=0.05, dropout=0.3, scheme=scheme)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = Trainer(space, dataset, recipe)
+    first.run()
+    assert torch.equal(torch.get_rng_state(), state)
+    second = Trainer(space, dataset, recipe)
+    second.run(after_epoch=lambda result: torch.rand(1))
+    assert same(weights(first), weights(second))
+
+
+def test_a_step_in_the_middle_of_a_phase_has_begun_it(space, dataset):
+    """So that whoever times a phase need not know what belongs to it."""
+    trainer = Trainer(space, dataset, Recipe(epochs=4, batch_size=16, scheme="progressive-shrinking"))
+    images, labels = next(iter(trainer.batches(0)))
+    trainer.step(0, images, labels)
+    assert trainer.frozen is None
+    trainer.step(trainer.steps // 2, images, labels)
+    frozen = trainer.frozen
+    assert frozen is not None
+    trainer.step(trainer.steps // 2 + 1, images, labels)
+    assert trainer.frozen is frozen
