@@ -20,7 +20,7 @@ from edgenas.training import Evaluator, Run, load_finetuned
 @click.command("export")
 @run_argument
 @click.option(
-    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="May be given several times.  [default: all]"
+    "--format", "formats", type=click.Choice(list(FORMATS)), multiple=True, help="May be given several times.  [default: all]"
 )
 @click.option(
     "--architecture", metavar="ID", help="One member of a search's front by its id.  [default: the best of every search]"
@@ -40,7 +40,7 @@ def command(
     put in place.
     """
     opened = open_run(run)
-    for model in export_run(opened, opened.dataset(data, track), formats or FORMATS, architecture, dynamic_batch):
+    for model in export_run(opened, opened.dataset(data, track), formats or tuple(FORMATS), architecture, dynamic_batch):
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
         say(f"{model.folder}: {names}; validation accuracy {accuracy(model)}")
     say(f"Next: edgenas verify {opened.path}")

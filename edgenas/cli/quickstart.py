@@ -141,7 +141,7 @@ def tell(story: Story, out: Path, seed: int) -> None:
     show_judgement(run, "finetuning")
 
     step()
-    export_run(run, dataset, FORMATS)
+    export_run(run, dataset, tuple(FORMATS))
 
     step()
     verify_command.show(verify_command.verify_run(run, dataset))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgenas.errors import ParityError, UsageError
-from edgenas.export.model import FORMATS, ExportedModel, Preprocessing
+from edgenas.errors import ParityError
+from edgenas.export.model import ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
 from edgenas.files import replacing
-from edgenas.graph import build_onnx, build_tflite
+from edgenas.graph import FORMATS, get_format
 from edgenas.latency import python_target
-from edgenas.space import Architecture, unknown
+from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
 
@@ -29,7 +30,7 @@ def export(
     evaluator: Evaluator,
     architecture: Architecture,
     folder: Path,
-    formats: tuple[str, ...] = FORMATS,
+    formats: Iterable[str] = FORMATS,
     *,
     dynamic_batch: bool = False,
     budgets: tuple[dict[str, Any], ...] = (),
@@ -38,16 +39,14 @@ def export(
 ) -> ExportedModel:
     """Write a subnet into `folder`, in the given formats, with everything that is needed to use and to verify it.
 
-    dynamic_batch: let the ONNX file take any number of images at once; TFLite files always take one.
+    dynamic_batch: let files take any number of images at once, where their format can; others take one.
     budgets, provenance: what is to be remembered of where the architecture comes from.
     finetuned: the subnet after it was trained on by itself, which is written unless it is worse than the inherited one.
 
     Each file is run in its runtime before it takes its place. Raises ParityError, leaving nothing, when its outputs
     differ from torch's, and UsageError for an unknown format.
     """
-    for name in formats:
-        if name not in FORMATS:
-            raise UsageError(unknown("format", name, FORMATS))
+    chosen = [get_format(name) for name in formats]
     dataset = evaluator.dataset
     use_finetuned = finetuned is not None and finetuned.is_used
     network = finetuned.network if use_finetuned else evaluator.network(architecture)
@@ -70,16 +69,17 @@ def export(
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
-    for kind in formats:
-        with replacing(model.file(kind)) as temporary:
-            temporary.write_bytes(model_file(model, network, kind))
-            check_parity(temporary.read_bytes(), kind, network, images, model.file(kind))
+    for form in chosen:
+        with replacing(model.file(form.name)) as temporary:
+            temporary.write_bytes(model_file(model, network, form.name))
+            check_parity(temporary.read_bytes(), form.name, network, images, model.file(form.name))
     model.save(network)
     return model
 
 
 def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
-    """The content of model.onnx or model.tflite."""
+    """The content of a model file of a format."""
+    form = get_format(kind)
     weights = fold(network)
     metadata = {
         "classes": json.dumps(model.classes),
@@ -91,22 +91,21 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
                 "scale": 1 / 255,
                 "mean": model.preprocessing.mean,
                 "std": model.preprocessing.std,
-                "layout": "NCHW" if kind == "onnx" else "NHWC",
+                "layout": form.layout,
             }
         ),
         "architecture": str(model.architecture),
         "provenance": json.dumps(model.provenance | {"budgets": model.budgets}),
     }
-    if kind == "onnx":
-        return build_onnx(
-            network.specs, weights, batch="batch" if model.dynamic_batch else 1, metadata=metadata
-        ).SerializeToString()
-    return build_tflite(network.specs, weights, metadata=metadata)
+    batch = None if model.dynamic_batch and form.dynamic_batch else 1
+    return form.build(network.specs, weights, batch=batch, metadata=metadata)
 
 
 def in_layout(images: torch.Tensor, kind: str) -> np.ndarray:
-    """`(n, 3, r, r)` images as the file takes them: NCHW for ONNX, NHWC for TFLite."""
-    return np.ascontiguousarray(images.numpy() if kind == "onnx" else images.permute(0, 2, 3, 1).numpy())
+    """`(n, 3, r, r)` images in the layout and the type that files of a format take."""
+    form = get_format(kind)
+    order = ["NCHW".index(letter) for letter in form.layout]
+    return np.ascontiguousarray(images.permute(order).numpy(), dtype=form.dtype)
 
 
 @torch.no_grad()

@@ -14,12 +14,12 @@ from typing import Any
 
 from edgenas.errors import CheckpointError
 from edgenas.files import read_json, write_json
+from edgenas.graph import FORMATS, get_format
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
 from edgenas.training.checkpoint import load_tensors, save_tensors
 
 VERSION = 1
-FORMATS = ("onnx", "tflite")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ExportedModel:
         return network.eval()
 
     def file(self, kind: str) -> Path:
-        return self.folder / f"model.{kind}"
+        return self.folder / f"model{get_format(kind).suffix}"
 
     @property
     def files(self) -> list[Path]:

@@ -52,7 +52,8 @@ class ModelFormat(Protocol):
 
 
 class Onnx:
-    name, suffix, precisions, layout, dtype, dynamic_batch = "onnx", ".onnx", ("fp32", "int8"), "NCHW", "float32", True
+    name, suffix, layout, dtype, dynamic_batch = "onnx", ".onnx", "NCHW", "float32", True
+    precisions: tuple[str, ...] = ("fp32", "int8")
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
@@ -70,7 +71,8 @@ class Onnx:
 
 
 class TfLite:
-    name, suffix, precisions, layout, dtype, dynamic_batch = "tflite", ".tflite", ("fp32",), "NHWC", "float32", False
+    name, suffix, layout, dtype, dynamic_batch = "tflite", ".tflite", "NHWC", "float32", False
+    precisions: tuple[str, ...] = ("fp32",)
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,

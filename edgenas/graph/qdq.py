@@ -41,8 +41,8 @@ def build_int8_onnx(
     if not scores:
         graph.nodes.pop()
     graph.nodes[-1].output[0] = OUTPUT
-    types = tuple(TensorProto.FLOAT if is_float else TensorProto.UINT8 for is_float in (image, scores))
-    return graph.model(*shapes(blocks, batch), metadata or {}, types)
+    element = {True: TensorProto.FLOAT, False: TensorProto.UINT8}
+    return graph.model(*shapes(blocks, batch), metadata or {}, (element[image], element[scores]))
 
 
 class _QdqGraph(OnnxGraph):

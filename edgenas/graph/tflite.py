@@ -6,6 +6,7 @@ Tensors are NHWC. Every operator is at version 1, so that tflite-runtime 2.14 re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -268,7 +269,7 @@ class _Block:
             value = self._with_number(_Op.ADD, value, f"{name}.shift", 3, schema.AddOptionsT())
         return self.graph.add(_ACTIVATIONS[step.kind], [value], name, self.graph.shape(value))
 
-    def _pool(self, op: int, step: Step, name: str, value: int, kernel: int, padding: int) -> int:
+    def _pool(self, op: int, step: MaxPool | MeanPool, name: str, value: int, kernel: int, padding: int) -> int:
         options = schema.Pool2DOptionsT(
             filterHeight=kernel, filterWidth=kernel, strideH=step.stride, strideW=step.stride, padding=padding
         )
@@ -286,7 +287,7 @@ class _Block:
         inputs = [self._plain(value), self._values[gate]]
         return self.graph.add(_Op.MUL, inputs, name, self._shape(step), schema.MulOptionsT())
 
-    def _fused(self, op: int, inputs: list[int], step: Step, name: str, options: object, activation: str) -> int:
+    def _fused(self, op: int, inputs: list[int], step: Step, name: str, options: Any, activation: str) -> int:
         """An operator, and the activation in it where it can be."""
         options.fusedActivationFunction = _FUSED.get(activation, _Fused.NONE)
         if activation in _FUSED:

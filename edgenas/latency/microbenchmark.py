@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgenas.errors import UsageError
-from edgenas.graph import build_empty_onnx, build_empty_tflite, build_int8_onnx, build_onnx, build_tflite, random_weights
+from edgenas.graph import get_format, random_weights
 from edgenas.latency.runtimes import WEB_PROVIDERS
 from edgenas.space import BlockSpec, unknown
 
@@ -39,15 +39,12 @@ def model_bytes(blocks: Sequence[BlockSpec], runtime: str, precision: str = "fp3
     require_precision(runtime, precision)
     rng = np.random.default_rng(_WEIGHT_SEED)
     weights = [random_weights(spec, rng) for spec in blocks]
-    if _format(runtime) == "onnx":
-        build = {"fp32": build_onnx, "int8": build_int8_onnx}[precision]
-        return build(blocks, weights).SerializeToString()
-    return build_tflite(blocks, weights)
+    return get_format(_format(runtime)).build(blocks, weights, precision)
 
 
 def empty_model_bytes(runtime: str) -> bytes:
     """The least that a session can do: its time is subtracted from every block's."""
-    return build_empty_onnx().SerializeToString() if _format(runtime) == "onnx" else build_empty_tflite()
+    return get_format(_format(runtime)).empty()
 
 
 def require_precision(runtime: str, precision: str) -> None:

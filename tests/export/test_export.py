@@ -1,10 +1,15 @@
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from edgenas.errors import CheckpointError, ParityError, UsageError
-from edgenas.export import export, load_exports, verify
+from edgenas.export import FORMATS, ExportedModel, export, load_exports, verify
+from edgenas.export.export import in_layout
+from edgenas.graph import register_format
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator
 from tests.conftest import make_micro_space
@@ -58,3 +63,14 @@ def test_an_export_from_a_newer_version_is_refused(evaluator, tmp_path):
     file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(CheckpointError, match="newer EdgeNAS"):
         load_exports(tmp_path)
+
+
+def test_a_format_of_ones_own_needs_no_line_of_edgenas(monkeypatch):
+    form = SimpleNamespace(name="own", suffix=".bin", precisions=("fp32",), layout="NHWC", dtype="float16", dynamic_batch=False)
+    monkeypatch.setattr("edgenas.graph.format.FORMATS", FORMATS.copy())
+    register_format(form)
+    images = in_layout(torch.rand(2, 3, 8, 8), "own")
+    assert (images.shape, images.dtype) == ((2, 8, 8, 3), np.float16)
+    model = SimpleNamespace(folder=Path("export"))
+    assert ExportedModel.file(model, "own") == Path("export/model.bin")
+    assert "own" not in FORMATS
