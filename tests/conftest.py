@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.latency import Calibration, Entry, LatencyTable, ssh
-from edgenas.latency.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
+from edgenas.device import ssh
+from edgenas.device.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
+from edgenas.latency import Calibration, Entry, LatencyTable
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
 SHARED = Path(os.environ.get("EDGENAS_SHARED", Path(__file__).parents[2] / "shared"))

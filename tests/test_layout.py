@@ -15,8 +15,8 @@ RANK = {
     "errors": 0, "files": 0, "processes": 0, "progress": 0, "statistics": 0,
     "space": 1, "storage": 1,
     "cost": 2, "graph": 2,
-    "supernet": 3, "latency": 3, "data": 3, "predictor": 3,
-    "pretrained": 4,
+    "supernet": 3, "device": 3, "data": 3, "predictor": 3,
+    "latency": 4, "pretrained": 4,
     "training": 5,
     "search": 6, "tuning": 6, "export": 7, "baseline": 8, "report": 9, "cli": 10,
 }  # fmt: skip
@@ -60,4 +60,4 @@ def test_runtimes_are_imported_in_one_file():
         assert not runtimes & {name.split(".")[0] for name in names}, file
         assert "ai_edge_litert.interpreter" not in names, file
         if "import_module" in file.read_text():
-            assert file.relative_to(PACKAGE) in {Path("latency/device_timer.py"), Path("cli/__init__.py")}
+            assert file.relative_to(PACKAGE) in {Path("device/device_timer.py"), Path("cli/__init__.py")}

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.latency import Bench, LatencyTable, Stopwatch, load_device, profile, python_target
+from edgenas.device import Stopwatch, load_device, python_target
+from edgenas.latency import Bench, LatencyTable, profile
 from edgenas.latency.calibration import check
 from edgenas.space import SearchSpace, get_space
 

@@ -18,7 +18,8 @@ from benchmark_search import plot, summary, write_csv
 
 from edgenas.cli.display import track
 from edgenas.cli.quickstart import three_budgets
-from edgenas.latency import Bench, LatencyTable, load_device, load_table, python_target
+from edgenas.device import load_device, python_target
+from edgenas.latency import Bench, LatencyTable, load_table
 from edgenas.search import Additive, Bayesian, Ledger, SearchProblem, get_strategy, hypervolume, run_strategy
 from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint

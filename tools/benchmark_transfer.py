@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.latency import Bench, load_device, profile, python_target
+from edgenas.device import load_device, python_target
+from edgenas.latency import Bench, profile
 from edgenas.latency.calibration import alike, block_counts
 from edgenas.latency.tolerance import tolerance
 from edgenas.latency.transfer import adapt, left_out

@@ -11,25 +11,20 @@ import click
 
 from edgenas.cli.display import say, track
 from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
-from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import (
+from edgenas.device import (
     BundleTarget,
     DeviceProfile,
-    LatencyTable,
     LatencyTarget,
     Stopwatch,
     browser_target,
-    check_drift,
     load_device,
-    profile,
     python_target,
     ssh_target,
-    table_path,
-    transfer,
-    write_bundle,
 )
-from edgenas.latency.microbenchmark import PRECISIONS
-from edgenas.latency.ssh import CACHE
+from edgenas.device.runtimes import PRECISIONS
+from edgenas.device.ssh import CACHE
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import LatencyTable, check_drift, profile, table_path, transfer, write_bundle
 from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 from edgenas.training import Run
 

@@ -21,9 +21,10 @@ from edgenas.cli.export import export_run
 from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import SECONDS
 from edgenas.data import open_source
+from edgenas.device import load_device
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.export import FORMATS
-from edgenas.latency import LatencyTable, load_device, timed_tables
+from edgenas.latency import LatencyTable, timed_tables
 from edgenas.search import load_records
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator, Run

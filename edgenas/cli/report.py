@@ -13,9 +13,10 @@ import numpy as np
 from edgenas.cli.display import console, percent, say, table
 from edgenas.cli.options import open_run, run_argument
 from edgenas.cli.search import prediction_lines, run_ledger
+from edgenas.device import load_device
 from edgenas.errors import UsageError
 from edgenas.files import write_json
-from edgenas.latency import load_device, load_table
+from edgenas.latency import load_table
 from edgenas.report import (
     ClassRow,
     Contestant,

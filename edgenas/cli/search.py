@@ -11,8 +11,9 @@ from edgenas.cli.display import console, percent, say, table, track
 from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
 from edgenas.data import Dataset
+from edgenas.device import load_device
 from edgenas.errors import UsageError
-from edgenas.latency import CONFIDENCE, LatencyTable, load_device, load_table
+from edgenas.latency import CONFIDENCE, LatencyTable, load_table
 from edgenas.latency.table import EMULATED
 from edgenas.search import STRATEGIES, Constraint, Ledger, SearchRecord, get_strategy, search
 from edgenas.search.ledger import weights_key

@@ -10,9 +10,10 @@ from edgenas.cli.display import console, percent, say, table, track
 from edgenas.cli.judgement import show_judgement
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.data import Dataset
+from edgenas.device import DeviceProfile, load_device, ssh_target, tflite_runtime_python
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Place, Verification, load_exports, verify
-from edgenas.latency import DeviceProfile, load_device, open_device, ssh_target, tflite_runtime_python, timed_tables
+from edgenas.latency import open_device, timed_tables
 from edgenas.training import Run
 
 

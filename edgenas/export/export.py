@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from edgenas.device import python_target
 from edgenas.errors import ParityError
 from edgenas.export.model import ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
 from edgenas.files import replacing
 from edgenas.graph import FORMATS, get_format
-from edgenas.latency import python_target
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned

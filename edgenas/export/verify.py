@@ -12,14 +12,15 @@ import numpy as np
 import torch
 
 from edgenas.data import Dataset
+from edgenas.device import LatencyTarget, python_target, tflite_runtime_python
+from edgenas.device.runtimes import FORMATS
 from edgenas.errors import EdgeNASError
 from edgenas.export.export import in_layout
 from edgenas.export.model import ExportedModel, Preprocessing
 from edgenas.export.parity import Parity, compare
 from edgenas.files import read_json, write_json
-from edgenas.latency import Bench, LatencyTable, LatencyTarget, python_target, tflite_runtime_python
+from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
-from edgenas.latency.microbenchmark import FORMATS
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgenas.latency import device_timer
-from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
+from edgenas.device import device_timer
+from edgenas.device.runtimes import empty_model_bytes
+from edgenas.device.targets import LatencyTarget
+from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 from edgenas.latency.table import Entry
-from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import BlockSpec, SearchSpace
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgenas.device.targets import LatencyTarget
 from edgenas.errors import EdgeNASError
 from edgenas.latency.bench import Bench, block_chains
 from edgenas.latency.table import LatencyTable
-from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import BlockSpec
 

@@ -6,16 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgenas.errors import UsageError
+from edgenas.device.runtimes import require_precision, runtime_format
 from edgenas.graph import get_format, random_weights
-from edgenas.latency.runtimes import WEB_PROVIDERS
-from edgenas.space import BlockSpec, unknown
-
-FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflite-runtime": "tflite"} | dict.fromkeys(WEB_PROVIDERS, "onnx")
-"""The file format that each runtime opens."""
-
-PRECISIONS = {"fp32": tuple(FORMATS), "int8": ("onnxruntime", "onnxruntime-web-wasm")}
-"""The runtimes in which each precision can be timed."""
+from edgenas.space import BlockSpec
 
 _WEIGHT_SEED = 0
 
@@ -39,24 +32,4 @@ def model_bytes(blocks: Sequence[BlockSpec], runtime: str, precision: str = "fp3
     require_precision(runtime, precision)
     rng = np.random.default_rng(_WEIGHT_SEED)
     weights = [random_weights(spec, rng) for spec in blocks]
-    return get_format(_format(runtime)).build(blocks, weights, precision)
-
-
-def empty_model_bytes(runtime: str) -> bytes:
-    """The least that a session can do: its time is subtracted from every block's."""
-    return get_format(_format(runtime)).empty()
-
-
-def require_precision(runtime: str, precision: str) -> None:
-    """Raise UsageError when models of a precision cannot be timed in a runtime."""
-    if precision not in PRECISIONS:
-        raise UsageError(unknown("precision", precision, PRECISIONS))
-    if _format(runtime) and runtime not in PRECISIONS[precision]:
-        others = " or ".join(PRECISIONS[precision])
-        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime {others}.")
-
-
-def _format(runtime: str) -> str:
-    if runtime not in FORMATS:
-        raise UsageError(unknown("runtime", runtime, FORMATS))
-    return FORMATS[runtime]
+    return get_format(runtime_format(runtime)).build(blocks, weights, precision)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.device.profile import DeviceProfile
+from edgenas.device.runtimes import require_precision
+from edgenas.device.targets import LatencyTarget
 from edgenas.errors import EdgeNASError
 from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
 from edgenas.latency.calibration import TimedNetworks, block_counts, calibrate, deviation_model
-from edgenas.latency.device import DeviceProfile
-from edgenas.latency.microbenchmark import require_precision
 from edgenas.latency.table import EMULATED, ESTIMATED, MEASURED, LatencyTable
-from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgenas.device.profile import DeviceProfile
+from edgenas.device.targets import LatencyTarget
 from edgenas.latency.bench import ROUNDS, Bench
 from edgenas.latency.calibration import alike, block_counts, check
 from edgenas.latency.deviation import DeviationModel
-from edgenas.latency.device import DeviceProfile
 from edgenas.latency.profile import open_device
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
-from edgenas.latency.targets import LatencyTarget
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 

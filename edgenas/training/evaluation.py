@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from edgenas.data import Dataset, Split, normalise, resize
+from edgenas.device.device_timer import open_session
 from edgenas.graph import build_onnx
-from edgenas.latency.device_timer import open_session
 from edgenas.space import Architecture
 from edgenas.supernet import Network, Supernet, fold, recalibrate
 

@@ -10,8 +10,8 @@ import onnx
 from onnx import TensorProto
 
 from edgenas.data import Dataset
+from edgenas.device.device_timer import open_session
 from edgenas.errors import UsageError
-from edgenas.latency.device_timer import open_session
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgenas.data import Dataset, resize
-from edgenas.latency.device_timer import open_session
+from edgenas.device.device_timer import open_session
 from edgenas.training.onnx_classifier import OnnxClassifier
 
 

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgenas.cli import main
-from edgenas.latency import load_device, load_table
+from edgenas.device import load_device
+from edgenas.latency import load_table
 from edgenas.training import Run
 
 TRAIN = ["--space", "mobilenetv3", "--preset", "tiny", "--width", "0.5", "--resolutions", "12,16", "--precision", "float32"]

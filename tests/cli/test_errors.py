@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from edgenas.cli import COMMANDS
-from edgenas.latency import load_device, load_table
+from edgenas.device import load_device
+from edgenas.latency import load_table
 from edgenas.training import Run
 from tests.cli.conftest import TRAIN, edgenas
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from edgenas import cost
+from edgenas.device import device_timer
 from edgenas.export import export, verify
 from edgenas.graph import get_format, random_weights
-from edgenas.latency import device_timer
 from edgenas.space import OPERATORS, BlockSpec, Operator, Program, register_operator
 from edgenas.space.description import build_space
 from edgenas.supernet import Network

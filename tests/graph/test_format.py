@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgenas.device import device_timer
 from edgenas.errors import UsageError
 from edgenas.graph import FORMATS, get_format, random_weights, register_format
-from edgenas.latency import device_timer
 from tests.graph.reference import TINY
 
 BLOCKS = TINY.blocks(TINY.smallest)

@@ -10,9 +10,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from edgenas.device import device_timer
 from edgenas.graph import build_int8_onnx, build_onnx, random_weights
 from edgenas.graph.qdq import ACTIVATION_SCALE, ANY, NOT_NEGATIVE, ZERO_POINTS
-from edgenas.latency import device_timer
 from edgenas.space import BlockSpec
 
 BLOCKS = {

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgenas.device import BundleTarget, DeviceProfile, device_measure
 from edgenas.errors import EdgeNASError
-from edgenas.latency import BundleTarget, DeviceProfile, LatencyTable, device_measure, profile, write_bundle
+from edgenas.latency import LatencyTable, profile, write_bundle
 from edgenas.space import SearchSpace
 from tests.conftest import make_micro_space
 

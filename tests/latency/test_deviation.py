@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgenas.device import python_target
 from edgenas.errors import EdgeNASError
-from edgenas.latency import Entry, LatencyTable, check_drift, profile, python_target, transfer
+from edgenas.latency import Entry, LatencyTable, check_drift, profile, transfer
 from edgenas.latency.calibration import block_counts
 from edgenas.latency.deviation import DeviationModel
 from edgenas.latency.tolerance import tolerance

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgenas.latency import device_timer
+from edgenas.device import device_timer
 from edgenas.latency.microbenchmark import model_bytes
 from edgenas.space import FAMILIES, get_space
 from tests.conftest import make_universal_space

@@ -9,11 +9,13 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from edgenas.device import DeviceProfile, python_target
+from edgenas.device.runtimes import empty_model_bytes
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import Bench, DeviceProfile, Entry, LatencyTable, profile, python_target
+from edgenas.latency import Bench, Entry, LatencyTable, profile
 from edgenas.latency.bench import GROUP_MODELS, MOST_RETRIES
 from edgenas.latency.calibration import TimedNetworks, calibrate, check
-from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
+from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS
 from edgenas.latency.tolerance import tolerance
 from edgenas.space import SearchSpace, get_space

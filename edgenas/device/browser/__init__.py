@@ -3,6 +3,6 @@
 `target` is the way in; `exchange` is what is said, `server` how it is carried, `page/` what runs in the browser.
 """
 
-from edgenas.latency.browser.target import BrowserTarget, browser_target
+from edgenas.device.browser.target import BrowserTarget, browser_target
 
 __all__ = ["BrowserTarget", "browser_target"]

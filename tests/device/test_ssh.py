@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgenas.device import python_target, ssh, ssh_target
+from edgenas.device.provision import RemotePython
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import python_target, ssh, ssh_target
 from edgenas.latency.microbenchmark import REFERENCE, model_bytes
-from edgenas.latency.provision import RemotePython
 from tests.conftest import wait_until
 
 # ---- without a device ----
@@ -150,7 +150,7 @@ def test_a_dropped_connection_is_taken_up_again(pi: Path, monkeypatch: pytest.Mo
 
 
 HOST = """
-from edgenas.latency import ssh_target
+from edgenas.device import ssh_target
 from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 with ssh_target("ssh://pi", "onnxruntime") as target:
     target.time({"net": model_bytes(REFERENCE, "onnxruntime")}, runtime="onnxruntime", rounds=10000)

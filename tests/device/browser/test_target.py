@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgenas.device import BrowserTarget, DeviceProfile, browser_target
+from edgenas.device.browser import exchange as exchange_module
+from edgenas.device.browser import onnxruntime_web as onnxruntime_web_module
+from edgenas.device.browser.onnxruntime_web import ARCHIVE, FILES, onnxruntime_web
+from edgenas.device.browser.provenance import provenance
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import cache_dir
-from edgenas.latency import BrowserTarget, DeviceProfile, LatencyTable, browser_target, profile
-from edgenas.latency.browser import exchange as exchange_module
-from edgenas.latency.browser import onnxruntime_web as onnxruntime_web_module
-from edgenas.latency.browser.onnxruntime_web import ARCHIVE, FILES, onnxruntime_web
-from edgenas.latency.browser.provenance import provenance
+from edgenas.latency import LatencyTable, profile
 from edgenas.space import SearchSpace
 from tests.conftest import wait_until
-from tests.latency.browser.conftest import ENVIRONMENT, Served, fake_adb, in_background
+from tests.device.browser.conftest import ENVIRONMENT, Served, fake_adb, in_background
 
 PHONE = DeviceProfile("phone", "A phone.", "native", "onnxruntime-web-webgpu", 1, "browser")
 GPU, CPU = "onnxruntime-web-webgpu", "onnxruntime-web-wasm"

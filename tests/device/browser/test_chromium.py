@@ -15,14 +15,16 @@ import pytest
 from click.testing import CliRunner
 
 from edgenas.cli import profile as profile_command
+from edgenas.device import browser_target, python_target
+from edgenas.device.browser import exchange as exchange_module
+from edgenas.device.runtimes import empty_model_bytes
 from edgenas.errors import EdgeNASError
-from edgenas.latency import LatencyTable, browser_target, python_target, table_path
-from edgenas.latency.browser import exchange as exchange_module
-from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
+from edgenas.latency import LatencyTable, table_path
+from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 from edgenas.space import BlockSpec
 from tests.conftest import free_port, make_micro_space, wait_until
-from tests.latency.browser.conftest import CLOSED, fake_adb
-from tests.latency.conftest import SOFTWARE_WEBGPU, OpenPage, address_in, chromium
+from tests.device.browser.conftest import CLOSED, fake_adb
+from tests.device.conftest import SOFTWARE_WEBGPU, OpenPage, address_in, chromium
 
 GPU, CPU = "onnxruntime-web-webgpu", "onnxruntime-web-wasm"
 LIGHT = (BlockSpec("conv", 4, 3, 0, 8, kernel=3),)

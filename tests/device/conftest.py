@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
+from edgenas.device import BrowserTarget, browser_target
+from edgenas.device.browser.onnxruntime_web import onnxruntime_web
 from edgenas.errors import EdgeNASError
 from edgenas.files import cache_dir
-from edgenas.latency import BrowserTarget, browser_target
-from edgenas.latency.browser.onnxruntime_web import onnxruntime_web
 
 CHROMIUM = shutil.which("chromium")
 USER_CACHE = cache_dir()

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edgenas.device import device_timer
+from edgenas.device.runtimes import require_python_runtime
 from edgenas.errors import EdgeNASError
-from edgenas.latency import device_timer
-from edgenas.latency.runtimes import require_python_runtime
 from edgenas.progress import Track, quiet
 
 

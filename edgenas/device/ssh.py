@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlsplit
 
+from edgenas.device import device_timer
+from edgenas.device.provision import RemotePython, download_packages
+from edgenas.device.runtimes import require_python_runtime
+from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import device_timer
-from edgenas.latency.provision import RemotePython, download_packages
-from edgenas.latency.runtimes import require_python_runtime
-from edgenas.latency.targets import JobTarget
 
 CACHE = "~/.cache/edgenas"
 """All that is left on the device: what --provision unpacked. Safe to delete."""

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from edgenas.device import device_timer
 from edgenas.errors import UsageError
 from edgenas.files import cache_dir
-from edgenas.latency import device_timer
+from edgenas.graph import get_format
 from edgenas.space import unknown
 
 WEB_PROVIDERS = {"onnxruntime-web-webgpu": "webgpu", "onnxruntime-web-wasm": "wasm"}
 """ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
 everywhere, what computed."""
+
+FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflite-runtime": "tflite"} | dict.fromkeys(WEB_PROVIDERS, "onnx")
+"""The file format that each runtime opens."""
+
+PRECISIONS = {"fp32": tuple(FORMATS), "int8": ("onnxruntime", "onnxruntime-web-wasm")}
+"""The runtimes in which each precision can be timed."""
 
 TFLITE_RUNTIME_PYTHON = "EDGENAS_TFLITE_RUNTIME_PYTHON"
 
@@ -39,3 +46,23 @@ def tflite_runtime_python() -> Path | None:
     named = os.environ.get(TFLITE_RUNTIME_PYTHON)
     python = Path(named) if named else cache_dir() / "tflite-runtime" / "bin" / "python"
     return python if python.is_file() else None
+
+
+def empty_model_bytes(runtime: str) -> bytes:
+    """The least that a session can do: its time is subtracted from every block's."""
+    return get_format(runtime_format(runtime)).empty()
+
+
+def require_precision(runtime: str, precision: str) -> None:
+    """Raise UsageError when models of a precision cannot be timed in a runtime."""
+    if precision not in PRECISIONS:
+        raise UsageError(unknown("precision", precision, PRECISIONS))
+    if runtime_format(runtime) and runtime not in PRECISIONS[precision]:
+        others = " or ".join(PRECISIONS[precision])
+        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime {others}.")
+
+
+def runtime_format(runtime: str) -> str:
+    if runtime not in FORMATS:
+        raise UsageError(unknown("runtime", runtime, FORMATS))
+    return FORMATS[runtime]

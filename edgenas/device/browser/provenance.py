@@ -8,7 +8,7 @@ import re
 import time
 from typing import Any
 
-from edgenas.latency.runtimes import WEB_PROVIDERS
+from edgenas.device.runtimes import WEB_PROVIDERS
 
 _BROWSERS = re.compile(r"(SamsungBrowser|Edg|OPR|Firefox|Chrome|Version)[A-Za-z]*/(\d+)")
 _NAMES = {

@@ -14,10 +14,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from edgenas.device import Stopwatch, device_timer, python_target, tflite_runtime_python
+from edgenas.device.runtimes import FORMATS, empty_model_bytes
+from edgenas.device.targets import JobTarget, LatencyTarget
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import Stopwatch, device_timer, python_target, tflite_runtime_python
-from edgenas.latency.microbenchmark import FORMATS, REFERENCE, empty_model_bytes, model_bytes
-from edgenas.latency.targets import JobTarget, LatencyTarget
+from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 from edgenas.space import BlockSpec
 
 LIGHT = (BlockSpec("conv", 8, 3, 0, 8, kernel=3),)

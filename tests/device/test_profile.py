@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgenas.cost import block_macs
+from edgenas.device import load_device
+from edgenas.device.profile import device_folders
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import LatencyTable, load_device, load_table, table_path
-from edgenas.latency.device import device_folders
-from edgenas.space import BlockSpec, SearchSpace, get_space
+from edgenas.space import BlockSpec
 from tools import fit_estimates
 
 GOOD = 'name = "box"\ndescription = "A box."\narch = "x86_64"\nruntime = "onnxruntime"\nthreads = 1\n'
@@ -88,55 +86,12 @@ def test_a_device_that_is_elsewhere_says_how_to_measure_it(folder: Path) -> None
         load_device("pi4").require_arch("x86_64")
 
 
-def test_without_measurement_or_estimate_it_says_how_to_measure(folder: Path, micro_space: SearchSpace) -> None:
-    (folder / "box.toml").write_text(GOOD)
-    with pytest.raises(EdgeNASError, match=r"micro on box \(onnxruntime, 1 thread\).*`edgenas profile --device box`"):
-        load_table(load_device("box"), micro_space)
-
-
-def test_a_measured_table_goes_before_the_estimate(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
-    (folder / "box.toml").write_text(GOOD + ESTIMATE)
-    device = load_device("box")
-    assert load_table(device, micro_space).kind == "estimated"
-    table.save(table_path("box", "onnxruntime", 1))
-    assert load_table(device, micro_space) == table
-    assert not load_table(device, get_space("mobilenetv3", "tiny", 7)).measured, "a table of other blocks does not count"
-
-
-def test_an_emulated_table_is_refused_unless_asked_for(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
-    (folder / "box.toml").write_text(GOOD + ESTIMATE)
-    replace(table, kind="emulated").save(table_path("box", "onnxruntime", 1))
-    with pytest.raises(EdgeNASError, match=r"timed in an emulator, .* a real box: .*--allow-emulated"):
-        load_table(load_device("box"), micro_space)
-    assert load_table(load_device("box"), micro_space, allow_emulated=True).kind == "emulated"
-
-
 def test_an_estimate_by_hand(folder: Path) -> None:
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
     spec = BlockSpec("mbconv", 10, 8, 24, 8, kernel=3, residual=True)
     dense, depthwise = 2 * 100 * 8 * 24 / 1e6, 100 * 24 * 9 / 1e6
     assert load_device("box").estimate.block(spec) == pytest.approx(0.1 * dense + 0.5 * depthwise + 0.2)
     assert load_device("box").estimate.block(BlockSpec("head", 4, 8, 0, 10)) == pytest.approx(0.1 * 80 / 1e6 + 0.2)
-
-
-def test_an_estimate_is_a_table_with_a_wide_interval(folder: Path, micro_space: SearchSpace) -> None:
-    (folder / "box.toml").write_text(GOOD + ESTIMATE)
-    device = load_device("box")
-    table = load_table(device, micro_space)
-    latency_ms = table.predict_one(micro_space, micro_space.largest)
-    assert latency_ms == pytest.approx(sum(map(device.estimate.block, micro_space.blocks(micro_space.largest))))
-    assert table.interval(micro_space, latency_ms) == pytest.approx((latency_ms / 2, latency_ms * 2))
-    assert table.provenance["source"] == "nowhere"
-    np.testing.assert_array_less(0, table.costs(micro_space))
-
-
-@pytest.mark.parametrize(
-    "other", [{"threads": 2}, {"runtime": "litert"}, {"runtime": "onnxruntime-web-webgpu"}, {"precision": "int8"}]
-)
-def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, micro_space: SearchSpace, other: dict) -> None:
-    (folder / "box.toml").write_text(GOOD + ESTIMATE)
-    with pytest.raises(EdgeNASError, match="edgenas profile"):
-        load_table(load_device("box"), micro_space, **other)
 
 
 @pytest.mark.parametrize("device", fit_estimates.DEVICES, ids=lambda device: device.name)
@@ -165,7 +120,3 @@ def test_the_estimates_agree_with_published_latencies(folder: Path) -> None:
     for device, name, low_ms, high_ms in (("pi4", "MobileNetV3-Large", 38, 40), ("mobile-gpu", "EfficientNet-Lite4", 21, 21)):
         latency_ms = sum(map(load_device(device).estimate.block, fit_estimates.NETWORKS[name]))
         assert 0.9 * low_ms < latency_ms < 1.1 * high_ms
-
-
-def test_where_tables_are(folder: Path) -> None:
-    assert table_path("pi4", "litert", 4) == Path("devices/pi4/litert-fp32-4t.json")

@@ -20,7 +20,7 @@ from pathlib import Path
 from socketserver import ThreadingTCPServer
 from typing import Any
 
-from edgenas.latency.browser.exchange import Exchange, Malformed, Refused, Taken
+from edgenas.device.browser.exchange import Exchange, Malformed, Refused, Taken
 
 MOST_UPLOAD_BYTES = 4 * 2**20
 

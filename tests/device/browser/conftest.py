@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from edgenas.latency.browser import exchange as exchange_module
-from edgenas.latency.browser.exchange import Exchange
-from edgenas.latency.browser.server import serve
+from edgenas.device.browser import exchange as exchange_module
+from edgenas.device.browser.exchange import Exchange
+from edgenas.device.browser.server import serve
 
 CLOSED = "The page is closed, or its phone asleep. Open it again, at the same address: it goes on from there."
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from edgenas.device.browser import exchange as exchange_module
+from edgenas.device.browser.certificate import self_signed
+from edgenas.device.browser.exchange import Exchange, Task
+from edgenas.device.browser.server import MOST_UPLOAD_BYTES, serve
+from edgenas.device.browser.target import BrowserTarget
 from edgenas.errors import EdgeNASError
-from edgenas.latency.browser import exchange as exchange_module
-from edgenas.latency.browser.certificate import self_signed
-from edgenas.latency.browser.exchange import Exchange, Task
-from edgenas.latency.browser.server import MOST_UPLOAD_BYTES, serve
-from edgenas.latency.browser.target import BrowserTarget
 from tests.conftest import wait_until
-from tests.latency.browser.conftest import CLOSED, Served, Visitor, in_background
+from tests.device.browser.conftest import CLOSED, Served, Visitor, in_background
 
 TASK = Task({"do": "double", "value": 21}, (b"file",), lambda answer: answer["value"] * 2, steps=3)
 

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import segno
 
+from edgenas.device.browser.adb import reversed_port
+from edgenas.device.browser.certificate import lan_address, self_signed
+from edgenas.device.browser.exchange import Exchange, Task
+from edgenas.device.browser.onnxruntime_web import onnxruntime_web
+from edgenas.device.browser.provenance import provenance
+from edgenas.device.browser.server import serve
+from edgenas.device.runtimes import WEB_PROVIDERS, empty_model_bytes, require_web_runtime
 from edgenas.errors import UsageError
-from edgenas.latency.browser.adb import reversed_port
-from edgenas.latency.browser.certificate import lan_address, self_signed
-from edgenas.latency.browser.exchange import Exchange, Task
-from edgenas.latency.browser.onnxruntime_web import onnxruntime_web
-from edgenas.latency.browser.provenance import provenance
-from edgenas.latency.browser.server import serve
-from edgenas.latency.microbenchmark import empty_model_bytes
-from edgenas.latency.runtimes import WEB_PROVIDERS, require_web_runtime
 from edgenas.progress import Track, quiet
 
 IMAGES_AT_ONCE = 64
