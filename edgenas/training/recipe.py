@@ -40,6 +40,8 @@ class Recipe:
         `edgenas.training.settled` replaces by what is the fastest on this machine before training begins.
     macs: budgets in multiply-accumulates near which random subnets are drawn; none: they are drawn uniformly.
     progressive_resolution: while the largest is trained alone, its images grow from 3/4 of their size to the whole.
+    elastic_resolution: the largest subnet's images have any of the space's sizes, drawn anew for every step, instead of the
+        largest: alone, and in the sandwich.
     teacher: an ONNX classifier of the same classes whose soft labels are learned besides the given ones; empty: none.
     dropout: before the classifier. batch_norm_momentum: share of a batch in the running statistics.
     randaugment: magnitude, of 10, of two random operations on each image; 9 is usual, 0 turns it off.
@@ -72,6 +74,7 @@ class Recipe:
     precision: str = "float32"
     macs: tuple[int, ...] = ()
     progressive_resolution: bool = False
+    elastic_resolution: bool = False
     teacher: str = ""
     dropout: float = 0.0
     batch_norm_momentum: float = 0.1
@@ -165,6 +168,7 @@ ADAPTING: dict[str, Any] = {
     "largest_share": 0.2,
     "subnet_weight": 1.0,
     "random_resized_crop": 0.35,
+    "elastic_resolution": True,
 }
 """What suits a training that begins with what other images have taught: few epochs, small batches, a low rate.
 

@@ -100,6 +100,7 @@ class Sandwich:
     Each sandwich step trains the largest subnet on the whole batch, and the smallest and k random ones on one part
     of the batch each, so that a step costs little more than the largest alone; or on the whole batch, too, as in the paper.
     The largest may sit out some of these steps and only teach, which costs a third and leaves the time to the smaller ones.
+    With an elastic resolution its images have another of the space's sizes in every step, as Once-for-All's always have.
     """
 
     def __init__(self, space: SearchSpace, recipe: Recipe):
@@ -111,10 +112,14 @@ class Sandwich:
         self.phases = (*alone, Phase("sandwich", recipe.largest_alone, sorts=True))
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]:
+        resolution = phase.resolution or self.space.largest.resolution
+        if self.recipe.elastic_resolution:
+            resolution = int(rng.choice(self.space.resolutions))
+        largest = replace(self.space.largest, resolution=resolution)
         if phase.name == "largest":
-            return [Draw(replace(self.space.largest, resolution=phase.resolution))]
+            return [Draw(largest)]
         smaller = [self.space.smallest, *self.random_subnets(rng, self.recipe.random_subnets)]
-        draws = [Draw(self.space.largest, learns=rng.random() < self.recipe.largest_share)]
+        draws = [Draw(largest, learns=rng.random() < self.recipe.largest_share)]
         weight = self.recipe.subnet_weight / len(smaller)
         for i, architecture in enumerate(smaller):
             share = (i / len(smaller), (i + 1) / len(smaller)) if self.recipe.split_batch else (0.0, 1.0)

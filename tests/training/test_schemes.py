@@ -1,5 +1,7 @@
 """The contract of sampling schemes, and what is particular to each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,14 @@ def test_the_largest_may_only_teach_in_most_steps():
     always = draws(make_scheme(SPACE, Recipe()), scheme.phases[-1], 20)
     assert all(draw.learns for step in always for draw in step)
     assert [[d.architecture for d in step] for step in always] == [[d.architecture for d in step] for step in steps[:20]]
+
+
+def test_with_an_elastic_resolution_the_largest_sees_images_of_every_size():
+    scheme = make_scheme(SPACE, Recipe(elastic_resolution=True))
+    for phase in scheme.phases:
+        largest = [step[0].architecture for step in draws(scheme, phase, 60)]
+        assert {a.resolution for a in largest} == set(SPACE.resolutions)
+        assert {replace(a, resolution=max(SPACE.resolutions)) for a in largest} == {SPACE.largest}
 
 
 def test_the_sandwich_of_the_paper_shows_every_subnet_the_whole_batch():
