@@ -4,9 +4,22 @@ from __future__ import annotations
 
 
 class EdgeNASError(Exception):
-    """Work that could not be done. The command line prints the message alone and exits with `exit_code`."""
+    """Work that could not be done. The command line prints the message alone and exits with `exit_code`.
+
+    hint: what to do, where that is more than the message says; it follows the message after a colon. In both, parameters and
+    steps of the library stand in backticks, such as `seconds` or `export(runs/photos)`: the command line puts its own options
+    and commands in their place (`edgenas.cli.vocabulary`).
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, hint: str = ""):
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}: {self.hint}" if self.hint else message
 
 
 class UsageError(EdgeNASError):
@@ -30,8 +43,8 @@ class DivergenceError(EdgeNASError):
 class InfeasibleError(EdgeNASError):
     """No architecture meets a constraint. `closest` is the lowest value, such as a latency in ms, that the space can reach."""
 
-    def __init__(self, message: str, closest: float):
-        super().__init__(message)
+    def __init__(self, message: str, closest: float, hint: str = ""):
+        super().__init__(message, hint)
         self.closest = closest
 
 

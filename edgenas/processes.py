@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import edgenas.onednn  # noqa: F401 (before torch)
+
+# isort: split
 import torch
 import torch.distributed as dist
 from torch import Tensor

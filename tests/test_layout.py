@@ -1,30 +1,40 @@
 """Imports point one way, and runtimes are imported in one place."""
 
 import ast
+import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 import edgenas
+from edgenas.cli import COMMANDS
 
 PACKAGE = Path(edgenas.__file__).parent
+TOOLS = PACKAGE.parent / "tools"
+ONEDNN = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 # From the bottom up: a package imports only from those of lower rank, and from its own.
 RANK = {
-    "errors": 0, "files": 0, "processes": 0, "progress": 0, "statistics": 0,
-    "space": 1, "storage": 1,
+    "bars": 1, "errors": 0, "files": 0, "onednn": 0, "processes": 0, "progress": 0, "statistics": 0,
+    "space": 1, "storage": 1, "run": 1.5,
     "cost": 2, "graph": 2,
     "supernet": 3, "device": 3, "data": 3, "predictor": 3,
     "latency": 4, "pretrained": 4,
     "training": 5,
-    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "report": 9, "cli": 10,
+    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "report": 9, "pipeline": 10, "cli": 11,
 }  # fmt: skip
 
 
 def imports(file: Path) -> set[str]:
+    """Everything that a module imports, wherever in it."""
+    return names_of(ast.walk(ast.parse(file.read_text())))
+
+
+def names_of(nodes: Iterable[ast.AST]) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -41,10 +51,81 @@ def test_imports_point_down(file):
             assert RANK[parts[1]] < RANK[own], f"{own} imports {name}"
 
 
-@pytest.mark.parametrize("module", ["edgenas.space", "edgenas.cost"])
+def test_every_package_has_a_rank():
+    packages = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+    assert packages <= set(RANK)
+
+
+def at_the_top(file: Path) -> set[str]:
+    """What a module imports when it is loaded."""
+    body = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return names_of(body)
+
+
+def test_a_run_is_on_the_ground_floor():
+    """Its methods import the steps of the story when they are called."""
+    own = {name.split(".")[1] for name in at_the_top(PACKAGE / "run.py") if name.startswith("edgenas.")}
+    assert own == {"errors", "files", "space"}
+
+
+def test_the_command_line_is_used_by_nobody():
+    files = [*PACKAGE.rglob("*.py"), *TOOLS.glob("*.py")]
+    for file in files:
+        if file.relative_to(PACKAGE.parent).parts[:2] not in (("edgenas", "cli"), ("edgenas", "__main__.py")):
+            assert not [name for name in imports(file) if name.split(".")[:2] == ["edgenas", "cli"]], file
+
+
+def test_no_command_uses_another():
+    commands = {module for module, _ in COMMANDS.values()}
+    for file in (PACKAGE / "cli").glob("*.py"):
+        assert not commands & imports(file), file
+
+
+@pytest.mark.parametrize("module", ["edgenas.space", "edgenas.cost", "edgenas.run"])
 def test_pure_data_needs_neither_torch_nor_a_runtime(module):
     code = f"import sys, {module}; assert not {{'torch', 'onnxruntime', 'onnx'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def in_a_process_of_its_own(code: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    return ran.stdout.strip()
+
+
+def test_importing_the_library_loads_nothing_and_changes_nothing():
+    code = (
+        "import os, sys; before, modules = dict(os.environ), set(sys.modules); import edgenas; "
+        "assert dict(os.environ) == before; "
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - modules} - set(sys.stdlib_module_names)))"
+    )
+    assert in_a_process_of_its_own(code) == "edgenas"
+
+
+def test_the_names_of_the_library_are_there():
+    assert len(edgenas.__all__) < 20
+    assert set(edgenas.__all__) <= set(dir(edgenas))
+    for name in edgenas.__all__:
+        assert getattr(edgenas, name), name
+    assert edgenas.__version__.count(".") == 2
+    packages = {path.stem for path in PACKAGE.iterdir()}
+    assert not packages & set(edgenas.__all__), "a name of a package would be overwritten by it"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        edgenas.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("module", sorted(name for name in RANK if name != "cli"))
+def test_onednn_is_set_before_torch_is_loaded(module):
+    """Whoever is imported first: what asks for torch finds the setting there."""
+    code = (
+        "import os, sys\n"
+        "class Spy:\n"
+        "    def find_spec(name, *_):\n"
+        f"        assert name != 'torch' or '{ONEDNN}' in os.environ\n"
+        "sys.meta_path.insert(0, Spy)\n"
+        f"import edgenas.{module}"
+    )
+    in_a_process_of_its_own(code)
 
 
 def test_help_does_not_wait_for_torch():
@@ -60,4 +141,4 @@ def test_runtimes_are_imported_in_one_file():
         assert not runtimes & {name.split(".")[0] for name in names}, file
         assert "ai_edge_litert.interpreter" not in names, file
         if "import_module" in file.read_text():
-            assert file.relative_to(PACKAGE) in {Path("device/device_timer.py"), Path("cli/__init__.py")}
+            assert file.relative_to(PACKAGE) in {Path("device/device_timer.py"), Path("cli/__init__.py"), Path("__init__.py")}

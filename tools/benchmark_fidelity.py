@@ -20,13 +20,14 @@ import numpy as np
 import torch
 
 from edgenas import cost
-from edgenas.cli.display import track
+from edgenas.bars import track
 from edgenas.data import Dataset, Split, normalise, resize
 from edgenas.predictor import kendall_tau
 from edgenas.processes import own_device
+from edgenas.run import Run
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network, recalibrate
-from edgenas.training import Evaluator, Recipe, Run, Trainer
+from edgenas.training import Evaluator, Recipe, Trainer, load_images, load_supernet
 
 PLAIN_BATCH = 200
 SETTLED = 20_480
@@ -65,7 +66,7 @@ def read(out: Path, epochs: int) -> dict[str, float]:
 
 
 def fidelity(run: Run, dataset: Dataset, architectures: list[Architecture], alone: dict[str, float]) -> None:
-    evaluator = Evaluator(run.supernet().to(own_device()), dataset)
+    evaluator = Evaluator(load_supernet(run).to(own_device()), dataset)
     pairs, known = [], [architecture for architecture in architectures if str(architecture) in alone]
     for architecture in track(known, "Evaluating them as subnets", len(known)):
         pairs.append((alone[str(architecture)], evaluator.accuracy(architecture, dataset.test)))
@@ -93,7 +94,7 @@ def plain_accuracy(evaluator: Evaluator, architecture: Architecture, split: Spli
 
 
 def evaluation(run: Run, dataset: Dataset, calibration: int, seed: int) -> None:
-    evaluator, space = Evaluator(run.supernet(), dataset), run.space
+    evaluator, space = Evaluator(load_supernet(run), dataset), run.space
     settled = Evaluator(evaluator.supernet, dataset, calibration=SETTLED)
     calibration = min(calibration, len(dataset.train))
     random = space.decode(space.sample(np.random.default_rng(seed), 1)[0])
@@ -129,7 +130,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     run = Run.open(options.run)
-    dataset = run.dataset(options.data, track)
+    dataset = load_images(run, options.data, track)
     if options.what == "evaluation":
         evaluation(run, dataset, options.calibration, options.seed)
         return

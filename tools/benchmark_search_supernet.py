@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 from benchmark_search import plot, summary, write_csv
 
-from edgenas.cli.display import track
-from edgenas.cli.quickstart import three_budgets
+from edgenas.bars import track
 from edgenas.device import load_device, python_target
 from edgenas.latency import Bench, LatencyTable, load_table
+from edgenas.pipeline.quickstart import three_budgets
+from edgenas.run import Run
 from edgenas.search import Additive, Bayesian, Ledger, SearchProblem, get_strategy, hypervolume, run_strategy
 from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint
 from edgenas.space import SearchSpace
-from edgenas.training import Evaluator, Run
+from edgenas.training import Evaluator, load_images, load_supernet
 
 CHECKPOINTS = (10, 15, 20, 25, 30, 40, 50, 60, 75, 100)
 
@@ -40,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     run = Run.open(options.run)
     space, table = run.space, load_table(load_device(options.device), run.space)
-    evaluator = Evaluator(run.supernet(), run.dataset(None, track))
+    evaluator = Evaluator(load_supernet(run), load_images(run, None, track))
     budgets = three_budgets(space, table)
     limit = latency_constraint(space, table, budgets[-1])
     latency = limit.measure

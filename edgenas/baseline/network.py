@@ -16,13 +16,11 @@ from edgenas.errors import UsageError
 from edgenas.export import Verification, export, load_exports, load_verifications, verify
 from edgenas.latency import LatencyTable
 from edgenas.pretrained import PretrainedWeights, Published, open_weights, published_for
-from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
-from edgenas.space import get_space
-from edgenas.training import Evaluator, Recipe, Run, Trainer, begin, train_supernet
+from edgenas.run import Run
+from edgenas.training import Evaluator, Recipe, begin, load_images, load_supernet, train_supernet
 from edgenas.training.recipe import ADAPTING, DEFAULTS
-from edgenas.training.timing import epochs_in
-from edgenas.training.train import fit_epochs
+from edgenas.training.train import TRAINING_SHARE
 
 
 def create(
@@ -41,27 +39,22 @@ def create(
     path = folder_of(run, choice.name)
     if (path / "config.toml").exists():
         begun = Run.open(path)
-        return begun, begun.dataset(source, track)
+        return begun, load_images(begun, source, track)
     if (path / ABOUT).exists():
         raise UsageError(f"{path} holds a file of yours: to train {choice.name}, give the file another name and delete {path}.")
-    run_seconds = trained_seconds(run)
-    if not (run_seconds or seconds or epochs):
+    if not (epochs or seconds or trained_seconds(run)):
         raise UsageError(f"{run.path} was not trained, so there is no time to give a baseline: say how long with --time 10m.")
-    dataset, settings = images_of(run, choice.resolution, source, track), choice.settings
+    dataset, settings = load_images(run, source, track, at_least=choice.resolution), choice.settings
     weights = weights_for(run, choice)
     if weights:
         dataset = replace(dataset, mean=weights.mean, std=weights.std)
         settings = settings | weights.space_settings(choice.network)
-    space = get_space(**settings | {"preset": None, "resolutions": (choice.resolution,)}, classes=len(dataset.classes))
     recipe = recipe_for(run, weights is not None)
     if epochs is not None:
-        recipe = replace(recipe, epochs=epochs)
-    elif seconds is not None:
-        recipe = fit_epochs(space, dataset, recipe, seconds)
+        recipe, seconds = replace(recipe, epochs=epochs), None
     else:
-        trainer = Trainer(space, dataset, recipe, own_device())
-        recipe = replace(recipe, epochs=epochs_in(trainer, run_seconds))
-    return begin(path, settings, space, dataset, run.config["data"]["seed"], recipe, weights), dataset
+        seconds = seconds or trained_seconds(run) / TRAINING_SHARE
+    return begin(path, settings, dataset, run.config["data"]["seed"], recipe, weights, seconds=seconds, track=track), dataset
 
 
 def published_weights(run: Run, choice: Choice) -> list[Published]:
@@ -74,12 +67,6 @@ def weights_for(run: Run, choice: Choice) -> PretrainedWeights | None:
     """The first of them that are on this machine."""
     here = next((entry for entry in published_weights(run, choice) if entry.find()), None)
     return open_weights(here.name) if here else None
-
-
-def images_of(run: Run, resolution: int, source: str | None, track: Track) -> Dataset:
-    """The run's own images; larger ones where the network takes larger ones."""
-    data = run.config["data"]
-    return replace(run, config=run.config | {"data": data | {"size": max(data["size"], resolution)}}).dataset(source, track)
 
 
 def recipe_for(run: Run, has_weights: bool) -> Recipe:
@@ -114,7 +101,7 @@ def finish(
         (model,) = load_exports(baseline.path / "export")
         return load_verifications(model.folder)
     space = baseline.space
-    evaluator = Evaluator(baseline.supernet(), dataset)
+    evaluator = Evaluator(load_supernet(baseline), dataset)
     folder = baseline.path / "export" / space.largest.id
     model = export(evaluator, space.largest, folder, provenance=baseline.provenance)
     return verify(model, space, dataset, tables, track)

@@ -7,14 +7,14 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from edgenas.baseline.network import images_of
 from edgenas.baseline.record import ABOUT, FILE, OwnFile, folder_of
 from edgenas.errors import UsageError
 from edgenas.export import VERIFIED, Preprocessing, Verification, load_verifications, verify_classifier
 from edgenas.files import write_bytes
 from edgenas.latency import LatencyTable
 from edgenas.progress import Track, quiet
-from edgenas.training import OnnxClassifier, Run
+from edgenas.run import Run
+from edgenas.training import OnnxClassifier, load_images
 
 
 def add_file(
@@ -31,7 +31,7 @@ def add_file(
     folder = folder_of(run, path.stem)
     if (folder / "config.toml").exists():
         raise UsageError(f"{path.stem} is a baseline of this run already, and no file: give {path} another name.")
-    dataset = run.dataset(source, track)
+    dataset = load_images(run, source, track)
     file = OnnxClassifier.read(path, dataset)
     resolution = file.resolution or max(run.space.resolutions)
     content = file.for_one_image(resolution)
@@ -46,5 +46,5 @@ def add_file(
     (folder / VERIFIED).unlink(missing_ok=True)  # of another file of this name
     write_bytes(copy, content)
     OwnFile(str(path.resolve()), digest, Preprocessing(resolution, file.mean, file.std)).save(folder)
-    dataset = images_of(run, resolution, source, track)
+    dataset = load_images(run, source, track, at_least=resolution)
     return verify_classifier(replace(file, path=copy, resolution=resolution), folder, dataset, tables, track)

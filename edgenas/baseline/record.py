@@ -16,7 +16,7 @@ from pathlib import Path
 from edgenas.errors import CheckpointError
 from edgenas.export import Preprocessing, Verification, load_exports, load_verifications
 from edgenas.files import read_json, write_json
-from edgenas.training import Run
+from edgenas.run import Run
 
 FILE, ABOUT = "model.onnx", "file.json"
 SCRATCH, OWN = "scratch", "your file"

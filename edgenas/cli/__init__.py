@@ -9,6 +9,8 @@ from importlib import import_module
 
 import click
 
+from edgenas.cli.notes import shown_notes
+from edgenas.cli.vocabulary import in_flags
 from edgenas.errors import EdgeNASError
 
 # In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
@@ -50,10 +52,14 @@ class Story(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context):
+        def worded(text: str) -> str:
+            return in_flags(text, ctx.invoked_subcommand, lambda name: self.get_command(ctx, name))
+
         try:
-            return super().invoke(ctx)
+            with shown_notes(worded):
+                return super().invoke(ctx)
         except EdgeNASError as error:
-            failure = click.ClickException(f"{_speaker()}{error}")
+            failure = click.ClickException(f"{_speaker()}{worded(str(error))}")
             failure.exit_code = error.exit_code
             raise failure from error
         except KeyboardInterrupt:

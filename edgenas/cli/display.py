@@ -1,78 +1,29 @@
-"""What the commands show: progress bars, tables, notes."""
+"""What the commands show: lines and tables."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from edgenas.bars import bars_console
 from edgenas.processes import leads
-
-T = TypeVar("T")
 
 # Where no terminal says how wide it is, lines and tables are as long as they need to be.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 200, quiet=not leads())
-progress_console = Console(stderr=True, highlight=False, quiet=not leads())
-
-
-def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """A bar with the time left, on standard error. It is gone when the work is done.
-
-    Bars may nest: the inner one appears beneath the outer one.
-    """
-    if total is None and hasattr(items, "__len__"):
-        total = len(items)
-    progress = _Bars.enter()
-    task = progress.add_task(description, total=total)
-    try:
-        for item in items:
-            yield item
-            progress.advance(task)
-    finally:
-        progress.remove_task(task)
-        _Bars.leave()
-
-
-class _Bars:
-    """The one live display that nested bars share."""
-
-    progress: Progress | None = None
-    depth = 0
-
-    @classmethod
-    def enter(cls) -> Progress:
-        if cls.progress is None:
-            cls.progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=progress_console,
-                transient=True,
-                disable=progress_console.quiet or not progress_console.is_terminal,
-            )
-            cls.progress.start()
-        cls.depth += 1
-        return cls.progress
-
-    @classmethod
-    def leave(cls) -> None:
-        cls.depth -= 1
-        if cls.depth == 0 and cls.progress is not None:
-            cls.progress.stop()
-            cls.progress = None
 
 
 def say(text: str) -> None:
     """A line for the person at the terminal."""
-    (_Bars.progress.console if _Bars.progress else progress_console).print(text, markup=False, soft_wrap=True)
+    bars_console().print(text, markup=False, soft_wrap=True)
+
+
+def say_all(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        say(sentence)
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

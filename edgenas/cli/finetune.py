@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from edgenas.cli.display import percent, say, track
-from edgenas.cli.export import chosen
-from edgenas.cli.judgement import show_judgement
-from edgenas.cli.options import SECONDS, check_length, data_option, open_run, run_argument
-from edgenas.data import Dataset
-from edgenas.training import Evaluator, Run, finetune, finetune_recipe
+from edgenas.bars import track
+from edgenas.cli.display import say, say_all
+from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
+from edgenas.cli.show_training import show_finetuned
+from edgenas.pipeline.finetune import finetune_run
 
 
 @click.command("finetune")
@@ -52,28 +51,10 @@ def command(
     than chance explains: a winner was chosen for its validation accuracy, which flatters it. The results are in finetune/ of
     the run. A checkpoint is written after every epoch.
     """
-    check_length(seconds, epochs)
     opened = open_run(run)
-    finetune_run(
-        opened, opened.dataset(data, track), epochs, seconds, learning_rate, seed, architecture, distil=teacher == "largest"
-    )
-    show_judgement(opened, "finetuning")
+    finetuned = finetune_run(
+        opened, epochs=epochs, seconds=seconds, learning_rate=learning_rate, seed=seed, architecture=architecture,
+        distil=teacher == "largest", data=data, track=track, report=show_finetuned,
+    )  # fmt: skip
+    say_all(finetuned.judgement)
     say(f"Next: edgenas export {opened.path}")
-
-
-def finetune_run(
-    run: Run, dataset: Dataset, epochs: int | None = None, seconds: float | None = None, learning_rate: float | None = None,
-    seed: int = 0, architecture_id: str | None = None, *, distil: bool = True,
-) -> None:  # fmt: skip
-    """Train the best of every search of a run on, or the one architecture named: each for `epochs`, or all in `seconds`."""
-    recipe = finetune_recipe(run, epochs, learning_rate, seed)
-    subnets = chosen(run, architecture_id)
-    evaluator = Evaluator(run.supernet(), dataset)
-    for subnet in track(subnets, "Fine-tuning", len(subnets)):
-        share = seconds and seconds / len(subnets)
-        result = finetune(run, evaluator, subnet, recipe, seconds=share, distil=distil, track=track)
-        verdict = "" if result.is_used else ": clearly worse, so the inherited weights are kept"
-        say(
-            f"{subnet.id}: validation accuracy {percent(result.inherited_accuracy)} inherited, "
-            f"{percent(result.accuracy)} fine-tuned{verdict}"
-        )

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from edgenas.errors import UsageError
-from edgenas.space import FAMILIES
-from edgenas.training import Run
+from edgenas.pipeline.train import DEFAULT_FAMILY
+from edgenas.run import Run
+from edgenas.space import DEFAULT_PRESET, FAMILIES
+from edgenas.training.recipe import PRECISIONS
 
 SPACE_HELP = f"Family of networks, {', '.join(FAMILIES)}, or your own: a .toml file."
 IMAGES = "FOLDER|ZIP|TAR|NAME"
@@ -77,10 +79,45 @@ class Counts(click.ParamType):
         return tuple(round(COUNT.convert(number, param, ctx)) for number in value.split(","))
 
 
-def check_length(seconds: float | None, epochs: int | None) -> None:
-    """Raises UsageError where a training is told twice how long to be."""
-    if seconds and epochs is not None:
-        raise UsageError("--time and --epochs exclude each other: the time decides how many epochs there are.")
+# What mean the same for `train-supernet` and `tune`.
+images_option = click.option(
+    "--data",
+    metavar=IMAGES,
+    help="Images: a folder or .zip with one sub-folder per class, WebDataset shards (a folder of .tar files or a pattern such "
+    "as train-{000..009}.tar), or mnist5k or digits.",
+)
+stream_option = click.option(
+    "--stream", is_flag=True, help="Keep no decoded images on the disk: worker processes decode them in every epoch."
+)
+space_option = click.option(
+    "--space",
+    "family",
+    metavar="NAME|FILE",
+    help=f"{SPACE_HELP}  [default: {DEFAULT_FAMILY}, or what suits the weights to begin with]",
+)
+preset_option = click.option(
+    "--preset",
+    help=f"Scale of a family: tiny (20-28 px), small (96-128), imagenet (128-224).  [default: {DEFAULT_PRESET}]",
+)
+width_option = click.option("--width", type=float, help="Multiplies all channel counts.  [default: 1]")
+resolutions_option = click.option(
+    "--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32."
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="auto: the faster one here.",
+)
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets."
+)
+
+
+def given_options(ctx: click.Context) -> dict[str, Any]:
+    """The options that the command line names, without those that have their default."""
+    return {name: value for name, value in ctx.params.items() if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
 
 
 def run_argument(command):

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from edgenas.cli.display import say, track
+from edgenas.bars import track
+from edgenas.cli.display import say
 from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
-from edgenas.device import (
-    BundleTarget,
-    DeviceProfile,
-    LatencyTarget,
-    Stopwatch,
-    browser_target,
-    load_device,
-    python_target,
-    ssh_target,
-)
+from edgenas.cli.show_latency import show_drift, show_table
+from edgenas.device import load_device
 from edgenas.device.runtimes import PRECISIONS
-from edgenas.device.ssh import CACHE
-from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import LatencyTable, check_drift, profile, table_path, transfer, write_bundle
+from edgenas.errors import UsageError
+from edgenas.latency import table_path
+from edgenas.pipeline.profile import check_table, pack_bundle, profile_device, read_bundle
+from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
-from edgenas.training import Run
 
 
 @click.command("profile")
@@ -87,113 +77,26 @@ def command(
     if run is not None and family is not None:
         raise UsageError("--run and --space exclude each other.")
     if check:
-        show_drift(chosen, on, runtime or chosen.runtime, threads or chosen.threads, precision)
+        checked = check_table(chosen, on=on, runtime=runtime, threads=threads, precision=precision, track=track)
+        show_drift(checked)
+        checked.require_that_it_holds()
+        say("The table still holds.")
         return
     space = get_space(family, preset, classes, width=width, resolutions=resolutions) if family else _run_space(run)
     if bundle is not None:
-        runtime, threads = runtime or chosen.runtime, threads or chosen.threads
-        write_bundle(bundle, space, chosen.name, runtime=runtime, threads=threads, precision=precision, track=track)
+        pack_bundle(bundle, chosen, space, runtime=runtime, threads=threads, precision=precision, track=track)
         say(f"Saved: {bundle}. Unpack it on the device, run python3 measure.py there, bring result.json back, and run: "
             f"edgenas profile --device {chosen.name} --from result.json")  # fmt: skip
         return
     if result is not None:
-        measured = read_bundle(chosen, space, result, allow_emulated=allow_emulated)
+        measured = read_bundle(chosen, space, result, allow_emulated=allow_emulated, track=track)
     else:
-        measured = measure(
+        measured = profile_device(
             chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
-            fresh=fresh, allow_emulated=allow_emulated, prior=prior,
+            fresh=fresh, allow_emulated=allow_emulated, prior=prior, track=track,
         )  # fmt: skip
-    show(measured, space)
+    show_table(measured, space)
     say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads, measured.precision)}")
-
-
-def measure(
-    device: DeviceProfile, space: SearchSpace, *, on: str | None = None, provision: bool = False, runtime: str | None = None,
-    threads: int | None = None, precision: str = "fp32", seconds: float | None = None, fresh: bool = False,
-    allow_emulated: bool = False, prior: Path | None = None,
-) -> LatencyTable:  # fmt: skip
-    """Measure a device where it is, or estimate its table from a prior. Raises EdgeNASError, saying how, when it cannot be
-    measured there."""
-    runtime, threads = runtime or device.runtime, threads or device.threads
-    path = table_path(device.name, runtime, threads, precision)
-    device.require_reach(remotely=on is not None)
-    with _target(on or "local", runtime, provision) as target:
-        if prior is not None:
-            return transfer(
-                LatencyTable.load(prior), space, device, target, path, runtime=runtime, threads=threads, precision=precision,
-                allow_emulated=allow_emulated, track=track,
-            )  # fmt: skip
-        watched, start = Stopwatch(target), time.monotonic()
-        table = profile(
-            space, device, watched, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
-            fresh=fresh, allow_emulated=allow_emulated, track=track,
-        )  # fmt: skip
-        show_pace(watched, table, time.monotonic() - start)
-        return table
-
-
-def show_pace(watched: Stopwatch, table: LatencyTable, seconds: float) -> None:
-    entries = len(watched.timed & table.entries.keys())
-    if entries:
-        say(f"{entries} entries in {seconds:.0f} s, whole networks and check included: {60 * entries / seconds:.0f} a minute; "
-            f"{100 * watched.seconds / seconds:.0f} % of the time in the timer, opening the models included.")  # fmt: skip
-
-
-def read_bundle(device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False) -> LatencyTable:
-    """The table of what a bundle measured, in place of the one that is there."""
-    target = BundleTarget.load(result, space, device.name)
-    header = target.header
-    path = table_path(device.name, header.runtime, header.threads, header.precision)
-    return profile(
-        space, device, target, path, runtime=header.runtime, threads=header.threads, precision=header.precision,
-        rounds=header.rounds, fresh=True, allow_emulated=allow_emulated, track=track,
-    )  # fmt: skip
-
-
-@contextmanager
-def _target(on: str, runtime: str, provision: bool) -> Iterator[LatencyTarget]:
-    if provision and not on.startswith("ssh:"):
-        raise UsageError("--provision is for a device at ssh://: install the runtime here with pip.")
-    if on == "local":
-        yield python_target()
-    elif on.startswith("browser"):
-        with browser_target(on, runtime, say, track) as target:
-            yield target
-    else:
-        with ssh_target(on, runtime, provision=provision) as target:
-            yield target
-        say(f"Nothing is left on {on} but {CACHE}, if you used --provision.")
-
-
-def show_drift(device: DeviceProfile, on: str | None, runtime: str, threads: int, precision: str) -> None:
-    """Raises EdgeNASError when the device's table no longer holds, so that scripts notice."""
-    path = table_path(device.name, runtime, threads, precision)
-    table = LatencyTable.load(path)
-    with _target(on or "local", runtime, provision=False) as target:
-        drift = check_drift(table, target, track)
-    say(
-        f"{path}: {drift.entries} entries timed again. The machine takes {drift.speed:.2f} times as long as then; on top of "
-        f"that entries changed by {100 * drift.median_change:+.1f} % (median), {100 * drift.worst_change:+.1f} % (worst)."
-    )
-    for change in drift.changes:
-        say(f"Changed {change}")
-    if not drift.holds:
-        raise EdgeNASError(
-            f"{path} no longer holds: let the machine cool and rest and check again, or measure it with --fresh."
-        )
-    say("The table still holds.")
-
-
-def show(measured: LatencyTable, space: SearchSpace) -> None:
-    calibration = measured.calibration(space)
-    check, about = calibration.check, measured.provenance
-    where = (f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
-             f"{measured.precision}, {measured.threads} thread(s)")  # fmt: skip
-    kind = "measured" if measured.measured else f"{measured.kind.upper()} {about['method']}"
-    say(f"{where}: {len(space.distinct_blocks)} blocks {kind}.")
-    say(f"Check on {len(check.errors)} subnets, each predicted without it: mean error {100 * check.mean_error:.1f} %, "
-        f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "
-        f"90 % of subnets lie within {100 * calibration.relative_interval(0.9):.1f} %.")  # fmt: skip
 
 
 def _run_space(path: Path | None) -> SearchSpace:

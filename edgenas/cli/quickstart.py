@@ -2,84 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgenas.baseline import PHOTO, Choice, spread, trained_seconds
-from edgenas.cli import baseline as baseline_command
-from edgenas.cli import finetune as finetune_command
-from edgenas.cli import profile as profile_command
-from edgenas.cli import report as report_command
-from edgenas.cli import search as search_command
-from edgenas.cli import train as train_command
-from edgenas.cli import verify as verify_command
-from edgenas.cli.display import percent, say
-from edgenas.cli.export import export_run
-from edgenas.cli.judgement import show_judgement
+from edgenas.bars import track
+from edgenas.cli.display import percent, say, say_all
 from edgenas.cli.options import SECONDS
-from edgenas.data import open_source
-from edgenas.device import load_device
-from edgenas.errors import EdgeNASError, UsageError
-from edgenas.export import FORMATS
-from edgenas.latency import LatencyTable, timed_tables
-from edgenas.search import load_records
-from edgenas.space import SearchSpace
-from edgenas.training import Evaluator, Run
-from edgenas.training.recipe import ADAPTING
-
-RUNTIMES = ("onnxruntime", "litert")  # budgets are searched for in the first
-BUDGETS = (1.25, 2.0, 4.0)
-"""In times of the fastest subnet's latency: beyond a few of them little accuracy is left to be bought."""
-
-
-@dataclass(frozen=True)
-class Story:
-    """What a quickstart is told with.
-
-    data: the images. seconds: of the supernet's training. network: what `train_command.create` takes of space and weights.
-    recipe: what differs from the default one. by_hand: the networks to compare with, at a few sizes of the images. finetuning,
-    baseline: what all winners together are trained on for, and each network by hand is trained for, as shares of the seconds
-    that the supernet was.
-    """
-
-    data: str
-    seconds: float
-    network: dict[str, Any]
-    recipe: dict[str, Any]
-    by_hand: tuple[str, ...]
-    finetuning: float
-    baseline: float
-
-    def baselines(self, space: SearchSpace) -> list[Choice]:
-        sizes = spread(space.resolutions) if max(space.resolutions) >= PHOTO else [max(space.resolutions)]
-        return [Choice(network, size) for network in self.by_hand for size in sizes]
-
-
-DIGITS = Story(
-    "mnist5k",
-    100,
-    {"family": "plain", "preset": "tiny"},
-    {"largest_alone": 0.2, "subnet_weight": 1.0, "split_batch": False},
-    ("lenet", "strided-cnn"),
-    finetuning=0.75,
-    baseline=0.45,
-)
-
-
-def photos(path: Path) -> Story:
-    """The story that begins with what ImageNet taught."""
-    return Story(
-        open_source(str(path)).location,
-        300,
-        {"family": None, "preset": None, "pretrained": "efficientnet-lite0", "resolutions": (128, 160, 192)},
-        {name: value for name, value in ADAPTING.items() if name != "epochs"},
-        ("efficientnet-lite0",),
-        finetuning=0.4,
-        baseline=0.4,
-    )
+from edgenas.cli.show_files import show_verified
+from edgenas.cli.show_latency import show_table
+from edgenas.cli.show_report import show_report
+from edgenas.cli.show_search import show_front, show_searched
+from edgenas.cli.show_training import show_by_hand, show_epoch, show_epoch_by_hand, show_finetuned, show_trained
+from edgenas.latency import LatencyTable
+from edgenas.pipeline.baseline import ByHand
+from edgenas.pipeline.finetune import FineTunedWinners
+from edgenas.pipeline.quickstart import DIGITS, Watch, photos, tell
+from edgenas.pipeline.report import Report
+from edgenas.pipeline.search import Searched
+from edgenas.pipeline.train import Trained, default_folder
+from edgenas.pipeline.verify import Verified
+from edgenas.run import Run
+from edgenas.space import Architecture, SearchSpace
+from edgenas.training import FineTuned
 
 
 @click.command("quickstart")
@@ -108,87 +55,47 @@ def command(folder: Path | None, out: Path | None, seconds: float | None, seed: 
     story = photos(folder) if folder else DIGITS
     if seconds:
         story = replace(story, seconds=seconds)
-    tell(story, out or (train_command.default_folder(story.data) if folder else Path("runs/quickstart")), seed)
+    out = out or (default_folder(story.data) if folder else Path("runs/quickstart"))
+    tell(story, out, seed, track=track, watch=_Shown())
 
 
-def tell(story: Story, out: Path, seed: int) -> None:
-    """Every step of a story, from the images to the report; what was done before is not done again."""
-    step = _Steps("Train a supernet", "Measure this CPU", "Search for three latency budgets", "Fine-tune the winners",
-                  "Export them", "Verify every file in its runtimes", "Train networks that people pick by hand",
-                  "Report")  # fmt: skip
-    step()
-    run = _trained(story, out, seed)
-    dataset = run.dataset()
-    largest = Evaluator(run.supernet(), dataset).accuracy(run.space.largest, dataset.test)
-    say(f"     The largest subnet has {percent(largest)} on {len(dataset.test)} test images.")
+class _Shown(Watch):
+    """Shows every step as its own command does."""
 
-    step()
-    device = load_device("cpu")
-    tables = [profile_command.measure(device, run.space, runtime=runtime) for runtime in RUNTIMES]
-    for table in tables:
-        profile_command.show(table, run.space)
+    def begins(self, step: str) -> None:
+        say(step)
 
-    step()
-    budgets = three_budgets(run.space, tables[0])
-    # A search that has ended would otherwise begin anew with what it knows, and perhaps find other winners.
-    has_ended = {record.budget_ms for record in load_records(run.path / "search")}.issuperset(budgets)
-    evaluations = 0 if has_ended else search_command.EVALUATIONS
-    records = search_command.search_run(run, dataset, tables[0], budgets, evaluations, seed)
-    search_command.show(records[-1])
-    show_judgement(run, "search")
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        show_epoch(metrics)
 
-    step()
-    finetune_command.finetune_run(run, dataset, seconds=story.finetuning * trained_seconds(run), seed=seed)
-    show_judgement(run, "finetuning")
+    def trained(self, trained: Trained, accuracy: float, images: int) -> None:
+        show_trained(trained)
+        say(f"     The largest subnet has {percent(accuracy)} on {images} test images.")
 
-    step()
-    export_run(run, dataset, tuple(FORMATS))
+    def profiled(self, table: LatencyTable, space: SearchSpace) -> None:
+        show_table(table, space)
 
-    step()
-    verify_command.show(verify_command.verify_run(run, dataset))
+    def searched(self, searched: Searched) -> None:
+        show_searched(searched)
+        show_front(searched.records[-1])
+        say_all(searched.judgement)
 
-    step()
-    timed, baseline_seconds = timed_tables(), story.baseline * trained_seconds(run)
-    for choice in story.baselines(run.space):
-        baseline_command.train(run, choice, None, timed, baseline_seconds, None)
+    def finetuned_one(self, architecture: Architecture, tuned: FineTuned) -> None:
+        show_finetuned(architecture, tuned)
 
-    step()
-    rows = report_command.report_run(run)
-    broken = [row for row in rows if row.breaks_budget]
-    if broken:
-        raise EdgeNASError(
-            f"{len(broken)} budget(s) were not met when measured: the machine may have slowed down "
-            f"since step 2. Verify again with: edgenas verify {out}"
-        )
-    say(f"The model files are in {out / 'export'}, the picture is {out / 'front.png'}.")
+    def finetuned(self, finetuned: FineTunedWinners) -> None:
+        say_all(finetuned.judgement)
 
+    def verified(self, verified: Verified) -> None:
+        show_verified(verified)
 
-class _Steps:
-    """Says which step begins, of how many."""
+    def epoch_by_hand(self, metrics: dict[str, Any]) -> None:
+        show_epoch_by_hand(metrics)
 
-    def __init__(self, *names: str):
-        self._left = iter([f"{number}/{len(names)}  {name}" for number, name in enumerate(names, start=1)])
+    def trained_by_hand(self, network: ByHand) -> None:
+        show_by_hand(network)
 
-    def __call__(self) -> None:
-        say(next(self._left))
-
-
-def _trained(story: Story, out: Path, seed: int) -> Run:
-    """The run of a story, new or continued. Raises UsageError where the folder holds another one."""
-    if (out / "config.toml").exists():
-        run = Run.open(out)
-        if run.config["data"]["source"] != story.data:
-            raise UsageError(f"{out} holds a run on other images: choose another --out.")
-    else:
-        common = {"width": None, "resolutions": None, "epochs": None, "precision": "auto"}
-        run = train_command.create(story.data, out=out, seconds=story.seconds, seed=seed,
-                                   **common | story.network | story.recipe)  # fmt: skip
-    train_command.train(run, None)
-    return run
-
-
-def three_budgets(space: SearchSpace, table: LatencyTable) -> tuple[float, ...]:
-    """Budgets in ms that are worth asking for on this machine: multiples of what its fastest subnet surely keeps."""
-    _, fastest_ms = table.fastest(space)
-    fastest_ms = float(table.interval(space, fastest_ms).high)
-    return tuple(float(f"{factor * fastest_ms:.2g}") for factor in BUDGETS)
+    def reported(self, run: Run, report: Report) -> None:
+        show_report(run, report)
+        if not any(row.breaks_budget for row in report.rows):
+            say(f"The model files are in {run.path / 'export'}, the picture is {run.path / 'front.png'}.")

@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from edgenas.cli.display import percent, say, track
-from edgenas.cli.judgement import show_judgement
-from edgenas.cli.options import IMAGES, SECONDS, SPACE_HELP, Counts, Resolutions, check_length
-from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
+from edgenas.bars import track
+from edgenas.cli.options import (
+    SECONDS,
+    Counts,
+    given_options,
+    images_option,
+    precision_option,
+    preset_option,
+    resolutions_option,
+    seed_option,
+    space_option,
+    stream_option,
+    width_option,
+)
+from edgenas.cli.show_training import show_epoch, show_trained
 from edgenas.errors import UsageError
-from edgenas.pretrained import PretrainedWeights, align, open_weights
-from edgenas.processes import first_of_machine_first, leads, together, wait_for_all
-from edgenas.space import DEFAULT_PRESET, SearchSpace, default_preset, get_space, is_file, read_description
-from edgenas.training import Recipe, Run, begin, read_recipe, train_supernet, weights_of
-from edgenas.training.recipe import ADAPTING, DEFAULTS, LEARNING_RATES, PRECISIONS, SCHEMES, parse_settings
-from edgenas.training.train import fit_epochs, settle
+from edgenas.pipeline.train import create, train
+from edgenas.processes import leads, together
+from edgenas.run import Run
+from edgenas.training import Recipe
+from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, SCHEMES, parse_settings
 
-DEFAULT_FAMILY = "mobilenetv3"
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
 @click.command("train-supernet")
-@click.option(
-    "--data",
-    metavar=IMAGES,
-    help="Images: a folder or .zip with one sub-folder per class, WebDataset shards (a folder of .tar files or a pattern such "
-    "as train-{000..009}.tar), or mnist5k or digits.",
-)
-@click.option("--stream", is_flag=True, help="Keep no decoded images on the disk: worker processes decode them in every epoch.")
-@click.option(
-    "--space",
-    "family",
-    metavar="NAME|FILE",
-    help=f"{SPACE_HELP}  [default: {DEFAULT_FAMILY}, or what suits the weights to begin with]",
-)
-@click.option(
-    "--preset",
-    help=f"Scale of a family: tiny (20-28 px), small (96-128), imagenet (128-224).  [default: {DEFAULT_PRESET}]",
-)
-@click.option("--width", type=float, help="Multiplies all channel counts.  [default: 1]")
-@click.option("--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32.")
+@images_option
+@stream_option
+@space_option
+@preset_option
+@width_option
+@resolutions_option
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/<data>]")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue an interrupted run.")
 @click.option(
@@ -73,13 +67,7 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 )
 @click.option("--macs", type=Counts(), help="Draw random subnets near these multiply-accumulates, such as 5M,20M.")
 @click.option("--teacher", metavar="MODEL.ONNX", default="", help="A classifier of the same classes to learn from, too.")
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="auto: the faster one here.",
-)
+@precision_option
 @click.option(
     "--ema",
     type=float,
@@ -102,9 +90,9 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     metavar="NAME=VALUE",
     help="Anything else of the recipe, such as cutmix=1; repeatable.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the weights, the batches and the subnets.")
+@seed_option
 @click.pass_context
-def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_file: Path | None, **options: Any) -> None:
+def command(ctx: click.Context, resume: Path | None, data: str | None, settings: tuple[str, ...], **options: Any) -> None:
     """Train one supernet on your images. Every subnet of its space can then be used without training.
 
     \b
@@ -120,149 +108,28 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, recipe_fi
     is written after every epoch.
     """
     if resume is None and data is None:
-        raise UsageError("Say what to train on with --data, or what to continue with --resume.")
+        raise UsageError("Say what to train on with `data`, or what to continue with `resume`.")
     with together():
         if resume is not None:
-            train(Run.open(resume), data)
+            run = Run.open(resume)
         else:
-            train(create(data, **options | recipe_options(ctx, recipe_file)), data)
+            given = {name: value for name, value in given_options(ctx).items() if name in options}
+            run = create(data, track=track, **given | _settings(settings))
+        train_and_show(run, data)
 
 
-def recipe_options(ctx: click.Context, file: Path | None) -> dict[str, Any]:
-    """What a recipe file, or that of a training that begins with weights, sets and the command line does not."""
-    begins = ctx.params.get("pretrained") or ctx.params.get("warm_start")
-    own = read_recipe(file) if file else {}
-    fields = (ADAPTING if begins else {}) | own
-    if own.get("optimizer", ctx.params.get("optimizer")) not in (None, DEFAULTS.optimizer) and "learning_rate" not in own:
-        fields.pop("learning_rate", None)  # which is for the usual optimiser
-    given = {name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
-    if "seconds" in given:
-        given.add("epochs")
-    return {name: value for name, value in fields.items() if name not in given}
+def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
+    """What --set sets. Raises UsageError for what is no setting of a recipe."""
+    settings = parse_settings(texts)
+    Recipe.from_dict(settings)
+    return settings
 
 
-def create(
-    data: str, *, out: Path | None, seconds: float | None, epochs: int | None, seed: int,
-    family: str | None, preset: str | None, width: float | None, resolutions: tuple[int, ...] | None,
-    stream: bool = False, settings: tuple[str, ...] = (),
-    warm_start: Path | None = None, pretrained: str | None = None,
-    **recipe_options: Any,
-) -> Run:  # fmt: skip
-    """A new run folder, its schedule fitted to the time where one is given."""
-    check_length(seconds, epochs)
-    out = out or default_folder(data)
-    if (out / "config.toml").exists():
-        raise UsageError(f"{out} holds a run already: continue it with --resume {out}, or choose another --out.")
-    given = {"epochs": epochs, "seed": seed} | recipe_options
-    recipe = Recipe.from_dict({name: value for name, value in given.items() if value is not None} | parse_settings(settings))
-    weights = weights_to_begin_with(warm_start, pretrained)
-    if not recipe.epochs and weights is None:
-        raise UsageError("Without an epoch nothing is learned: --epochs 0 is for weights that are there, see --pretrained.")
-    chosen = space_settings(family, preset, width, resolutions, weights)
-    space, dataset = load(data, chosen, seed, stream, weights, as_it_is=not recipe.epochs)
-    chosen["resolutions"] = list(space.resolutions)
-    asked, recipe = recipe, settle(space, dataset, recipe, track)
-    if asked.precision == "auto" and recipe.epochs:
-        say(f"Training in {recipe.precision}, the faster precision here.")
-    if seconds:
-        recipe = replace(recipe, epochs=fit_epochs(space, dataset, recipe, seconds).epochs)
-        say(f"{recipe.epochs} epochs fit into {seconds:.0f} s.")
-    if leads():
-        begin(out, chosen, space, dataset, seed, recipe, weights)
-    wait_for_all()
-    return Run.open(out)
-
-
-def weights_to_begin_with(warm_start: Path | None, pretrained: str | None) -> PretrainedWeights | None:
-    if warm_start and pretrained:
-        raise UsageError("--warm-start and --pretrained exclude each other: a training begins with one set of weights.")
-    if warm_start:
-        return weights_of(Run.open(warm_start))
-    return open_weights(pretrained) if pretrained else None
-
-
-def space_settings(
-    family: str | None, preset: str | None, width: float | None, resolutions: tuple[int, ...] | None,
-    weights: PretrainedWeights | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """The arguments of `get_space`, but the classes, as a run keeps them."""
-    if weights:
-        settings = weights.space_settings(family, preset, width)
-    else:
-        settings = {"family": family or DEFAULT_FAMILY, "width": width or 1.0} | ({"preset": preset} if preset else {})
-    preset = settings.get("preset") or default_preset(settings["family"])
-    settings |= {"preset": preset} if preset else {}
-    if is_file(settings["family"]) and "description" not in settings:
-        # A user's own file is copied into the run, which can then be opened where the file is not.
-        settings["description"] = read_description(Path(settings["family"]))
-    return settings | ({"resolutions": list(resolutions)} if resolutions else {})
-
-
-def default_folder(data: str) -> Path:
-    return Path("runs") / open_source(data).name
-
-
-def load(
-    data: str, settings: dict[str, Any], seed: int, stream: bool,
-    weights: PretrainedWeights | None = None, as_it_is: bool = False,
-) -> tuple[SearchSpace, Dataset]:  # fmt: skip
-    """A space with the images that it is for, normalised as the weights want them.
-
-    as_it_is: the weights are not trained any more, so that the classes are theirs.
-    """
-    arguments = {"preset": None, "resolutions": None} | settings
-    asked = get_space(**arguments, classes=2)
-    if weights:
-        align(weights.space, asked)  # before any image is decoded
-    largest = max(asked.resolutions)
-    synonyms = {name: weights.classes[i] for name, i in weights.synonyms.items()} if as_it_is else {}
-    known = KnownClasses(weights.classes, synonyms) if as_it_is else None
-    with first_of_machine_first():
-        dataset = load_dataset(
-            data, size=largest, seed=seed, stream=stream, known=known,
-            normalisation=(weights.mean, weights.std) if weights else None, track=track,
-        )  # fmt: skip
-    if dataset.streamed and not stream:
-        say("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with --stream.")
-    return get_space(**arguments, classes=len(dataset.classes)), dataset
-
-
-def train(run: Run, data: str | None) -> None:
-    if run.weights.exists():
-        say(f"{run.path} is trained already.")
-        return
-    with first_of_machine_first():
-        dataset = run.dataset(data, track)
-    if dataset.skipped:
-        names = ", ".join(dataset.skipped[:5]) + (", ..." if len(dataset.skipped) > 5 else "")
-        say(f"Warning: {len(dataset.skipped)} unreadable image(s) were left out: {names}")
-    space = run.space
-    say(
-        f"{space.name}: {space.count():.3g} architectures; {len(dataset.train)} training, {len(dataset.validation)} "
-        f"validation and {len(dataset.test)} test images in {len(dataset.classes)} classes."
-    )
+def train_and_show(run: Run, data: str | None) -> None:
     try:
-        train_supernet(run, dataset, track, show_epoch)
+        show_trained(train(run, data, track=track, report=show_epoch))
     except KeyboardInterrupt:
         raise SystemExit(_stopped(run)) from None
-    if leads() and run.metrics():
-        from edgenas.report import plot_training  # here, so that no start waits for what draws
-
-        picture = run.path / "training.png"
-        plot_training(picture, run.metrics())
-        say(f"Drawn: {picture}")
-        show_judgement(run, "training")
-    say(f"{'Trained' if run.recipe.epochs else 'Imported'}: {run.path}")
-
-
-def show_epoch(metrics: dict[str, Any]) -> None:
-    if "largest_validation_accuracy" not in metrics:
-        return
-    largest, smallest = (percent(metrics[f"{name}_validation_accuracy"]) for name in ("largest", "smallest"))
-    say(
-        f"epoch {metrics['epoch']:>4}  {metrics['phase']:<9} loss {metrics['loss']:.3f}  validation accuracy: "
-        f"largest subnet {largest}, smallest {smallest}"
-    )
 
 
 def _stopped(run: Run) -> int:

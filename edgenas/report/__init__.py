@@ -4,6 +4,7 @@ from edgenas.report.classes import ClassRow, class_rows, write_classes
 from edgenas.report.comparison import Contestant, beaten_by, contestants
 from edgenas.report.judge import judge, judge_files, judge_finetuning, judge_search, judge_training
 from edgenas.report.plot import plot_front, plot_training
+from edgenas.report.prediction import on_prediction
 from edgenas.report.summary import Row, summarise
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "judge_finetuning",
     "judge_search",
     "judge_training",
+    "on_prediction",
     "plot_front",
     "plot_training",
     "summarise",

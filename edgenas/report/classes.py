@@ -13,7 +13,7 @@ import numpy as np
 
 from edgenas.export import load_exports, load_verifications
 from edgenas.files import write_text
-from edgenas.training import Run
+from edgenas.run import Run
 
 
 @dataclass(frozen=True)

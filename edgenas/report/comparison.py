@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgenas.baseline import begins_with, load_baselines, trained_seconds
 from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
 from edgenas.report.judgement import Result, beats
-from edgenas.training import Run
+from edgenas.run import Run
 
 
 @dataclass(frozen=True)

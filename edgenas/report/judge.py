@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgenas.baseline import PHOTO, SCRATCH, begins_with, trained_seconds
 from edgenas.report import judgement
-from edgenas.report.comparison import contestants
+from edgenas.report.comparison import Contestant, contestants
 from edgenas.report.judgement import Result
+from edgenas.run import Run
 from edgenas.search import SearchRecord, load_records
 from edgenas.space import Architecture
-from edgenas.training import FineTuned, Run, load_finetuned
+from edgenas.training import FineTuned, load_finetuned
 
 
-def judge(run: Run) -> list[str]:
-    """Everything that can be said of a run now, in the order of the story: nothing of what has not been done."""
-    return [*judge_training(run), *judge_search(run), *judge_finetuning(run), *judge_files(run)]
+def judge(run: Run, files: Sequence[Contestant] | None = None) -> list[str]:
+    """Everything that can be said of a run now, in the order of the story: nothing of what has not been done.
+
+    files: its contestants, where they have been gathered.
+    """
+    return [*judge_training(run), *judge_search(run), *judge_finetuning(run), *judge_files(run, files)]
 
 
 def judge_training(run: Run) -> list[str]:
@@ -49,9 +55,9 @@ def judge_finetuning(run: Run) -> list[str]:
     return judgement.on_finetuning(pairs)
 
 
-def judge_files(run: Run) -> list[str]:
+def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str]:
     """By the test accuracies and latencies of verified files, beside the baselines'."""
-    everyone = contestants(run)
+    everyone = contestants(run) if files is None else files
     if not any(not c.is_baseline for c in everyone):
         return []
     records = load_records(run.path / "search")

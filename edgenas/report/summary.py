@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency.table import EMULATED
+from edgenas.run import Run
 from edgenas.search import load_records
-from edgenas.training import Run
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Training a supernet, evaluating its subnets, and training them on."""
 
+import edgenas.onednn  # noqa: F401 (before torch)
 from edgenas.training.evaluation import Evaluator, as_seen
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
+from edgenas.training.loading import load_images, load_supernet, save_supernet
 from edgenas.training.onnx_classifier import OnnxClassifier
 from edgenas.training.recipe import Recipe
 from edgenas.training.recipe_file import read_recipe, write_recipe
-from edgenas.training.run import Run
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import settled
 from edgenas.training.train import train_supernet
@@ -18,14 +19,16 @@ __all__ = [
     "OnnxClassifier",
     "OnnxTeacher",
     "Recipe",
-    "Run",
     "Trainer",
     "as_seen",
     "begin",
     "finetune",
     "finetune_recipe",
     "load_finetuned",
+    "load_images",
+    "load_supernet",
     "read_recipe",
+    "save_supernet",
     "settled",
     "train_supernet",
     "warm_started",

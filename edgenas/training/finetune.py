@@ -25,12 +25,12 @@ from edgenas.data import resize
 from edgenas.errors import CheckpointError
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
+from edgenas.run import Run
 from edgenas.space import Architecture
 from edgenas.supernet import Network
 from edgenas.training.checkpoint import load_tensors, save_tensors
 from edgenas.training.evaluation import Evaluator, in_fastest_runtime
 from edgenas.training.recipe import LEARNING_RATES, Recipe
-from edgenas.training.run import Run
 from edgenas.training.timing import epochs_in
 from edgenas.training.trainer import EpochResult, Trainer
 

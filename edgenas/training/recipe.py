@@ -126,6 +126,12 @@ class Recipe:
         return cls(**{name: _as(type(defaults[name]), name, value) for name, value in data.items()})
 
 
+def check_length(seconds: float | None, epochs: int | None) -> None:
+    """Raises UsageError where a training is told twice how long to be."""
+    if seconds and epochs is not None:
+        raise UsageError("`seconds` and `epochs` exclude each other: the time decides how many epochs there are.")
+
+
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     """`["dropout=0.2", ...]`, each value written as in TOML, as what `Recipe.from_dict` takes.
 

@@ -12,15 +12,18 @@ from torch.utils.tensorboard import SummaryWriter
 from edgenas.data import Dataset
 from edgenas.processes import leads, own_device, wait_for_all
 from edgenas.progress import Track, quiet
+from edgenas.run import Run
 from edgenas.space import SearchSpace
 from edgenas.training.evaluation import Evaluator
+from edgenas.training.loading import save_supernet
 from edgenas.training.recipe import Recipe
-from edgenas.training.run import Run
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import epochs_in, settled
 from edgenas.training.trainer import EpochResult, Trainer
 
 EVALUATIONS = 10  # of the largest and the smallest subnet, spread over a training
+TRAINING_SHARE = 0.9
+"""Of a given time; the rest is for evaluations, and for the machine being slower than during the trial steps."""
 
 
 def settle(space: SearchSpace, dataset: Dataset, recipe: Recipe, track: Track = quiet) -> Recipe:
@@ -34,12 +37,9 @@ def settle(space: SearchSpace, dataset: Dataset, recipe: Recipe, track: Track = 
 
 
 def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float) -> Recipe:
-    """The recipe with as many epochs as this machine trains in `seconds`.
-
-    A tenth of the time is left for evaluations, and for the machine being slower than during the trial steps.
-    """
+    """The recipe with as many epochs as this machine trains in `TRAINING_SHARE` of `seconds`."""
     trainer = Trainer(space, dataset, recipe, own_device())
-    return replace(recipe, epochs=epochs_in(trainer, 0.9 * seconds))
+    return replace(recipe, epochs=epochs_in(trainer, TRAINING_SHARE * seconds))
 
 
 def train_supernet(
@@ -60,7 +60,7 @@ def train_supernet(
     if leads():
         with recording(run, trainer, dataset, report) as after_epoch:
             trainer.run(track, after_epoch)
-        run.save_supernet(trainer.trained())
+        save_supernet(run, trainer.trained())
         run.checkpoint.unlink(missing_ok=True)
     else:
         trainer.run()

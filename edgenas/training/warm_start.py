@@ -11,10 +11,13 @@ from torch import Tensor
 
 from edgenas.data import Dataset
 from edgenas.pretrained import PretrainedWeights, embed
-from edgenas.space import SearchSpace
+from edgenas.processes import leads, wait_for_all
+from edgenas.progress import Track, quiet
+from edgenas.run import Run, space_of
 from edgenas.training.evaluation import Evaluator
+from edgenas.training.loading import load_supernet
 from edgenas.training.recipe import Recipe
-from edgenas.training.run import Run
+from edgenas.training.train import fit_epochs, settle
 from edgenas.training.trainer import Trainer
 
 MEASURED = 256
@@ -39,19 +42,29 @@ def warm_started(trainer: Trainer, weights: PretrainedWeights) -> Trainer:
 
 
 def begin(
-    path: Path, settings: dict[str, Any], space: SearchSpace, dataset: Dataset, seed: int, recipe: Recipe,
-    weights: PretrainedWeights | None = None,
+    path: Path, settings: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe,
+    weights: PretrainedWeights | None = None, *, seconds: float | None = None, track: Track = quiet,
 ) -> Run:  # fmt: skip
     """A new run, to be trained from random weights or from learned ones, which then are its first checkpoint.
 
     settings: the arguments of `get_space`, but the classes, of the space. dataset: normalised as the weights want it.
+    recipe: where it leaves the precision open, the run's has the faster one here. seconds: how long to train, about, in place
+    of the recipe's epochs.
 
-    Raises UsageError, and makes no run, where the space has no place for the weights.
+    Of several processes that train together all call this; the first one makes the folder. Raises UsageError, and makes no run,
+    where the space has no place for the weights, and for a teacher that cannot teach this data set.
     """
-    if weights:
-        # Before there is a run: one that is interrupted here must not go on from random weights.
-        warm_started(Trainer(space, dataset, recipe), weights).save(Run(path, {}).checkpoint)
-    return Run.create(path, settings, dataset, seed, recipe, weights and weights.about)
+    space = space_of(settings, len(dataset.classes))
+    recipe = settle(space, dataset, recipe, track)
+    if seconds is not None:
+        recipe = fit_epochs(space, dataset, recipe, seconds)
+    if leads():
+        if weights:
+            # Before there is a run: one that is interrupted here must not go on from random weights.
+            warm_started(Trainer(space, dataset, recipe), weights).save(Run(path, {}).checkpoint)
+        Run.create(path, settings, dataset, seed, recipe, weights and weights.about)
+    wait_for_all()
+    return Run.open(path)
 
 
 def weights_of(run: Run) -> PretrainedWeights:
@@ -59,7 +72,7 @@ def weights_of(run: Run) -> PretrainedWeights:
     return PretrainedWeights(
         name=str(run.path),
         space=run.space,
-        tensors=run.supernet().state_dict(),
+        tensors=load_supernet(run).state_dict(),
         classes=run.classes,
         mean=tuple(run.config["data"]["mean"]),
         std=tuple(run.config["data"]["std"]),

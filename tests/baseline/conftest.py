@@ -9,7 +9,8 @@ from PIL import Image
 
 from edgenas.data import load_dataset
 from edgenas.pretrained import PUBLISHED
-from edgenas.training import Recipe, Run, train_supernet
+from edgenas.run import Run
+from edgenas.training import Recipe, train_supernet
 from tests.pretrained.test_source import published_state
 
 CLASSES = ("daisy", "rose", "tulip")

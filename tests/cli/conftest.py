@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from edgenas.cli import main
 from edgenas.device import load_device
 from edgenas.latency import load_table
-from edgenas.training import Run
+from edgenas.run import Run
 
 TRAIN = ["--space", "mobilenetv3", "--preset", "tiny", "--width", "0.5", "--resolutions", "12,16", "--precision", "float32"]
 

@@ -12,7 +12,7 @@ from edgenas.baseline import OWN, SCRATCH, begins_with, folder_of, load_baseline
 from edgenas.cli.display import percent
 from edgenas.errors import DivergenceError
 from edgenas.export import load_exports, load_verifications
-from edgenas.training import Run
+from edgenas.run import Run
 from tests.baseline.conftest import hide_weights, put_weights
 from tests.cli.conftest import edgenas
 from tests.cli.test_errors import fails
@@ -124,7 +124,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(run, at_work, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("edgenas.cli.baseline.show_epoch", stop)
+        patch.setattr("edgenas.cli.baseline.show_epoch_by_hand", stop)
         result = edgenas(*command)
     assert result.exit_code == 130
     assert "the same command goes on from there" in result.output
@@ -140,7 +140,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(run, at_work, mo
 
 
 def test_one_that_diverges_is_left_out_and_the_others_are_made(run, at_work, monkeypatch):
-    monkeypatch.setattr("edgenas.cli.baseline.finish", diverges)
+    monkeypatch.setattr("edgenas.pipeline.baseline.finish", diverges)
     result = edgenas("baseline", run.path, "--network", "strided-cnn", "--network", "lenet", "--epochs", 1)
     assert result.exit_code == 0, result.output
     assert "strided-cnn-16: left out, since its training diverged" in result.output
@@ -156,7 +156,7 @@ def test_photos_are_compared_with_what_begins_with_published_weights(tmp_path, m
     command = ["baseline", "runs/photos", "--network", "mobilenetv3-small", "--epochs", 1]
     hide_weights(tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr("edgenas.cli.baseline.finish", diverges)
+        patch.setattr("edgenas.pipeline.baseline.finish", diverges)
         result = edgenas(*command)
     assert result.exit_code == 0, result.output
     assert "beginning with random weights, since timm/mobilenetv3_small_100's are not here: load it with timm" in result.output

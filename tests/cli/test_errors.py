@@ -9,7 +9,7 @@ from PIL import Image
 from edgenas.cli import COMMANDS
 from edgenas.device import load_device
 from edgenas.latency import load_table
-from edgenas.training import Run
+from edgenas.run import Run
 from tests.cli.conftest import TRAIN, edgenas
 
 RUN = Path("runs/digits")

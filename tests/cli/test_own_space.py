@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.training import Evaluator, Run
+from edgenas.run import Run
+from edgenas.training import Evaluator
 from tests.cli.conftest import edgenas
 from tests.test_readme import TEXT
 

@@ -13,12 +13,13 @@ import torch
 
 from edgenas import latency
 from edgenas.cli.display import percent
-from edgenas.cli.search import run_ledger
 from edgenas.device import load_device, python_target
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import load_table
+from edgenas.pipeline.search import run_ledger
+from edgenas.run import Run
 from edgenas.search import load_records
-from edgenas.training import Evaluator, Run, load_finetuned
+from edgenas.training import Evaluator, load_finetuned
 from edgenas.training.finetune import save_finetuned
 from tests.cli.conftest import TRAIN, edgenas
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from edgenas.export import load_exports, load_verifications
 from edgenas.pretrained import PUBLISHED, imagenet, open_weights
+from edgenas.run import Run
 from edgenas.supernet import Supernet
-from edgenas.training import Evaluator, Run, Trainer
+from edgenas.training import Evaluator, Trainer
 from edgenas.training.recipe import ADAPTING
 from tests.cli.conftest import edgenas
 from tests.cli.test_errors import fails
@@ -79,7 +80,7 @@ def test_a_training_begins_with_published_weights(here):
 
 def test_the_first_checkpoint_is_the_published_function_with_a_new_classifier(here, monkeypatch):
     """From there, an interrupted training goes on, and so do processes that train together."""
-    monkeypatch.setattr("edgenas.cli.train.train", lambda run, data: None)
+    monkeypatch.setattr("edgenas.cli.train.train_and_show", lambda run, data: None)
     run = trained("--data", "photos", "--pretrained", "v3.pth", *SMALL, *QUICK, "--epochs", 2, "--out", "runs/first")
     assert not run.weights.exists()
     trainer = Trainer(run.space, run.dataset(), run.recipe)
@@ -175,7 +176,7 @@ def test_what_cannot_be_is_one_sentence(arguments, words, here):
     ([], ADAPTING["learning_rate"]), (["--learning-rate", 0.01], 0.01), (["--optimizer", "adam"], 0.001),
 ])  # fmt: skip
 def test_the_recipe_suits_weights_that_are_there_where_nothing_else_is_asked_for(given, rate, here, monkeypatch):
-    monkeypatch.setattr("edgenas.cli.train.train", lambda run, data: None)
+    monkeypatch.setattr("edgenas.cli.train.train_and_show", lambda run, data: None)
     out = f"runs/recipe{rate}"
     run = trained("--data", "photos", "--pretrained", "v3.pth", *SMALL, "--precision", "float32", *given, "--out", out)
     assert run.recipe.learning_rate == rate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas.training import Run
+from edgenas.run import Run
 from tests.cli.conftest import TRAIN, edgenas
 from tests.cli.test_interrupt import wait_for_checkpoint
 from tests.conftest import free_port

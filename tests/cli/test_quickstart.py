@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from edgenas.baseline import load_baselines
+from edgenas.run import Run
 from edgenas.search import load_records
-from edgenas.training import Run, load_finetuned
+from edgenas.training import load_finetuned
 from tests.cli.conftest import edgenas
 
 

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from edgenas.training import Run
+from edgenas.run import Run
 from tests.cli.conftest import TRAIN, edgenas
 from tests.cli.test_errors import fails, images
 

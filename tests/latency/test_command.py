@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from edgenas.cli import main
 from edgenas.cli import profile as profile_command
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import LatencyTable, table_path
@@ -26,9 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def edgenas_profile(*arguments: str) -> str:
     """What the command prints. Raises what it raises."""
-    result = CliRunner().invoke(profile_command.command, [*arguments, "--space", "micro"])
+    result = CliRunner().invoke(main, ["profile", *arguments, "--space", "micro"], standalone_mode=False)
     if result.exception is not None:
-        raise result.exception
+        raise result.exception.__cause__ or result.exception
     return result.output
 
 
@@ -47,7 +48,7 @@ def test_devices_that_are_elsewhere_are_refused_before_anything_is_timed() -> No
         with pytest.raises(UsageError, match="onnxruntime-web-webgpu runs in a browser: add --on browser"):
             edgenas_profile("--device", "mobile-gpu", *way)
     for way in ((), ("--on", "browser")):
-        with pytest.raises(UsageError, match="--provision is for a device at ssh://"):
+        with pytest.raises(UsageError, match="`provision` is for a device at ssh://"):
             edgenas_profile("--provision", *way)
 
 
@@ -62,7 +63,7 @@ def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> No
     assert LatencyTable.load(path).precision == "int8"
 
     # Micro-second entries on a busy machine: whether they hold is for the next test to say.
-    result = CliRunner().invoke(profile_command.command, ["--check", "--precision", "int8"])
+    result = CliRunner().invoke(main, ["profile", "--check", "--precision", "int8"])
     assert "entries timed again" in result.output
 
     output = edgenas_profile("--prior", str(path), "--threads", "2")

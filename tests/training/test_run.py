@@ -5,8 +5,9 @@ import torch
 
 from edgenas.data import load_dataset
 from edgenas.errors import CheckpointError, UsageError
+from edgenas.run import Run
 from edgenas.supernet import Supernet
-from edgenas.training import Recipe, Run, train_supernet
+from edgenas.training import Recipe, train_supernet
 
 SPACE = {"family": "mobilenetv3", "preset": "tiny", "width": 0.5, "resolutions": [12]}
 RECIPE = Recipe(epochs=2, batch_size=256, learning_rate=0.05)

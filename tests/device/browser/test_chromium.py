@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from edgenas.cli import main
 from edgenas.cli import profile as profile_command
 from edgenas.device import browser_target, python_target
 from edgenas.device.browser import exchange as exchange_module
@@ -38,9 +39,11 @@ def micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def profiled(monkeypatch: pytest.MonkeyPatch, react, *arguments: str) -> BaseException | None:
     """What `edgenas profile --device mobile-gpu` raises; react is called with every line that the terminal shows."""
-    monkeypatch.setattr(profile_command, "say", react)
-    command = ["--device", "mobile-gpu", "--space", "micro", *arguments]
-    return CliRunner().invoke(profile_command.command, command).exception
+    for place in ("edgenas.cli.profile.say", "edgenas.cli.display.say"):
+        monkeypatch.setattr(place, react)
+    command = ["profile", "--device", "mobile-gpu", "--space", "micro", *arguments]
+    raised = CliRunner().invoke(main, command, standalone_mode=False).exception
+    return raised and (raised.__cause__ or raised)
 
 
 @pytest.mark.usefixtures("ort_web", "micro")

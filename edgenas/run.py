@@ -1,5 +1,8 @@
 """`Run`: the folder of one supernet. Plain files, to be read, copied and moved to another machine.
 
+Here are its paths and its configuration, which need no torch. `edgenas.training` loads its weights and its images, and
+`edgenas.pipeline` has the steps of the story: a run's methods call both, and import them when they are called.
+
 config.toml            space, data set and recipe
 metrics.jsonl          one line for every epoch
 checkpoint.safetensors the state of an unfinished training
@@ -14,19 +17,28 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tomli_w
 
-from edgenas.data import Dataset, KnownClasses, load_dataset
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.files import write_text
-from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace, get_space
-from edgenas.supernet import Supernet
-from edgenas.training.checkpoint import load_tensors, save_tensors
-from edgenas.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from edgenas.data import Dataset
+    from edgenas.device import DeviceProfile
+    from edgenas.latency import LatencyTable
+    from edgenas.pipeline.baseline import Compared
+    from edgenas.pipeline.export import Exported
+    from edgenas.pipeline.finetune import FineTunedWinners
+    from edgenas.pipeline.report import Report
+    from edgenas.pipeline.search import Searched
+    from edgenas.pipeline.train import Trained
+    from edgenas.pipeline.verify import Verified
+    from edgenas.supernet import Supernet
+    from edgenas.training import Recipe
 
 VERSION = 1
 
@@ -118,12 +130,12 @@ class Run:
 
     @cached_property
     def space(self) -> SearchSpace:
-        settings = {"preset": None} | self.config["space"]
-        resolutions = tuple(settings.pop("resolutions"))
-        return get_space(**settings, classes=len(self.classes), resolutions=resolutions)
+        return space_of(self.config["space"], len(self.classes))
 
     @property
     def recipe(self) -> Recipe:
+        from edgenas.training.recipe import Recipe  # here, since it brings torch
+
         return Recipe.from_dict(self.config["recipe"])
 
     @property
@@ -134,51 +146,12 @@ class Run:
     def weights(self) -> Path:
         return self.path / "supernet.safetensors"
 
-    def dataset(self, source: str | None = None, track: Track = quiet) -> Dataset:
-        """The images of this run, from where they were or from `source` where they are now.
-
-        Raises UsageError when they are not there, CheckpointError when they are others.
-        """
-        data = self.config["data"]
-        try:
-            dataset = load_dataset(
-                source or data["source"],
-                size=data["size"],
-                seed=data["seed"],
-                stream=data.get("streamed", False),  # older runs do not say
-                known=KnownClasses(self.classes, data["folders"]) if "folders" in data else None,
-                # What the weights were trained with, which need not be the images' own.
-                normalisation=(tuple(data["mean"]), tuple(data["std"])),
-                track=track,
-            )
-        except UsageError as error:
-            raise UsageError(f"The images of this run are not to be had. {error} Say where they are with --data.") from None
-        counts = {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)}
-        if dataset.classes != self.classes or counts != data["images"]:
-            raise CheckpointError(f"{dataset.source} does not hold the images that {self.path} was trained on: "
-                                  f"{counts} images in {len(dataset.classes)} classes instead of {data['images']} in "
-                                  f"{len(self.classes)}.")  # fmt: skip
-        return dataset
-
-    def save_supernet(self, supernet: Supernet) -> None:
-        save_tensors(self.weights, supernet.state_dict(), {"space": supernet.space.fingerprint})
-
     def require_trained(self) -> None:
         """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
             raise CheckpointError(
                 f"{self.path} is not trained to its end: edgenas train-supernet --resume {self.path} does that."
             )
-
-    def supernet(self) -> Supernet:
-        """The trained supernet. Raises CheckpointError when training has not ended or the weights are damaged."""
-        self.require_trained()
-        tensors, about = load_tensors(self.weights)
-        supernet = Supernet(self.space)
-        if about.get("space") != supernet.space.fingerprint:
-            raise CheckpointError(f"{self.weights} belongs to another search space than {self.path / 'config.toml'} describes.")
-        supernet.load_state_dict(tensors)
-        return supernet.eval()
 
     # ---- metrics ----
 
@@ -201,6 +174,79 @@ class Run:
 
     def keep_metrics(self, rows: list[dict[str, Any]]) -> None:
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+    # ---- what is in it, and the steps of the story ----
+
+    def dataset(self, data: str | None = None) -> Dataset:
+        """Its images, from where they were or from `data`, where they are now: `edgenas.training.load_images`."""
+        from edgenas.training import load_images
+
+        return load_images(self, data)
+
+    def supernet(self) -> Supernet:
+        """Its trained supernet: `edgenas.training.load_supernet`."""
+        from edgenas.training import load_supernet
+
+        return load_supernet(self)
+
+    def train(self, **options: Any) -> Trained:
+        """Train it to its end, from where it was interrupted: `edgenas.pipeline.train.train`."""
+        from edgenas.pipeline.train import train
+        from edgenas.processes import together
+
+        with together():
+            return train(self, **options)
+
+    def profile(self, device: DeviceProfile | str = "cpu", **options: Any) -> LatencyTable:
+        """Measure a device for its space: `edgenas.pipeline.profile.profile_device`."""
+        from edgenas.pipeline.profile import profile_device
+
+        return profile_device(device, self.space, **options)
+
+    def search(self, *budgets_ms: float, device: str | LatencyTable = "cpu", **options: Any) -> Searched:
+        """Find the most accurate subnets within each of some latencies on a device: `edgenas.pipeline.search.search_run`."""
+        from edgenas.pipeline.search import search_run
+
+        return search_run(self, budgets_ms, device, **options)
+
+    def finetune(self, **options: Any) -> FineTunedWinners:
+        """Train the winners of its searches on, each by itself: `edgenas.pipeline.finetune.finetune_run`."""
+        from edgenas.pipeline.finetune import finetune_run
+
+        return finetune_run(self, **options)
+
+    def export(self, *formats: str, **options: Any) -> Exported:
+        """Write the winners as files, in all formats or those named: `edgenas.pipeline.export.export_run`."""
+        from edgenas.pipeline.export import export_run
+
+        return export_run(self, formats, **options)
+
+    def verify(self, **options: Any) -> Verified:
+        """Prove its files: `edgenas.pipeline.verify.verify_run`. Raises ParityError where one computes something else."""
+        from edgenas.pipeline.verify import verify_run
+
+        verified = verify_run(self, **options)
+        verified.require_passed()
+        return verified
+
+    def compare(self, **options: Any) -> Compared:
+        """Train networks that people pick by hand on its images, too: `edgenas.pipeline.baseline.compare_by_hand`."""
+        from edgenas.pipeline.baseline import compare_by_hand
+
+        return compare_by_hand(self, **options)
+
+    def report(self) -> Report:
+        """Gather, write and draw what it has come to: `edgenas.pipeline.report.report_run`."""
+        from edgenas.pipeline.report import report_run
+
+        return report_run(self)
+
+
+def space_of(settings: dict[str, Any], classes: int) -> SearchSpace:
+    """The space of a run's settings: the arguments of `get_space` but the classes, as its configuration keeps them."""
+    arguments: dict[str, Any] = {"preset": None, "resolutions": None} | settings
+    resolutions = arguments.pop("resolutions")
+    return get_space(**arguments, classes=classes, resolutions=tuple(resolutions) if resolutions else None)
 
 
 def _majority(labels: np.ndarray) -> float:

@@ -1,0 +1,70 @@
+"""Progress bars on standard error: the `Track` of the command line, of tools and of notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edgenas.processes import leads
+
+T = TypeVar("T")
+
+_console = Console(stderr=True, highlight=False, quiet=not leads())
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """A bar with the time left, on standard error. It is gone when the work is done.
+
+    Bars may nest: the inner one appears beneath the outer one.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    progress = _Bars.enter()
+    task = progress.add_task(description, total=total)
+    try:
+        for item in items:
+            yield item
+            progress.advance(task)
+    finally:
+        progress.remove_task(task)
+        _Bars.leave()
+
+
+class _Bars:
+    """The one live display that nested bars share."""
+
+    progress: Progress | None = None
+    depth = 0
+
+    @classmethod
+    def enter(cls) -> Progress:
+        if cls.progress is None:
+            cls.progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=_console,
+                transient=True,
+                disable=_console.quiet or not _console.is_terminal,
+            )
+            cls.progress.start()
+        cls.depth += 1
+        return cls.progress
+
+    @classmethod
+    def leave(cls) -> None:
+        cls.depth -= 1
+        if cls.depth == 0 and cls.progress is not None:
+            cls.progress.stop()
+            cls.progress = None
+
+
+def bars_console() -> Console:
+    """Where lines can be printed while bars are shown: above them."""
+    return _Bars.progress.console if _Bars.progress else _console

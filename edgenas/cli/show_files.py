@@ -1,0 +1,47 @@
+"""What is shown of verified files."""
+
+from __future__ import annotations
+
+from edgenas.cli.display import console, percent, say, table
+from edgenas.pipeline.verify import Verified
+
+
+def show_verified(verified: Verified) -> None:
+    results = verified.results
+    rows = [
+        [
+            model.architecture.id,
+            v.file,
+            f"{v.runtime} {v.runtime_version}",
+            "passed" if v.passed else "FAILED",
+            f"{v.parity.max_difference:.1e}",
+            percent(v.parity.agreement),
+            percent(v.torch_accuracy),
+            percent(v.accuracy),
+            "-" if v.predicted_ms is None else f"{v.predicted_ms:.3f}",
+            f"{v.latency_ms:.3f}",
+        ]
+        for model, verifications in results
+        for v in verifications
+    ]
+    columns = [
+        "<id",
+        "<file",
+        "<runtime",
+        "<parity",
+        "max diff",
+        "same top-1",
+        "torch",
+        "accuracy",
+        "predicted ms",
+        "emulated ms" if any(v.emulated for _, verifications in results for v in verifications) else "measured ms",
+    ]
+    first = results[0][1][0]
+    where = f"{first.device}{', EMULATED: no measurement' if first.emulated else ''}" if first.device else "this machine"
+    console.print(table(f"On {first.images} test images; latency of 1 image on {where}", columns, rows))
+    slowest = max((v.slowdown for _, verifications in results for v in verifications), default=1.0)
+    if slowest > 1.1:
+        say(
+            f"Just now the machine is {100 * (slowest - 1):.0f} % slower than when its latency table was measured; "
+            "latencies are stated for its speed then."
+        )

@@ -1,0 +1,31 @@
+"""What is shown of a device's latency table."""
+
+from __future__ import annotations
+
+from edgenas.cli.display import say
+from edgenas.latency import LatencyTable
+from edgenas.pipeline.profile import Checked
+from edgenas.space import SearchSpace
+
+
+def show_table(measured: LatencyTable, space: SearchSpace) -> None:
+    calibration = measured.calibration(space)
+    check, about = calibration.check, measured.provenance
+    where = (f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
+             f"{measured.precision}, {measured.threads} thread(s)")  # fmt: skip
+    kind = "measured" if measured.measured else f"{measured.kind.upper()} {about['method']}"
+    say(f"{where}: {len(space.distinct_blocks)} blocks {kind}.")
+    say(f"Check on {len(check.errors)} subnets, each predicted without it: mean error {100 * check.mean_error:.1f} %, "
+        f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "
+        f"90 % of subnets lie within {100 * calibration.relative_interval(0.9):.1f} %.")  # fmt: skip
+
+
+def show_drift(checked: Checked) -> None:
+    drift = checked.drift
+    say(
+        f"{checked.path}: {drift.entries} entries timed again. The machine takes {drift.speed:.2f} times as long as then; "
+        f"on top of that entries changed by {100 * drift.median_change:+.1f} % (median), "
+        f"{100 * drift.worst_change:+.1f} % (worst)."
+    )
+    for change in drift.changes:
+        say(f"Changed {change}")

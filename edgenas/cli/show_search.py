@@ -1,0 +1,59 @@
+"""What is shown of a search."""
+
+from __future__ import annotations
+
+from edgenas.cli.display import console, percent, say, table
+from edgenas.pipeline.search import Searched
+from edgenas.report import on_prediction
+from edgenas.search import SearchRecord
+
+
+def show_searched(searched: Searched) -> None:
+    """What was spent, and how far its results are to be trusted."""
+    quality, outcome = searched.predictor, searched.outcome
+    ranks = f"Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
+    say(
+        f"{outcome.evaluated} new evaluations, {searched.evaluations} in all; stopped because {outcome.stopped}. "
+        f"Accuracy predictor: {ranks if quality.ranks else 'none, since accuracies follow no architecture.'}"
+    )
+    if outcome.evaluated:
+        own = percent(outcome.own_cpu_s / outcome.evaluation_cpu_s, 1)
+        say(f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {own} of that for the search itself.")
+    for record in searched.records:
+        for line in on_prediction(record):
+            say(line)
+
+
+def show_front(record: SearchRecord) -> None:
+    rows = [
+        [
+            "best" if c == record.best else "~" if c in record.alike else "",
+            c.architecture.id,
+            f"{c.latency_ms:.3f}",
+            f"{c.latency_low_ms:.3f} - {c.latency_high_ms:.3f}",
+            percent(c.validation_accuracy),
+            percent(c.expected_accuracy),
+            f"{c.macs / 1e6:.2f}",
+            f"{c.parameters / 1e6:.3f}",
+            f"{c.peak_memory_bytes / 1024:.0f}",
+            str(c.architecture),
+        ]
+        for c in record.front
+    ]
+    ms = "ms" if record.latency_kind == "measured" else f"ms, {record.latency_kind}"
+    title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.runtime}, {record.threads} thread)"
+    columns = [
+        "<",
+        "<id",
+        ms,
+        f"{100 * record.confidence:g} % interval",
+        "validation",
+        "expected",
+        "MMACs",
+        "M params",
+        "peak KiB",
+        "<architecture",
+    ]
+    console.print(table(title, columns, rows))
+    if record.alike:
+        console.print(f"~ On {record.validation_images} validation images its accuracy cannot be told from the best one's.")

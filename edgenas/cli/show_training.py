@@ -1,0 +1,57 @@
+"""What is shown of trainings: of supernets, of winners by themselves and of networks by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgenas.cli.display import percent, say, say_all
+from edgenas.pipeline.baseline import ByHand
+from edgenas.pipeline.train import Trained
+from edgenas.space import Architecture
+from edgenas.training import FineTuned
+
+
+def show_epoch(metrics: dict[str, Any]) -> None:
+    if "largest_validation_accuracy" not in metrics:
+        return
+    largest, smallest = (percent(metrics[f"{name}_validation_accuracy"]) for name in ("largest", "smallest"))
+    say(
+        f"epoch {metrics['epoch']:>4}  {metrics['phase']:<9} loss {metrics['loss']:.3f}  validation accuracy: "
+        f"largest subnet {largest}, smallest {smallest}"
+    )
+
+
+def show_trained(trained: Trained) -> None:
+    run = trained.run
+    if not trained.is_new:
+        say(f"{run.path} is trained already.")
+        return
+    if trained.picture:
+        say(f"Drawn: {trained.picture}")
+    say_all(trained.judgement)
+    say(f"{'Trained' if run.recipe.epochs else 'Imported'}: {run.path}")
+
+
+def show_finetuned(subnet: Architecture, result: FineTuned) -> None:
+    verdict = "" if result.is_used else ": clearly worse, so the inherited weights are kept"
+    say(
+        f"{subnet.id}: validation accuracy {percent(result.inherited_accuracy)} inherited, "
+        f"{percent(result.accuracy)} fine-tuned{verdict}"
+    )
+
+
+def show_epoch_by_hand(metrics: dict[str, Any]) -> None:
+    if "largest_validation_accuracy" in metrics:
+        accuracy = percent(metrics["largest_validation_accuracy"])
+        say(f"epoch {metrics['epoch']:>4}  loss {metrics['loss']:.3f}  validation accuracy {accuracy}")
+
+
+def show_by_hand(network: ByHand) -> None:
+    if not network.is_new:
+        say(f"{network.name}: there already. To do it anew, delete {network.folder}.")
+    elif not network.verifications:
+        say(f"{network.name}: left out, since its training diverged at the run's learning rate.")
+    else:
+        first = network.verifications[0]
+        latencies = ", ".join(f"{v.latency_ms:.3f} ms in {v.runtime}" for v in network.verifications)
+        say(f"{network.name}: {percent(first.accuracy)} of {first.images} test images, {latencies}")

@@ -1,0 +1,50 @@
+"""Export: the winners of a run's searches as files that a device runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgenas.data import Dataset
+from edgenas.export import FORMATS, ExportedModel, export
+from edgenas.pipeline.winners import winners
+from edgenas.progress import Track, quiet
+from edgenas.run import Run
+from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
+
+
+@dataclass(frozen=True)
+class Exported:
+    models: tuple[ExportedModel, ...]
+
+
+def export_run(
+    run: Run, formats: Sequence[str] | None = None, *, architecture: str | None = None, dynamic_batch: bool = False,
+    data: str | Dataset | None = None, track: Track = quiet,
+) -> Exported:  # fmt: skip
+    """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
+
+    Fine-tuned weights are written where there are any that are no worse. formats: all unless told otherwise.
+    dynamic_batch: let files take any number of images at once, where their format can.
+    data: where the run's images are now, or they.
+
+    Raises ParityError, leaving no file, where one computes something else than torch.
+    """
+    dataset = load_images(run, data, track)
+    subnets = winners(run, architecture)
+    evaluator = Evaluator(load_supernet(run), dataset)
+    models = []
+    for subnet, budgets in track(subnets.items(), "Exporting", len(subnets)):
+        models.append(
+            export(
+                evaluator,
+                subnet,
+                run.path / "export" / subnet.id,
+                formats or tuple(FORMATS),
+                dynamic_batch=dynamic_batch,
+                budgets=tuple(budgets),
+                provenance=run.provenance,
+                finetuned=load_finetuned(run, subnet),
+            )
+        )
+    return Exported(tuple(models))

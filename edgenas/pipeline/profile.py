@@ -1,0 +1,134 @@
+"""Measure a device: its latency table for a space, from wherever the device is."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgenas.device import (
+    BundleTarget,
+    DeviceProfile,
+    LatencyTarget,
+    Stopwatch,
+    browser_target,
+    load_device,
+    python_target,
+    ssh_target,
+)
+from edgenas.device.ssh import CACHE
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.latency import Drift, LatencyTable, check_drift, profile, table_path, transfer, write_bundle
+from edgenas.progress import Track, quiet
+from edgenas.space import SearchSpace
+
+log = logging.getLogger("edgenas")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How far the table at `path` still holds."""
+
+    path: Path
+    drift: Drift
+
+    def require_that_it_holds(self) -> None:
+        """Raises EdgeNASError where it does not, so that scripts notice."""
+        if not self.drift.holds:
+            raise EdgeNASError(
+                f"{self.path} no longer holds", "let the machine cool and rest and check again, or measure it with `fresh`."
+            )
+
+
+def profile_device(
+    device: DeviceProfile | str, space: SearchSpace, *, on: str | None = None, provision: bool = False,
+    runtime: str | None = None, threads: int | None = None, precision: str = "fp32", seconds: float | None = None,
+    fresh: bool = False, allow_emulated: bool = False, prior: Path | None = None, track: Track = quiet,
+) -> LatencyTable:  # fmt: skip
+    """Measure a device where it is, or estimate its table from a prior; it is kept in devices/ of the working folder.
+
+    on: `local`, `ssh://USER@HOST[:PORT]` (provision: copy the runtime there), `browser` or `browser:adb`.
+    runtime, threads: the device's unless told otherwise. seconds: how long to measure, about, in place of a number of rounds.
+    fresh: measure again what has been measured. allow_emulated: accept an emulator; the table says so.
+    prior: another device's table, from which this one is estimated with a few timings.
+
+    Raises EdgeNASError, saying how, when the device cannot be measured there. Interrupted, the next call goes on.
+    """
+    device = load_device(device) if isinstance(device, str) else device
+    runtime, threads = runtime or device.runtime, threads or device.threads
+    path = table_path(device.name, runtime, threads, precision)
+    device.require_reach(remotely=on is not None)
+    with _target(on or "local", runtime, provision, track) as target:
+        if prior is not None:
+            return transfer(
+                LatencyTable.load(prior), space, device, target, path, runtime=runtime, threads=threads, precision=precision,
+                allow_emulated=allow_emulated, track=track,
+            )  # fmt: skip
+        watched, start = Stopwatch(target), time.monotonic()
+        table = profile(
+            space, device, watched, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
+            fresh=fresh, allow_emulated=allow_emulated, track=track,
+        )  # fmt: skip
+        _tell_pace(watched, table, time.monotonic() - start)
+        return table
+
+
+def _tell_pace(watched: Stopwatch, table: LatencyTable, seconds: float) -> None:
+    entries = len(watched.timed & table.entries.keys())
+    if entries:
+        log.info(
+            f"{entries} entries in {seconds:.0f} s, whole networks and check included: {60 * entries / seconds:.0f} a minute; "
+            f"{100 * watched.seconds / seconds:.0f} % of the time in the timer, opening the models included."
+        )
+
+
+def pack_bundle(
+    path: Path, device: DeviceProfile, space: SearchSpace, *, runtime: str | None = None, threads: int | None = None,
+    precision: str = "fp32", track: Track = quiet,
+) -> None:  # fmt: skip
+    """Write what measures a device without a network: a .zip to be unpacked and run there."""
+    runtime, threads = runtime or device.runtime, threads or device.threads
+    write_bundle(path, space, device.name, runtime=runtime, threads=threads, precision=precision, track=track)
+
+
+def read_bundle(
+    device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False, track: Track = quiet
+) -> LatencyTable:
+    """The table of what a bundle measured, in place of the one that is there."""
+    target = BundleTarget.load(result, space, device.name)
+    header = target.header
+    path = table_path(device.name, header.runtime, header.threads, header.precision)
+    return profile(
+        space, device, target, path, runtime=header.runtime, threads=header.threads, precision=header.precision,
+        rounds=header.rounds, fresh=True, allow_emulated=allow_emulated, track=track,
+    )  # fmt: skip
+
+
+def check_table(
+    device: DeviceProfile, *, on: str | None = None, runtime: str | None = None, threads: int | None = None,
+    precision: str = "fp32", track: Track = quiet,
+) -> Checked:  # fmt: skip
+    """Time a few entries of a device's table again."""
+    runtime = runtime or device.runtime
+    path = table_path(device.name, runtime, threads or device.threads, precision)
+    table = LatencyTable.load(path)
+    with _target(on or "local", runtime, provision=False, track=track) as target:
+        return Checked(path, check_drift(table, target, track))
+
+
+@contextmanager
+def _target(on: str, runtime: str, provision: bool, track: Track) -> Iterator[LatencyTarget]:
+    if provision and not on.startswith("ssh:"):
+        raise UsageError("`provision` is for a device at ssh://: install the runtime here with pip.")
+    if on == "local":
+        yield python_target()
+    elif on.startswith("browser"):
+        with browser_target(on, runtime, log.info, track) as target:
+            yield target
+    else:
+        with ssh_target(on, runtime, provision=provision) as target:
+            yield target
+        log.info(f"Nothing is left on {on} but {CACHE}, if you used `provision`.")

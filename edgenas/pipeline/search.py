@@ -1,0 +1,146 @@
+"""Search: the most accurate subnets of a run within latency budgets and other limits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.data import Dataset
+from edgenas.device import load_device
+from edgenas.errors import UsageError
+from edgenas.latency import CONFIDENCE, LatencyTable, load_table
+from edgenas.latency.table import EMULATED
+from edgenas.predictor import PredictorQuality
+from edgenas.progress import Track, quiet
+from edgenas.report import judge_search
+from edgenas.run import Run
+from edgenas.search import Constraint, Ledger, Outcome, SearchRecord, get_strategy, search
+from edgenas.search.ledger import weights_key
+from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
+from edgenas.space import SearchSpace
+from edgenas.training import Evaluator, load_images, load_supernet
+
+EVALUATIONS = 75
+SIZES = {"memory": memory_constraint, "macs": macs_constraint, "parameters": parameters_constraint}
+
+log = logging.getLogger("edgenas")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was found, a record for every budget. evaluations: all that are known of the run, with those of earlier searches.
+
+    judgement: sentences on the outcome.
+    """
+
+    records: tuple[SearchRecord, ...]
+    outcome: Outcome
+    predictor: PredictorQuality
+    evaluations: int
+    judgement: tuple[str, ...]
+
+
+def search_run(
+    run: Run, budgets_ms: Sequence[float], device: str | LatencyTable = "cpu", *,
+    elsewhere_ms: Mapping[str, float] | None = None, confidence: float = CONFIDENCE, memory: float | None = None,
+    macs: float | None = None, parameters: float | None = None, runtime: str | None = None, strategy: str = "bayesian",
+    evaluations: int = EVALUATIONS, seconds: float | None = None, storage: str | None = None, seed: int = 0,
+    allow_emulated: bool = False, data: str | Dataset | None = None, track: Track = quiet,
+) -> Searched:  # fmt: skip
+    """Search for every budget on a device, and keep the results in the run.
+
+    device: by name, or the table of one. elsewhere_ms: budgets on other devices, which must hold as well.
+    confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
+    memory, macs, parameters: the most that the subnets may have, in bytes and counts. runtime: whose latencies, in place of the
+    device's usual one's. evaluations, seconds: the most that are spent on new evaluations.
+    storage: the URL of a database of evaluations that several searches share. data: where the run's images are now, or they.
+
+    Raises InfeasibleError naming the closest value where nothing is within the limits. Every evaluation is kept: interrupted,
+    the next call goes on.
+    """
+    chosen, space = get_strategy(strategy), run.space
+
+    def table_of(name: str) -> LatencyTable:
+        table = load_table(load_device(name), space, runtime=runtime, allow_emulated=allow_emulated)
+        _warn_unless_measured(table, space)
+        return table
+
+    latencies = table_of(device) if isinstance(device, str) else device
+    limits = {
+        name: latency_constraint(space, table_of(name), budget, confidence) for name, budget in (elsewhere_ms or {}).items()
+    }
+    sizes = {"memory": memory, "macs": macs, "parameters": parameters}
+    limits |= {name: SIZES[name](space, limit) for name, limit in sizes.items() if limit is not None}
+    dataset = load_images(run, data, track)
+    evaluator, own = Evaluator(load_supernet(run), dataset), run_ledger(run)
+    ledger = own if storage is None else _shared_ledger(run, storage, own)
+    results = search(
+        space, latencies, evaluator.accuracy, ledger, budgets_ms, confidence=confidence, constraints=tuple(limits.values()),
+        images=len(dataset.validation), evaluations=evaluations, seconds=np.inf if seconds is None else seconds,
+        strategy=chosen, seed=seed, track=track,
+    )  # fmt: skip
+    if ledger is not own:  # the run stays complete in itself: its report shows them all
+        own.absorb(ledger)
+    records = _kept(run, results, latencies, budgets_ms, limits, confidence)
+    return Searched(records, results[0].outcome, results[0].predictor, len(ledger), tuple(judge_search(run)))
+
+
+def run_ledger(run: Run) -> Ledger:
+    """Where a run keeps its own evaluations."""
+    return Ledger(run.path / "search" / "evaluations.log", weights_key(run.weights), run.space)
+
+
+def split_budgets(
+    device: str | None, budgets: Sequence[tuple[str | None, float]]
+) -> tuple[str, tuple[float, ...], dict[str, float]]:
+    """The device that is searched for, its budgets in ms, and the budgets on other devices.
+
+    budgets: each on the device that it names, or on the one that is searched for. Raises UsageError where that cannot be told.
+    """
+    named = [name for name, _ in budgets if name is not None]
+    plain = len(named) < len(budgets)
+    device = device or ("cpu" if plain or not named else named[0])
+    own = tuple(budget for name, budget in budgets if name in (None, device))
+    others = [(name, budget) for name, budget in budgets if name not in (None, device)]
+    if not own:
+        raise UsageError(f"`device` {device} has no budget", f"add `budgets` {device}=2ms, or leave `device` out.")
+    if len(dict(others)) < len(others):
+        raise UsageError("Several budgets are possible on one device alone; give each other device one.")
+    return device, own, dict(others)
+
+
+def _shared_ledger(run: Run, storage: str, own: Ledger) -> Ledger:
+    ledger = Ledger(storage, weights_key(run.weights), run.space)
+    ledger.absorb(own)
+    return ledger
+
+
+def _kept(
+    run: Run, results: Sequence, latencies: LatencyTable, budgets_ms: Sequence[float], limits: Mapping[str, Constraint],
+    confidence: float,
+) -> tuple[SearchRecord, ...]:  # fmt: skip
+    values = {name: constraint.limit for name, constraint in limits.items()}
+    records = tuple(
+        SearchRecord.of(result, latencies, budget, values, confidence)
+        for result, budget in zip(results, budgets_ms, strict=True)
+    )
+    for record in records:
+        record.save(run.path / "search")
+    return records
+
+
+def _warn_unless_measured(latencies: LatencyTable, space: SearchSpace) -> None:
+    if latencies.measured:
+        return
+    name, relative = latencies.device, latencies.calibration(space).relative_interval()
+    if latencies.kind == EMULATED:
+        log.warning(f"{name} was timed in an EMULATOR: its latencies are a trial, and say nothing about a real {name}.")
+        return
+    how = f"source and method: devices/{name}.toml" if "source" in latencies.provenance else latencies.provenance["method"]
+    log.warning(
+        f"{name} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 cases "
+        f"({how}). To measure: `profile(device={name})`"
+    )

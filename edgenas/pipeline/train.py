@@ -1,0 +1,187 @@
+"""Train a supernet: from images to a run whose weights every later step uses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
+from edgenas.errors import UsageError
+from edgenas.pretrained import PretrainedWeights, align, open_weights
+from edgenas.processes import first_of_machine_first, leads, together
+from edgenas.progress import Track, quiet
+from edgenas.report import judge_training, plot_training
+from edgenas.run import Run, space_of
+from edgenas.space import SearchSpace, default_preset, is_file, read_description
+from edgenas.training import Recipe, begin, load_images, read_recipe, weights_of
+from edgenas.training import train_supernet as train_to_the_end
+from edgenas.training.recipe import ADAPTING, DEFAULTS, check_length
+
+DEFAULT_FAMILY = "mobilenetv3"
+NAMED = 5  # of the images that are left out
+
+log = logging.getLogger("edgenas")
+Report = Callable[[dict[str, Any]], None]
+"""Gets the metrics of every epoch."""
+
+
+def unheard(metrics: dict[str, Any]) -> None:
+    """A `Report` that nobody wants."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run with its weights. is_new: whether this call trained it; else it was trained before.
+
+    picture: the training's curve as PNG; None where no epoch was trained. judgement: sentences on its outcome.
+    """
+
+    run: Run
+    is_new: bool
+    picture: Path | None = None
+    judgement: tuple[str, ...] = ()
+
+
+def train_supernet(data: str | Path, *, track: Track = quiet, report: Report = unheard, **options: Any) -> Run:
+    """Train one supernet on labelled images. Every subnet of its space can then be used without training.
+
+    data: a folder or an archive with one sub-folder per class, WebDataset shards, or `mnist5k` or `digits`.
+    options: as `create` takes them, such as `out`, `family`, `pretrained`, `seconds` or `epochs`.
+
+    Raises UsageError, before anything is trained, for what cannot be meant. What was interrupted goes on with `run.train()`.
+    """
+    with together():
+        return train(create(str(data), track=track, **options), track=track, report=report).run
+
+
+def create(
+    data: str, *, out: Path | str | None = None, family: str | None = None, preset: str | None = None,
+    width: float | None = None, resolutions: tuple[int, ...] | None = None, stream: bool = False, seconds: float | None = None,
+    epochs: int | None = None, seed: int | None = None, warm_start: Path | str | None = None, pretrained: str | None = None,
+    recipe_file: Path | str | None = None, track: Track = quiet, **fields: Any,
+) -> Run:  # fmt: skip
+    """A new run folder, to be trained.
+
+    out: the folder; runs/<data> unless told otherwise. family, preset, width, resolutions: the space, see
+    `edgenas.space.get_space`; by default what suits the weights, or MobileNetV3's.
+    stream: keep no decoded images on the disk. seed: of the split, the weights, the batches and the subnets.
+    seconds, epochs: how long to train, about; no epochs at all import weights as they are, with their classes.
+    warm_start: a trained run, pretrained: a name of `edgenas.pretrained.PUBLISHED` or a file, whose weights to begin with.
+    recipe_file, fields: what differs from the usual recipe (`edgenas.training.Recipe`), for learned weights from `ADAPTING`.
+
+    Raises UsageError, and makes no folder, for what cannot be meant.
+    """
+    check_length(seconds, epochs)
+    path = Path(out) if out else default_folder(data)
+    if (path / "config.toml").exists():
+        raise UsageError(f"{path} holds a run already", f"continue it with `resume` {path}, or choose another `out`.")
+    given = fields | {"epochs": epochs, "seed": seed}
+    recipe = recipe_from(given, recipe_file, begins=bool(warm_start or pretrained), is_timed=seconds is not None)
+    weights = weights_to_begin_with(warm_start, pretrained)
+    if not recipe.epochs and weights is None:
+        raise UsageError("Without an epoch nothing is learned: `epochs` 0 is for weights that are there, see `pretrained`.")
+    settings = space_settings(family, preset, width, resolutions, weights)
+    space, dataset = load(data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, track=track)
+    settings["resolutions"] = list(space.resolutions)
+    run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, track=track)
+    if recipe.precision == "auto" and recipe.epochs:
+        log.info(f"Training in {run.recipe.precision}, the faster precision here.")
+    if seconds:
+        log.info(f"{run.recipe.epochs} epochs fit into {seconds:.0f} s.")
+    return run
+
+
+def recipe_from(
+    given: dict[str, Any], file: Path | str | None = None, *, begins: bool = False, is_timed: bool = False
+) -> Recipe:
+    """The recipe of what is given, before what a file says, before what is usual.
+
+    begins: with learned weights, for which the usual is another. is_timed: the time decides how many epochs there are.
+    """
+    own = read_recipe(Path(file)) if file else {}
+    usual = {"precision": "auto"} | (ADAPTING if begins else {})
+    if (own | given).get("optimizer", DEFAULTS.optimizer) != DEFAULTS.optimizer:
+        usual.pop("learning_rate", None)  # which is for the usual optimiser
+    fields = usual | own
+    if is_timed:
+        fields.pop("epochs", None)
+    return Recipe.from_dict(fields | {name: value for name, value in given.items() if value is not None})
+
+
+def weights_to_begin_with(warm_start: Path | str | None, pretrained: str | None) -> PretrainedWeights | None:
+    if warm_start and pretrained:
+        raise UsageError("`warm_start` and `pretrained` exclude each other: a training begins with one set of weights.")
+    if warm_start:
+        return weights_of(Run.open(Path(warm_start)))
+    return open_weights(pretrained) if pretrained else None
+
+
+def space_settings(
+    family: str | None, preset: str | None, width: float | None, resolutions: tuple[int, ...] | None,
+    weights: PretrainedWeights | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The arguments of `get_space`, but the classes, as a run keeps them."""
+    if weights:
+        settings = weights.space_settings(family, preset, width)
+    else:
+        settings = {"family": family or DEFAULT_FAMILY, "width": width or 1.0} | ({"preset": preset} if preset else {})
+    preset = settings.get("preset") or default_preset(settings["family"])
+    settings |= {"preset": preset} if preset else {}
+    if is_file(settings["family"]) and "description" not in settings:
+        # A user's own file is copied into the run, which can then be opened where the file is not.
+        settings["description"] = read_description(Path(settings["family"]))
+    return settings | ({"resolutions": list(resolutions)} if resolutions else {})
+
+
+def default_folder(data: str) -> Path:
+    return Path("runs") / open_source(data).name
+
+
+def load(
+    data: str, settings: dict[str, Any], seed: int, stream: bool, weights: PretrainedWeights | None = None,
+    as_it_is: bool = False, track: Track = quiet,
+) -> tuple[SearchSpace, Dataset]:  # fmt: skip
+    """A space with the images that it is for, normalised as the weights want them.
+
+    as_it_is: the weights are not trained any more, so that the classes are theirs.
+    """
+    asked = space_of(settings, classes=2)
+    if weights:
+        align(weights.space, asked)  # before any image is decoded
+    synonyms = {name: weights.classes[i] for name, i in weights.synonyms.items()} if as_it_is else {}
+    known = KnownClasses(weights.classes, synonyms) if as_it_is else None
+    with first_of_machine_first():
+        dataset = load_dataset(
+            data, size=max(asked.resolutions), seed=seed, stream=stream, known=known,
+            normalisation=(weights.mean, weights.std) if weights else None, track=track,
+        )  # fmt: skip
+    if dataset.streamed and not stream:
+        log.info("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with `stream`.")
+    return space_of(settings, len(dataset.classes)), dataset
+
+
+def train(run: Run, data: str | Dataset | None = None, *, track: Track = quiet, report: Report = unheard) -> Trained:
+    """Train a run to its end, from its checkpoint where it has one. May be interrupted at any time and called again.
+
+    data: where the run's images are now, if they have moved.
+    """
+    if run.weights.exists():
+        return Trained(run, is_new=False)
+    with first_of_machine_first():
+        dataset = load_images(run, data, track)
+    if dataset.skipped:
+        names = ", ".join(dataset.skipped[:NAMED]) + (", ..." if len(dataset.skipped) > NAMED else "")
+        log.warning(f"Warning: {len(dataset.skipped)} unreadable image(s) were left out: {names}")
+    log.info(
+        f"{run.space.name}: {run.space.count():.3g} architectures; {len(dataset.train)} training, {len(dataset.validation)} "
+        f"validation and {len(dataset.test)} test images in {len(dataset.classes)} classes."
+    )
+    train_to_the_end(run, dataset, track, report)
+    if not (leads() and run.metrics()):
+        return Trained(run, is_new=True)
+    picture = run.path / "training.png"
+    plot_training(picture, run.metrics())
+    return Trained(run, is_new=True, picture=picture, judgement=tuple(judge_training(run)))

@@ -1,0 +1,107 @@
+"""Verify: every exported file in its runtimes, here or on the device that it was chosen for."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from edgenas.data import Dataset
+from edgenas.device import DeviceProfile, load_device, ssh_target, tflite_runtime_python
+from edgenas.errors import ParityError, UsageError
+from edgenas.export import ExportedModel, Place, Verification, load_exports, verify
+from edgenas.latency import open_device, timed_tables
+from edgenas.progress import Track, quiet
+from edgenas.report import judge_files
+from edgenas.run import Run
+from edgenas.training import load_images
+
+log = logging.getLogger("edgenas")
+
+Results = tuple[tuple[ExportedModel, tuple[Verification, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Every model with what its files have shown in their runtimes. judgement: sentences on the outcome."""
+
+    results: Results
+    judgement: tuple[str, ...]
+
+    @property
+    def rejected(self) -> list[str]:
+        """The files whose outputs differ from torch's, which were renamed."""
+        return [f"{model.folder / v.file} in {v.runtime}" for model, rows in self.results for v in rows if not v.passed]
+
+    def require_passed(self) -> None:
+        """Raises ParityError naming the rejected files, where there are any."""
+        if self.rejected:
+            raise ParityError(
+                f"Outputs differ from torch's, renamed to *.rejected: {', '.join(self.rejected)}. Export again, and please "
+                "report it."
+            )
+
+
+def verify_run(
+    run: Run, *, device: str | None = None, on: str | None = None, provision: bool = False, images: int | None = None,
+    allow_emulated: bool = False, data: str | Dataset | None = None, track: Track = quiet,
+) -> Verified:  # fmt: skip
+    """Prove a run's exported files: outputs equal to torch's, accuracy on the test images, latency.
+
+    Here in every runtime that takes them; with `device`, a name, and `on`, its ssh address, on that device: the files that were
+    chosen for it, in the runtime that they were chosen for. provision: copy the runtime there.
+    images: use so many test images. allow_emulated: accept a device under qemu, whose latency says nothing.
+    data: where the run's images are now, or they.
+    """
+    if (device is None) != (on is None):
+        raise UsageError("`device` and `on` belong together: name the device and say where it is.")
+    if provision and on is None:
+        raise UsageError("`provision` is for a device: say which with `device` and `on`.")
+    dataset = load_images(run, data, track)
+    if on is None:
+        results = _here(run, dataset, images, track)
+    else:
+        results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
+    return Verified(results, tuple(judge_files(run)))
+
+
+def _here(run: Run, dataset: Dataset, images: int | None, track: Track) -> Results:
+    models = _exports(run)
+    if tflite_runtime_python() is None and any(file.suffix == ".tflite" for model in models for file in model.files):
+        log.info(
+            "Not verified in tflite-runtime, which is not installed (bash tools/tflite_runtime.sh does that): "
+            "TFLite files run in LiteRT alone."
+        )
+    tables = timed_tables()
+    return tuple((model, tuple(verify(model, run.space, dataset, tables, track, images=images))) for model in models)
+
+
+def _on_device(
+    run: Run, dataset: Dataset, device: DeviceProfile, on: str, images: int | None, provision: bool, allow_emulated: bool,
+    track: Track,
+) -> Results:  # fmt: skip
+    device.require_reach(remotely=True)
+    chosen: dict[tuple[str, int], list[ExportedModel]] = {}
+    for model in _exports(run):
+        for key in dict.fromkeys((b["runtime"], b["threads"]) for b in model.budgets if b["device"] == device.name):
+            chosen.setdefault(key, []).append(model)
+    if not chosen:
+        raise UsageError(
+            f"No file of {run.path} was chosen for {device.name}",
+            f"run `search({run.path}, device={device.name}, budgets=30ms)`, then `export({run.path})`.",
+        )
+    tables, results = timed_tables(), []
+    for (runtime, threads), models in chosen.items():
+        with ssh_target(on, runtime, provision=provision) as target:
+            environment = open_device(device, target, runtime, threads, "fp32", allow_emulated)
+            place = Place(runtime, target, environment, threads, device.name)
+            for model in models:
+                rows = verify(model, run.space, dataset, tables, track, places=[place], images=images)
+                results.append((model, tuple(rows)))
+    return tuple(results)
+
+
+def _exports(run: Run) -> list[ExportedModel]:
+    models = load_exports(run.path / "export")
+    if not models:
+        raise UsageError(f"{run.path} has nothing to verify", f"run `export({run.path})` first.")
+    return models

@@ -1,0 +1,56 @@
+"""What a run's folder holds besides paths and configuration: its weights and, from wherever they are, its images."""
+
+from __future__ import annotations
+
+from edgenas.data import Dataset, KnownClasses, load_dataset
+from edgenas.errors import CheckpointError, UsageError
+from edgenas.progress import Track, quiet
+from edgenas.run import Run
+from edgenas.supernet import Supernet
+from edgenas.training.checkpoint import load_tensors, save_tensors
+
+
+def load_images(run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0) -> Dataset:
+    """The images of a run, from where they were or from `data`, where they are now, or which are they.
+
+    at_least: the least size of theirs in pixels, for a network that takes larger ones than the run's.
+
+    Raises UsageError when they are not there, CheckpointError when they are others.
+    """
+    if isinstance(data, Dataset):
+        return data
+    about = run.config["data"]
+    try:
+        dataset = load_dataset(
+            data or about["source"],
+            size=max(about["size"], at_least),
+            seed=about["seed"],
+            stream=about.get("streamed", False),  # older runs do not say
+            known=KnownClasses(run.classes, about["folders"]) if "folders" in about else None,
+            # What the weights were trained with, which need not be the images' own.
+            normalisation=(tuple(about["mean"]), tuple(about["std"])),
+            track=track,
+        )
+    except UsageError as error:
+        raise UsageError(f"The images of this run are not to be had. {error} Say where they are with --data.") from None
+    counts = {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)}
+    if dataset.classes != run.classes or counts != about["images"]:
+        raise CheckpointError(f"{dataset.source} does not hold the images that {run.path} was trained on: "
+                              f"{counts} images in {len(dataset.classes)} classes instead of {about['images']} in "
+                              f"{len(run.classes)}.")  # fmt: skip
+    return dataset
+
+
+def save_supernet(run: Run, supernet: Supernet) -> None:
+    save_tensors(run.weights, supernet.state_dict(), {"space": supernet.space.fingerprint})
+
+
+def load_supernet(run: Run) -> Supernet:
+    """The trained supernet. Raises CheckpointError when training has not ended or the weights are damaged."""
+    run.require_trained()
+    tensors, about = load_tensors(run.weights)
+    supernet = Supernet(run.space)
+    if about.get("space") != supernet.space.fingerprint:
+        raise CheckpointError(f"{run.weights} belongs to another search space than {run.path / 'config.toml'} describes.")
+    supernet.load_state_dict(tensors)
+    return supernet.eval()
