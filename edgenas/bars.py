@@ -8,11 +8,11 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from edgenas.processes import leads
+from edgenas.processes import is_main_process
 
 T = TypeVar("T")
 
-_console = Console(stderr=True, highlight=False, quiet=not leads())
+_console = Console(stderr=True, highlight=False, quiet=not is_main_process())
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

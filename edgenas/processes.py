@@ -24,7 +24,7 @@ PATIENCE = timedelta(hours=6)
 """How long processes wait for each other: the first one evaluates and decodes while the others wait."""
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this is the first process, which alone writes files and shows progress."""
     return int(os.environ.get("RANK", 0)) == 0
 
@@ -34,7 +34,7 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def count() -> int:
+def world_size() -> int:
     """How many processes have joined, on all machines."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
@@ -72,28 +72,28 @@ def first_of_machine_first() -> Iterator[None]:
 
 
 def wait_for_all() -> None:
-    if count() > 1:
+    if world_size() > 1:
         sum_over_processes(torch.zeros(1, device=own_device()))
 
 
 def own_share(batch: Tensor) -> Tensor:
-    """What this process computes of a batch of all: every so-manieth image, so that any part of a batch is shared evenly."""
-    return batch[rank() :: count()]
+    """What this process computes of a batch: one image in `world_size()`, so that any part of a batch is shared evenly."""
+    return batch[rank() :: world_size()]
 
 
 def own_part(begin: int, end: int) -> slice:
     """Where in `own_share` the images `begin:end` of the batch are."""
-    return slice(-((rank() - begin) // count()), -((rank() - end) // count()))
+    return slice(-((rank() - begin) // world_size()), -((rank() - end) // world_size()))
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
     """The sum of every process's tensor, in place. Raises EdgeNASError when another process has ended."""
-    if count() > 1:
+    if world_size() > 1:
         try:
             dist.all_reduce(tensor)
         except RuntimeError as error:
             raise EdgeNASError(
-                "Another process of this training has ended: see its message. What was finished is kept; go on with --resume."
+                "Another process of this training has ended: see its message. What was finished is kept; go on with `resume`."
             ) from error
     return tensor
 
@@ -104,7 +104,7 @@ def sum_gradients(parameters: Iterator[torch.nn.Parameter]) -> None:
 
     All processes train the same subnets, so that the same parameters have gradients everywhere.
     """
-    if count() == 1:
+    if world_size() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     message = sum_over_processes(torch.cat([gradient.flatten() for gradient in gradients]))

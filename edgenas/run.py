@@ -60,7 +60,7 @@ class Run:
         Raises UsageError when the folder holds a run already.
         """
         if (path / "config.toml").exists():
-            raise UsageError(f"{path} holds a run already: continue it with --resume, or choose another --out.")
+            raise UsageError(f"{path} holds a run already", "continue it with `resume`, or choose another `out`.")
         data = {
             "source": dataset.source,
             "seed": seed,
@@ -84,7 +84,7 @@ class Run:
         """Raises UsageError where there is no run, CheckpointError where it is damaged or too new."""
         file = path / "config.toml"
         if not file.exists():
-            raise UsageError(f"{path} is no run: it has no config.toml. Make one with edgenas train-supernet --out {path}.")
+            raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={path})`.")
         try:
             config = tomllib.loads(file.read_text())
             version = config["version"]
@@ -103,7 +103,7 @@ class Run:
         """The run in `folder` whose training ended last. Raises UsageError when there is none."""
         trained = sorted(folder.glob("*/supernet.safetensors"), key=lambda file: file.stat().st_mtime)
         if not trained:
-            raise UsageError(f"There is no trained run in {folder}/: name one, or make one with edgenas train-supernet.")
+            raise UsageError(f"There is no trained run in {folder}/: name one, or make one with `train_supernet()`.")
         return cls.open(trained[-1].parent)
 
     # ---- parts ----
@@ -150,7 +150,7 @@ class Run:
         """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
             raise CheckpointError(
-                f"{self.path} is not trained to its end: edgenas train-supernet --resume {self.path} does that."
+                f"{self.path} is not trained to its end: `train_supernet(resume={self.path})` does that."
             )
 
     # ---- metrics ----

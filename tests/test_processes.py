@@ -57,11 +57,11 @@ def work(rank: int, port: int, folder: str) -> None:
         trainer = new_trainer()
 
         def save(result):
-            if result.epoch == 2 and processes.leads():
+            if result.epoch == 2 and processes.is_main_process():
                 trainer.save(f"{folder}/checkpoint.safetensors")
 
         torch.save([curve(trainer, save), *trainer.trained().parameters()], f"{folder}/trained{rank}.pt")
-        with pytest.raises(UsageError, match="larger --batch-size"):
+        with pytest.raises(UsageError, match="larger `batch_size`"):
             new_trainer(Recipe(batch_size=8, random_subnets=3))
 
 

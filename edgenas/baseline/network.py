@@ -43,7 +43,9 @@ def create(
     if (path / ABOUT).exists():
         raise UsageError(f"{path} holds a file of yours: to train {choice.name}, give the file another name and delete {path}.")
     if not (epochs or seconds or trained_seconds(run)):
-        raise UsageError(f"{run.path} was not trained, so there is no time to give a baseline: say how long with --time 10m.")
+        raise UsageError(
+            f"{run.path} was not trained, so there is no time to give a baseline", "say how long with `seconds`, such as 10m."
+        )
     dataset, settings = load_images(run, source, track, at_least=choice.resolution), choice.settings
     weights = weights_for(run, choice)
     if weights:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from edgenas.bars import bars_console
-from edgenas.processes import leads
+from edgenas.processes import is_main_process
 
 # Where no terminal says how wide it is, lines and tables are as long as they need to be.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 200, quiet=not leads())
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 200, quiet=not is_main_process())
 
 
 def say(text: str) -> None:

@@ -24,7 +24,7 @@ from edgenas.cli.options import (
 from edgenas.cli.show_training import show_epoch, show_trained
 from edgenas.errors import UsageError
 from edgenas.pipeline.train import create, train
-from edgenas.processes import leads, together
+from edgenas.processes import is_main_process, together
 from edgenas.run import Run
 from edgenas.training import Recipe
 from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, SCHEMES, parse_settings
@@ -134,7 +134,7 @@ def train_and_show(run: Run, data: str | None) -> None:
 
 def _stopped(run: Run) -> int:
     done = len(run.metrics())
-    if leads():
+    if is_main_process():
         click.echo(
             f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}",
             err=True,

@@ -19,18 +19,20 @@ def in_flags(text: str, command: str | None, find: FindCommand) -> str:
     def replaced(match: re.Match[str]) -> str:
         word, arguments = match.groups()
         if arguments is None:
-            return _flag(word, find(command) if command else None)
-        name = word.replace("_", "-")
-        return " ".join(["edgenas", name, *(_argument(part, find(name)) for part in arguments.split(", ") if part)])
+            return flag(word, command)
+        step = word.replace("_", "-")
+        return " ".join(["edgenas", step, *(argument(part, step) for part in arguments.split(", ") if part)])
+
+    def argument(part: str, step: str) -> str:
+        parameter, given, value = part.partition("=")
+        return f"{flag(parameter, step)} {value}" if given else part
+
+    def flag(parameter: str, command: str | None) -> str:
+        """Of the command, or of the training, where most parameters are decided."""
+        for name in (command, "train-supernet"):
+            for option in found.params if name and (found := find(name)) else []:
+                if isinstance(option, click.Option) and option.name == parameter:
+                    return option.opts[0]
+        return f"--{parameter.replace('_', '-')}"
 
     return WORD.sub(replaced, text)
-
-
-def _argument(text: str, command: click.Command | None) -> str:
-    parameter, given, value = text.partition("=")
-    return f"{_flag(parameter, command)} {value}" if given else text
-
-
-def _flag(parameter: str, command: click.Command | None) -> str:
-    options = {option.name: option.opts[0] for option in command.params if isinstance(option, click.Option)} if command else {}
-    return options.get(parameter, f"--{parameter.replace('_', '-')}")

@@ -134,7 +134,7 @@ def _build(folder: Path, source: Source, listing: Listing, size: int, keep: bool
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise EdgeNASError(
                 f"The decoded images need {_bytes(listing, size):,} bytes in {parent}, and the disk there is full: free some "
-                "space, set EDGENAS_CACHE to a folder on another disk, or keep none of them with --stream."
+                "space, set EDGENAS_CACHE to a folder on another disk, or keep none of them with `stream`."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise EdgeNASError(

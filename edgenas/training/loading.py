@@ -32,7 +32,7 @@ def load_images(run: Run, data: str | Dataset | None = None, track: Track = quie
             track=track,
         )
     except UsageError as error:
-        raise UsageError(f"The images of this run are not to be had. {error} Say where they are with --data.") from None
+        raise UsageError(f"The images of this run are not to be had. {error} Say where they are with `data`.") from None
     counts = {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)}
     if dataset.classes != run.classes or counts != about["images"]:
         raise CheckpointError(f"{dataset.source} does not hold the images that {run.path} was trained on: "

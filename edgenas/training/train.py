@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from edgenas.data import Dataset
-from edgenas.processes import leads, own_device, wait_for_all
+from edgenas.processes import is_main_process, own_device, wait_for_all
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.space import SearchSpace
@@ -57,7 +57,7 @@ def train_supernet(
     trainer = Trainer(run.space, dataset, run.recipe, own_device())
     if run.checkpoint.exists():
         trainer.load(run.checkpoint)
-    if leads():
+    if is_main_process():
         with recording(run, trainer, dataset, report) as after_epoch:
             trainer.run(track, after_epoch)
         save_supernet(run, trainer.trained())

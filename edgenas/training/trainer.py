@@ -17,7 +17,7 @@ from torch import Tensor
 
 from edgenas.data import Augmentation, Dataset, balanced_shares, epoch_batches, mix, normalise, prefetch, rand_augment, resize
 from edgenas.errors import CheckpointError, DivergenceError, UsageError
-from edgenas.processes import count, own_part, own_share, sum_gradients, sum_over_processes
+from edgenas.processes import own_part, own_share, sum_gradients, sum_over_processes, world_size
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
@@ -74,7 +74,7 @@ class Trainer:
                 space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
             )
         self.supernet = supernet.to(self.device)
-        if count() > 1:
+        if world_size() > 1:
             self._join()
         self.optimizer = make_optimizer(self.supernet, recipe)
         self.frozen: Network | None = None  # the largest subnet as it was when it stopped being trained alone
@@ -90,10 +90,10 @@ class Trainer:
             for phase in self.scheme.phases
             for draw in self.scheme.draw(phase, np.random.default_rng(0))
         )
-        if fewest <= count():
+        if fewest <= world_size():
             raise UsageError(
-                f"{count()} processes are too many for batches of {self.recipe.batch_size}, of which the smaller subnets of a "
-                "step see a part each: use a larger --batch-size, or fewer processes."
+                f"{world_size()} processes are too many for batches of {self.recipe.batch_size}, of which the smaller subnets "
+                "of a step see a part each: use a larger `batch_size`, or fewer processes."
             )
         self.supernet.synchronise_batch_norm()
 
@@ -120,7 +120,7 @@ class Trainer:
             for step, loss in track(steps, "Training", self.steps - first):
                 if not math.isfinite(loss):
                     raise DivergenceError(
-                        f"The loss became {loss} at step {step}: training diverged. Start again with a lower --learning-rate "
+                        f"The loss became {loss} at step {step}: training diverged. Start again with a lower `learning_rate` "
                         f"(it was {self.recipe.learning_rate:g})."
                     )
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgenas.data import Dataset
 from edgenas.pretrained import PretrainedWeights, embed
-from edgenas.processes import leads, wait_for_all
+from edgenas.processes import is_main_process, wait_for_all
 from edgenas.progress import Track, quiet
 from edgenas.run import Run, space_of
 from edgenas.training.evaluation import Evaluator
@@ -58,7 +58,7 @@ def begin(
     recipe = settle(space, dataset, recipe, track)
     if seconds is not None:
         recipe = fit_epochs(space, dataset, recipe, seconds)
-    if leads():
+    if is_main_process():
         if weights:
             # Before there is a run: one that is interrupted here must not go on from random weights.
             warm_started(Trainer(space, dataset, recipe), weights).save(Run(path, {}).checkpoint)

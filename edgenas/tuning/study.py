@@ -89,8 +89,8 @@ class Tuning:
             self._study.set_user_attr("epochs", epochs)
         elif self.epochs != epochs:
             raise UsageError(
-                f"The trials of this study train for {self.epochs} epochs, not {epochs}: leave --epochs out to add to them, "
-                "or choose another --out."
+                f"The trials of this study train for {self.epochs} epochs, not {epochs}: leave `epochs` out to add to them, "
+                "or choose another `out`."
             )
 
     @property

@@ -133,7 +133,7 @@ def test_it_has_the_runs_time_unless_another_is_given(make_run, monkeypatch):
 
 
 def test_beside_an_untrained_run_somebody_must_say_how_long(make_run):
-    with pytest.raises(UsageError, match="--time"):
+    with pytest.raises(UsageError, match="`seconds`"):
         create(make_run(28), Choice("lenet", 28))
 
 

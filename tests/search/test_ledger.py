@@ -152,9 +152,9 @@ def test_one_ledger_takes_over_what_another_knows(tmp_path, plain_space):
 
 
 def test_a_storage_that_cannot_be_opened_is_one_clear_error(plain_space):
-    with pytest.raises(EdgeNASError, match="Check --storage"):
+    with pytest.raises(EdgeNASError, match="Check `storage`"):
         Ledger("nonsense://nowhere", "weights", plain_space)
-    with pytest.raises(EdgeNASError, match="Check --storage"):
+    with pytest.raises(EdgeNASError, match="Check `storage`"):
         Ledger("sqlite:////nowhere/at/all.db", "weights", plain_space)
 
 

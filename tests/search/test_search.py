@@ -100,7 +100,7 @@ def test_what_another_worker_holds_is_waited_for(micro_space, table, tmp_path, m
 
 def test_too_few_evaluations_are_explained_and_kept(micro_space, table, tmp_path):
     ledger = Ledger(tmp_path / "l", "k", micro_space)
-    with pytest.raises(EdgeNASError, match="search again with more --evaluations"):
+    with pytest.raises(EdgeNASError, match="search again with more `evaluations`"):
         search(micro_space, table, accuracy_of(micro_space), ledger, (1.4,), evaluations=30, seconds=0)
     assert len(search(micro_space, table, accuracy_of(micro_space), ledger, (1.4,), evaluations=12)[0].front) > 0
 

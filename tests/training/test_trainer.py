@@ -167,7 +167,7 @@ def test_test_images_are_not_seen_in_training(space, dataset):
 
 def test_divergence_is_told(space, dataset):
     trainer = Trainer(space, dataset, Recipe(epochs=3, batch_size=16, learning_rate=1e12, warmup=0.0))
-    with pytest.raises(DivergenceError, match="lower --learning-rate"):
+    with pytest.raises(DivergenceError, match="lower `learning_rate`"):
         trainer.run()
 
 

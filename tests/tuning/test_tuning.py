@@ -181,5 +181,5 @@ def test_importance_finds_what_matters(instant):
 def test_what_cannot_be():
     with pytest.raises(UsageError, match="'tpe'"):
         make(sampler="tpee")
-    with pytest.raises(EdgeNASError, match="Check --storage"):
+    with pytest.raises(EdgeNASError, match="Check `storage`"):
         Tuning(make_micro_space(), DATASET, RECIPE, "nosuchdatabase://localhost/x")
