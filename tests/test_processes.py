@@ -111,7 +111,7 @@ def test_one_process_goes_on_where_two_stopped(two, one):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_every_part_of_a_batch_is_shared_evenly_and_completely(monkeypatch, count):
-    monkeypatch.setattr(processes, "count", lambda: count)
+    monkeypatch.setattr(processes, "world_size", lambda: count)
     batch = torch.arange(37)
     for begin, end in ((0, 37), (0, 12), (12, 25), (25, 37)):
         shares = []
