@@ -149,9 +149,7 @@ class Run:
     def require_trained(self) -> None:
         """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
-            raise CheckpointError(
-                f"{self.path} is not trained to its end: `train_supernet(resume={self.path})` does that."
-            )
+            raise CheckpointError(f"{self.path} is not trained to its end: `train_supernet(resume={self.path})` does that.")
 
     # ---- metrics ----
 

@@ -24,7 +24,7 @@ def on_prediction(record: SearchRecord) -> list[str]:
     surprise = claim["accuracy"] > record.best.validation_accuracy + predictor["interval"]
     if not claim["evaluated"] and (claim["outside"] or surprise):
         why = " and lies outside the evaluated ones, so that it is an extrapolation" if claim["outside"] else ""
-        lines.append(f"    That prediction was not tested{why}: allow more `evaluations` to test it.")
+        lines.append(f"    That prediction was not tested{why}: allow more --evaluations to test it.")
     if shift and shift["outside"]:
         lines.append(
             f"    {shift['outside']} of the front's {shift['found']} architectures lie outside the {shift['others']} others. "
