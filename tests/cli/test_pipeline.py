@@ -11,9 +11,8 @@ import onnx
 import pytest
 import torch
 
-from edgenas import latency
 from edgenas.cli.display import percent
-from edgenas.device import load_device, python_target
+from edgenas.device import load_device, python_target, tflite_runtime_python
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import load_table
 from edgenas.pipeline.search import run_ledger
@@ -61,7 +60,7 @@ def test_exports_are_what_was_searched_and_pass_in_every_runtime(at_work):
     assert {model.architecture for model in models} >= chosen
     for model in models:
         verified = load_verifications(model.folder)
-        runtimes = {"onnxruntime", "litert"} | ({"tflite-runtime"} if latency.tflite_runtime_python() else set())
+        runtimes = {"onnxruntime", "litert"} | ({"tflite-runtime"} if tflite_runtime_python() else set())
         assert {v.runtime for v in verified} == runtimes
         for v in verified:
             assert v.passed
