@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.device import ssh
+from edgenas.device import Execution, ssh
 from edgenas.device.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
 from edgenas.latency import Calibration, Entry, LatencyTable
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
 SHARED = Path(os.environ.get("EDGENAS_SHARED", Path(__file__).parents[2] / "shared"))
+
+ORT = Execution("onnxruntime")
 
 # The background jobs of a shell ignore Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -101,8 +103,7 @@ def table(micro_space: SearchSpace) -> LatencyTable:
     latencies = np.random.default_rng(0).uniform(0.01, 0.1, len(blocks))
     return LatencyTable(
         "box",
-        "onnxruntime",
-        threads=1,
+        ORT,
         reference_ms=0.1,
         entries={spec.key: Entry(float(ms), 0.01, 3) for spec, ms in zip(blocks, latencies, strict=True)},
         calibrations={micro_space.fingerprint: Calibration(0.3, 1.2, 0.5, fitted_on=5, stated_interval=0.1)},

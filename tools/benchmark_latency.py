@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.device import Stopwatch, load_device, python_target
+from edgenas.device import Execution, Stopwatch, load_device, python_target
 from edgenas.latency import Bench, LatencyTable, profile
 from edgenas.latency.calibration import check
 from edgenas.space import SearchSpace, get_space
@@ -27,11 +27,10 @@ SESSIONS = 3
 CLOSE = 0.05
 
 
-def measure_table(space: SearchSpace, runtime: str, threads: int, precision: str, folder: Path) -> tuple[LatencyTable, str]:
+def measure_table(space: SearchSpace, execution: Execution, folder: Path) -> tuple[LatencyTable, str]:
     """The table, and how it went in words."""
     target, start = Stopwatch(python_target()), time.monotonic()
-    table = profile(space, load_device("cpu"), target, folder / f"{runtime}-{precision}-{threads}.json", runtime=runtime,
-                    threads=threads, precision=precision)  # fmt: skip
+    table = profile(space, load_device("cpu"), target, folder / "table.json", execution)
     seconds = time.monotonic() - start
     return table, (f"{len(table.entries)} entries in {seconds:.0f} s ({60 * len(table.entries) / seconds:.0f} a minute, "
                    f"timer {100 * target.seconds / seconds:.0f} %)")  # fmt: skip
@@ -40,8 +39,8 @@ def measure_table(space: SearchSpace, runtime: str, threads: int, precision: str
 def time_networks(table: LatencyTable, space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
     """`(SESSIONS, n)` ms."""
     return np.stack([
-        Bench(python_target(), table.runtime, table.threads, precision=table.precision, reference_ms=table.reference_ms)
-        .network_ms(space, genomes) for _ in range(SESSIONS)
+        Bench(python_target(), table.execution, reference_ms=table.reference_ms).network_ms(space, genomes)
+        for _ in range(SESSIONS)
     ])  # fmt: skip
 
 
@@ -74,10 +73,11 @@ def main() -> None:
         space = get_space("mobilenetv3", preset, 10, resolutions=(int(pixels),))
         genomes = space.sample(np.random.default_rng(HELD_OUT_SEED), HELD_OUT)
         for precision in [options.precision] if options.precision else ["fp32", "int8"]:
+            execution = Execution(options.runtime, options.threads, precision)
             with tempfile.TemporaryDirectory() as folder:
-                table, pace = measure_table(space, options.runtime, options.threads, precision, Path(folder))
+                table, pace = measure_table(space, execution, Path(folder))
                 timed_ms = time_networks(table, space, genomes)
-            print(f"{name} {options.runtime} {precision} {options.threads} thread(s): "
+            print(f"{name} {execution}: "
                   f"{compared(table, space, genomes, timed_ms)}; {repeatability(timed_ms)}; {pace}", flush=True)  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def winner_rows(
 ) -> list[dict]:
     """The most accurate subnet of each search within each budget, predicted and timed."""
     winners = _winners(made, latency, budgets)
-    bench = Bench(python_target(), table.runtime, table.threads, reference_ms=table.reference_ms)
+    bench = Bench(python_target(), table.execution, reference_ms=table.reference_ms)
     distinct, place = np.unique([genome for *_, genome in winners], axis=0, return_inverse=True)
     measured_ms = bench.network_ms(space, distinct, track)[place]
     return [

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.device import load_device, python_target
+from edgenas.device import Execution, load_device, python_target
 from edgenas.latency import Bench, profile
 from edgenas.latency.calibration import alike, block_counts
 from edgenas.latency.tolerance import tolerance
@@ -102,9 +102,9 @@ def threads(name: str) -> Replay:
     preset, pixels = name.split("@")
     space = get_space("mobilenetv3", preset, 10, resolutions=(int(pixels),))
     with tempfile.TemporaryDirectory() as folder:
-        prior = profile(space, load_device("cpu"), python_target(), Path(folder) / "t.json", runtime="onnxruntime")
+        prior = profile(space, load_device("cpu"), python_target(), Path(folder) / "t.json", Execution("onnxruntime"))
     genomes = space.sample(np.random.default_rng(0), POOL + HELD_OUT)
-    measured_ms = Bench(python_target(), "onnxruntime", 2).network_ms(space, genomes)
+    measured_ms = Bench(python_target(), Execution("onnxruntime", 2)).network_ms(space, genomes)
     overhead_ms = prior.calibration(space).overhead_ms
     return Replay(name, prior.costs(space), overhead_ms, alike(space), block_counts(space, genomes), measured_ms)
 

@@ -10,8 +10,7 @@ from edgenas.bars import track
 from edgenas.cli.display import say
 from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
 from edgenas.cli.show_latency import show_drift, show_table
-from edgenas.device import load_device
-from edgenas.device.runtimes import PRECISIONS
+from edgenas.device import load_device, precisions
 from edgenas.errors import UsageError
 from edgenas.latency import table_path
 from edgenas.pipeline.profile import check_table, pack_bundle, profile_device, read_bundle
@@ -45,7 +44,7 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
 @click.option("--runtime", help="onnxruntime or litert; in a browser onnxruntime-web-webgpu or -wasm.  [default: the device's]")
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the device's]")
-@click.option("--precision", type=click.Choice(tuple(PRECISIONS)), default="fp32", show_default=True)
+@click.option("--precision", type=click.Choice(precisions()), default="fp32", show_default=True)
 @click.option("--time", "seconds", type=SECONDS, help="Spend about this long, such as 5m, instead of a fixed number of rounds.")
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
 @click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu or a software GPU: a trial, no measurement.")
@@ -96,7 +95,7 @@ def command(
             fresh=fresh, allow_emulated=allow_emulated, prior=prior, track=track,
         )  # fmt: skip
     show_table(measured, space)
-    say(f"Saved: {table_path(measured.device, measured.runtime, measured.threads, measured.precision)}")
+    say(f"Saved: {table_path(measured.device, measured.execution)}")
 
 
 def _run_space(path: Path | None) -> SearchSpace:

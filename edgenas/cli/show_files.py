@@ -12,7 +12,7 @@ def show_verified(verified: Verified) -> None:
         [
             model.architecture.id,
             v.file,
-            f"{v.runtime} {v.runtime_version}",
+            f"{v.execution.runtime} {v.runtime_version}",
             "passed" if v.passed else "FAILED",
             f"{v.parity.max_difference:.1e}",
             percent(v.parity.agreement),

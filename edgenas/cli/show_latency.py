@@ -10,10 +10,10 @@ from edgenas.space import SearchSpace
 
 def show_table(measured: LatencyTable, space: SearchSpace) -> None:
     calibration = measured.calibration(space)
-    check, about = calibration.check, measured.provenance
-    where = (f"{space.name} on {measured.device} ({about['cpu']}), {measured.runtime} {about['runtime_version']}, "
-             f"{measured.precision}, {measured.threads} thread(s)")  # fmt: skip
-    kind = "measured" if measured.measured else f"{measured.kind.upper()} {about['method']}"
+    check, about, execution = calibration.check, measured.provenance, measured.execution
+    where = (f"{space.name} on {measured.device} ({about.cpu}), {execution.runtime} {about.runtime_version}, "
+             f"{execution.precision}, {execution.threads} thread(s)")  # fmt: skip
+    kind = "measured" if measured.measured else f"{measured.kind.upper()} {about.method}"
     say(f"{where}: {len(space.distinct_blocks)} blocks {kind}.")
     say(f"Check on {len(check.errors)} subnets, each predicted without it: mean error {100 * check.mean_error:.1f} %, "
         f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "

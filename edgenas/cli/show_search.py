@@ -41,7 +41,7 @@ def show_front(record: SearchRecord) -> None:
         for c in record.front
     ]
     ms = "ms" if record.latency_kind == "measured" else f"ms, {record.latency_kind}"
-    title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.runtime}, {record.threads} thread)"
+    title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.execution})"
     columns = [
         "<",
         "<id",

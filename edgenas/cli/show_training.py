@@ -53,5 +53,5 @@ def show_by_hand(network: ByHand) -> None:
         say(f"{network.name}: left out, since its training diverged at the run's learning rate.")
     else:
         first = network.verifications[0]
-        latencies = ", ".join(f"{v.latency_ms:.3f} ms in {v.runtime}" for v in network.verifications)
+        latencies = ", ".join(f"{v.latency_ms:.3f} ms in {v.execution.runtime}" for v in network.verifications)
         say(f"{network.name}: {percent(first.accuracy)} of {first.images} test images, {latencies}")

@@ -5,23 +5,43 @@ Only `device_timer` imports a runtime; it and `device_measure` also run on devic
 
 from edgenas.device.browser import BrowserTarget, browser_target
 from edgenas.device.bundle import BundleTarget
+from edgenas.device.execution import Execution
 from edgenas.device.profile import DEVICES, DeviceProfile, Estimate, load_device
-from edgenas.device.runtimes import tflite_runtime_python
+from edgenas.device.provenance import Provenance
+from edgenas.device.runtimes import (
+    RUNTIMES,
+    Runtime,
+    get_runtime,
+    open_session,
+    precisions,
+    register_runtime,
+    require_precision,
+    tflite_runtime_python,
+)
 from edgenas.device.ssh import ssh_target
 from edgenas.device.targets import JobTarget, LatencyTarget, Stopwatch, python_target
 
 __all__ = [
     "DEVICES",
+    "RUNTIMES",
     "BrowserTarget",
     "BundleTarget",
     "DeviceProfile",
     "Estimate",
+    "Execution",
     "JobTarget",
     "LatencyTarget",
+    "Provenance",
+    "Runtime",
     "Stopwatch",
     "browser_target",
+    "get_runtime",
     "load_device",
+    "open_session",
+    "precisions",
     "python_target",
+    "register_runtime",
+    "require_precision",
     "ssh_target",
     "tflite_runtime_python",
 ]

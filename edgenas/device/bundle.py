@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from edgenas.device.execution import Execution
+from edgenas.device.provenance import Provenance
 from edgenas.errors import EdgeNASError
 from edgenas.files import read_json
 from edgenas.progress import Track, quiet
@@ -26,11 +28,18 @@ class BundleHeader:
     device: str
     space: str
     fingerprint: str
-    runtime: str
-    threads: int
-    precision: str
+    execution: Execution
     rounds: int
     version: int = VERSION
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Raises KeyError or TypeError where the data has another form."""
+        return cls(execution=Execution.pop_from(data), **data)
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        return data | data.pop("execution")
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class BundleTarget:
     """
 
     header: BundleHeader
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     times_ms: Mapping[str, Mapping[str, list[float]]]
 
     @classmethod
@@ -49,12 +58,13 @@ class BundleTarget:
         """Raises EdgeNASError when the file is damaged, incomplete, or of another space or device."""
         data = read_json(path, "result of a bundle")
         try:
-            jobs, provenance, times_ms = data.pop("jobs"), data.pop("environment"), data.pop("times_ms")
-            header = BundleHeader(**data)
+            jobs, times_ms = data.pop("jobs"), data.pop("times_ms")
+            provenance = Provenance.from_json(data.pop("environment"))
+            header = BundleHeader.from_json(data)
             done = len(jobs) - len(set(jobs) - set(times_ms))
             good = all(_are_times(times, header.rounds) for group in times_ms.values() for times in group.values())
-            if header.version != VERSION or not good or provenance["runtime"] != header.runtime:
-                raise ValueError("unknown version, or times that are none")
+            if header.version != VERSION or not good or provenance.runtime != header.execution.runtime:
+                raise ValueError("its version is unknown, or its times are not positive numbers")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EdgeNASError(
                 f"{path} is no result of a bundle, or damaged ({error}): take result.json from the device again."
@@ -70,18 +80,18 @@ class BundleTarget:
             )
         return cls(header, provenance, times_ms)
 
-    def environment(self, runtime: str) -> dict[str, Any]:
-        return dict(self.provenance)
+    def environment(self, runtime: str) -> Provenance:
+        return self.provenance
 
     def time(
-        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+        self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
         times = self.times_ms.get(job_key(models), {})
         if set(times) != set(models):
             raise EdgeNASError("The bundle was written by another version of EdgeNAS: write it again and measure again.")
         return {name: times[name] for name in models}
 
-    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+    def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         raise EdgeNASError("A bundle holds times alone: reach the device over ssh to run a model there.")
 
 

@@ -16,12 +16,14 @@ RESULT = os.path.join(HERE, "result.json")
 def main():
     with open(os.path.join(HERE, "plan.json"), encoding="utf-8") as file:
         plan = json.load(file)
+    with open(os.path.join(HERE, plan["jobs"][0], "job.json"), encoding="utf-8") as file:
+        runtime = json.load(file)["runtime"]
     try:
         import device_timer
 
-        environment = device_timer.environment(plan["runtime"])
+        environment = device_timer.environment(runtime)
     except ImportError as error:
-        return "%s. Install numpy and %s, for example with pip, and run this again." % (error, plan["runtime"])  # noqa: UP031
+        return "%s. Install numpy and %s, for example with pip, and run this again." % (error, runtime["package"])  # noqa: UP031
     result = earlier(plan, environment) or dict(plan, environment=environment, times_ms={})
     for number, job in enumerate(plan["jobs"], 1):
         if job not in result["times_ms"]:

@@ -3,7 +3,9 @@
 It needs numpy and one runtime, and works from Python 3.8 on; nothing else of EdgeNAS is imported, so it can be copied
 alone. In process its functions are called; on a device `python device_timer.py JOB_DIR` reads JOB_DIR/job.json
 
-    {"runtime": "onnxruntime", "threads": 1, "rounds": 8,
+    {"runtime": {"name": "onnxruntime", "module": MODULE, "package": PACKAGE, "provider": PROVIDER,
+                 "opener": OPENER, "clock": "cpu"},            what computes: see `open_session` and `clock_for`
+     "threads": 1, "rounds": 8,
      "models": {NAME: FILE, ...},                              what to time
      "run": [{"model": FILE, "inputs": NPY, "outputs": NPY}]}  what to compute, image by image
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -50,18 +53,29 @@ WARM_UP_RUNS = 2
 LEAST_RUNS = 5
 INPUT_SEED = 0
 
+CPU_TIME, WALL_TIME = "cpu", "wall"
 
-class OnnxRuntimeSession:
-    """A model file in ONNX Runtime on the CPU, with all graph optimisations, as deployment uses it.
 
-    model: a path or the file's bytes.
+class Session:
+    """A model file, opened: what every opener returns."""
+
+    def run(self, array):
+        """The first output for an input of the model's own shape."""
+        raise NotImplementedError
+
+    def invoke(self):
+        """Run once, on an input that stays where it is, until the output is there."""
+        raise NotImplementedError
+
+
+class OnnxRuntimeSession(Session):
+    """A model file in ONNX Runtime with one execution provider and all graph optimisations, as deployment uses it.
+
+    runtime: as in a job. model: a path or the file's bytes.
     """
 
-    module = package = "onnxruntime"
-    providers = ("CPUExecutionProvider",)
-
-    def __init__(self, model, threads=1):
-        ort = importlib.import_module(self.module)
+    def __init__(self, runtime, model, threads=1):
+        self._ort = ort = importlib.import_module(runtime["module"])
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.intra_op_num_threads = threads
@@ -69,10 +83,10 @@ class OnnxRuntimeSession:
         options.log_severity_level = 3
         # Spinning threads would steal time from whatever else the device does, and from the next model in the round.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = ort.InferenceSession(model, options, providers=list(self.providers))
+        self._session = ort.InferenceSession(model, options, providers=[runtime["provider"]])
         # ONNX Runtime falls back silently from a provider that it cannot load; the provenance must not claim it.
-        if tuple(self._session.get_providers()) != self.providers:
-            raise RuntimeError(f"wanted {self.providers}, but ONNX Runtime uses {self._session.get_providers()}")
+        if self._session.get_providers()[:1] != [runtime["provider"]]:
+            raise RuntimeError(f"wanted {runtime['provider']}, but ONNX Runtime uses {self._session.get_providers()}")
         self._input = self._session.get_inputs()[0]
         self._bound = None
 
@@ -83,26 +97,22 @@ class OnnxRuntimeSession:
     def invoke(self):
         """Run once on a random input that stays where it is. A dynamic batch is 1."""
         if self._bound is None:
-            ort = importlib.import_module(self.module)
             shape = [size if isinstance(size, int) else 1 for size in self._input.shape]
-            self._value = ort.OrtValue.ortvalue_from_numpy(_random_input(shape, _numpy_type(self._input.type)))
+            self._value = self._ort.OrtValue.ortvalue_from_numpy(_random_input(shape, _numpy_type(self._input.type)))
             self._bound = self._session.io_binding()
             self._bound.bind_ortvalue_input(self._input.name, self._value)
             self._bound.bind_output(self._session.get_outputs()[0].name)
         self._session.run_with_iobinding(self._bound)
 
 
-class LiteSession:
+class LiteSession(Session):
     """A TFLite model file in LiteRT or tflite-runtime, with the XNNPACK delegate that both apply by themselves.
 
-    model: a path or the file's bytes.
+    runtime: as in a job. model: a path or the file's bytes.
     """
 
-    module, package = "ai_edge_litert.interpreter", "ai-edge-litert"
-    providers = ("XNNPACK",)
-
-    def __init__(self, model, threads=1):
-        interpreter = importlib.import_module(self.module).Interpreter
+    def __init__(self, runtime, model, threads=1):
+        interpreter = importlib.import_module(runtime["module"]).Interpreter
         source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
         self._interpreter = interpreter(num_threads=threads, **source)
         self._interpreter.allocate_tensors()
@@ -121,16 +131,20 @@ class LiteSession:
         self._interpreter.invoke()
 
 
-class TfliteRuntimeSession(LiteSession):
-    module, package = "tflite_runtime.interpreter", "tflite-runtime"
+OPENERS = {"onnxruntime": OnnxRuntimeSession, "tflite": LiteSession}
 
 
-RUNTIMES = {"onnxruntime": OnnxRuntimeSession, "litert": LiteSession, "tflite-runtime": TfliteRuntimeSession}
+def open_session(runtime, model, threads=1, folder=""):
+    """A `Session`. Raises ImportError where the runtime is not installed.
 
-
-def open_session(runtime, model, threads=1):
-    """A session of the named runtime. Raises ImportError where the runtime is not installed."""
-    return RUNTIMES[runtime](model, threads)
+    Its opener is one of `OPENERS`, or a Python file in the folder with a function of the same arguments but the last.
+    """
+    if runtime["opener"] in OPENERS:
+        return OPENERS[runtime["opener"]](runtime, model, threads)
+    spec = importlib.util.spec_from_file_location("opener", os.path.join(folder, runtime["opener"]))
+    opener = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(opener)
+    return opener.open_session(runtime, model, threads)
 
 
 def _random_input(shape, dtype):
@@ -148,17 +162,24 @@ def _numpy_type(onnx_type):
 # ---- timing ----
 
 
-def time_models(open_all, rounds, threads=1, seed=0):
+def clock_for(runtime, threads):
+    """The clock, in ns, that is honest for a runtime.
+
+    Where one thread does all the work it is the thread's own CPU time, which does not run while another process has the core.
+    Several threads, a GPU or an NPU compute while this thread waits: what that takes only the wall clock sees.
+    """
+    return time.thread_time_ns if runtime["clock"] == CPU_TIME and threads == 1 else time.perf_counter_ns
+
+
+def time_models(open_all, rounds, clock, seed=0):
     """Latencies that can be compared: `{name: [ms, ...]}`, the least of each round.
 
     open_all: opens all models, name -> session; called for every part of the rounds. All are visited once a round, in an
         order shuffled anew, so a slow spell of the machine hits all alike and no model always follows the same neighbour.
 
-    With one thread the clock is the thread's own CPU time, which does not run while another process has the core;
-    with several it is wall-clock time. What shares the core's arithmetic units, such as another hyperthread, shows on both:
-    where a model is called `REFERENCE`, visits in such company are repeated, see `Watch`.
+    clock: see `clock_for`. What shares the core's arithmetic units, such as another hyperthread, shows on every clock: where a
+    model is called `REFERENCE`, visits in such company are repeated, see `Watch`.
     """
-    clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
     shuffler, times, parts, watch = random.Random(seed), {}, min(OPENINGS, rounds), Watch(clock)
     for part in range(parts):
         timed = _timed_rounds(open_all(), rounds // parts + (part < rounds % parts), clock, shuffler, watch)
@@ -237,16 +258,15 @@ def _least_ns(invoke, clock):
 def environment(runtime):
     """What a measured number depends on, as plain JSON. Raises ImportError where the runtime is not installed.
 
-    `fingerprint` names the machine: CPU model, number of cores and architecture.
+    runtime: as in a job. `fingerprint` names the machine: CPU model, number of cores and architecture.
     """
-    session = RUNTIMES[runtime]
-    importlib.import_module(session.module)
+    importlib.import_module(runtime["module"])
     cpu = _cpu_model()
     cores = os.cpu_count() or 1
     return {
-        "runtime": runtime,
-        "runtime_version": version(session.package),
-        "execution_providers": list(session.providers),
+        "runtime": runtime["name"],
+        "runtime_version": version(runtime["package"]),
+        "execution_providers": [runtime["provider"]],
         "machine": platform.machine(),
         "cpu": cpu,
         "cores": cores,
@@ -255,7 +275,7 @@ def environment(runtime):
         "temperature_c": _temperature(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
-        "clock": "thread CPU time (1 thread), else wall clock",
+        "clock": "thread CPU time (1 thread), else wall clock" if runtime["clock"] == CPU_TIME else "wall clock",
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "emulated": _emulated(platform.machine()),
     }
@@ -305,14 +325,14 @@ def run_job(folder):
     runtime, threads = job["runtime"], job.get("threads", 1)
     result = {"environment": environment(runtime)}
     for task in job.get("run", []):
-        session = open_session(runtime, inside(task["model"]), threads)
+        session = open_session(runtime, inside(task["model"]), threads, folder)
         images = np.load(inside(task["inputs"]), allow_pickle=False)
         np.save(inside(task["outputs"]), run_images(session, images), allow_pickle=False)
 
     def open_all():
-        return {name: open_session(runtime, inside(file), threads) for name, file in job.get("models", {}).items()}
+        return {name: open_session(runtime, inside(file), threads, folder) for name, file in job.get("models", {}).items()}
 
-    result["times_ms"] = time_models(open_all, job.get("rounds", 1), threads)
+    result["times_ms"] = time_models(open_all, job.get("rounds", 1), clock_for(runtime, threads))
     return result
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.cost import block_depthwise_macs, block_macs
-from edgenas.device.runtimes import FORMATS
+from edgenas.device.execution import Execution
+from edgenas.device.runtimes import RUNTIMES
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.space import BlockSpec, unknown
 
@@ -58,6 +59,12 @@ class DeviceProfile:
     reach: str = "local"
     estimate: Estimate | None = None
 
+    def execution(
+        self, *, runtime: str | None = None, threads: int | None = None, precision: str | None = None
+    ) -> Execution:  # fmt: skip
+        """What its networks run on; what is None is the device's own, and fp32."""
+        return Execution(runtime or self.runtime, threads or self.threads, precision or "fp32")
+
     def require_reach(self, *, remotely: bool) -> None:
         """Raise EdgeNASError, saying what to do, when the device cannot be measured in this way."""
         if self.reach == "browser" and not remotely:
@@ -105,8 +112,8 @@ def load_device(name: str, folders: list[Path] | None = None) -> DeviceProfile:
     device = _read(DeviceProfile, data, path, "", skip="estimate")
     if device["name"] != name:
         raise EdgeNASError(f"{path}: name is {device['name']!r}, but the file is called {name}.toml. Make them equal.")
-    if device["runtime"] not in FORMATS:
-        raise EdgeNASError(f"{path}: {unknown('runtime', device['runtime'], FORMATS)}")
+    if device["runtime"] not in RUNTIMES:
+        raise EdgeNASError(f"{path}: {unknown('runtime', device['runtime'], RUNTIMES)}")
     if device["threads"] < 1:
         raise EdgeNASError(f"{path}: threads must be at least 1, not {device['threads']}.")
     if device.get("reach", "local") not in REACHES:

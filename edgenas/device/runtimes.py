@@ -1,43 +1,128 @@
-"""Where each runtime runs: in the Python of a device, in a Python of its own, or in a browser."""
+"""`Runtime`: a program that computes model files. `RUNTIMES` has all of them, by name; a new one is registered here."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from edgenas.device import device_timer
+from edgenas.device.execution import Execution
 from edgenas.errors import UsageError
 from edgenas.files import cache_dir
-from edgenas.graph import get_format
+from edgenas.graph import ModelFormat, get_format
 from edgenas.space import unknown
 
-WEB_PROVIDERS = {"onnxruntime-web-webgpu": "webgpu", "onnxruntime-web-wasm": "wasm"}
-"""ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
-everywhere, what computed."""
-
-FORMATS = {"onnxruntime": "onnx", "litert": "tflite", "tflite-runtime": "tflite"} | dict.fromkeys(WEB_PROVIDERS, "onnx")
-"""The file format that each runtime opens."""
-
-PRECISIONS = {"fp32": tuple(FORMATS), "int8": ("onnxruntime", "onnxruntime-web-wasm")}
-"""The runtimes in which each precision can be timed."""
+PYTHON, BROWSER = "python", "browser"
+CPU_TIME, WALL_TIME = device_timer.CPU_TIME, device_timer.WALL_TIME
 
 TFLITE_RUNTIME_PYTHON = "EDGENAS_TFLITE_RUNTIME_PYTHON"
 
 
-def require_python_runtime(runtime: str) -> None:
-    """Raise UsageError for a runtime that `device_timer` cannot open."""
-    if runtime in WEB_PROVIDERS:
-        raise UsageError(f"{runtime} runs in a browser: add --on browser.")
-    if runtime not in device_timer.RUNTIMES:
-        raise UsageError(unknown("runtime", runtime, device_timer.RUNTIMES))
+@dataclass(frozen=True)
+class Runtime:
+    """What EdgeNAS knows of a runtime.
+
+    name: by which profiles, tables and commands call it. format: of the files that it opens, see `graph.FORMATS`.
+    precisions: in which it can be timed. provider: what computes in it; estimates hold for all runtimes with the same.
+    where: `PYTHON`, that of a device, or `BROWSER`.
+    clock: `CPU_TIME` where one thread, told to work alone, does all the work: that time does not run while another process has
+        the core. `WALL_TIME` for what computes elsewhere, on a GPU or an NPU, too; and with several threads always.
+    module, package: what is imported on the device, and what pip installs for that.
+    opener: how files are opened there: one of `device_timer.OPENERS`, or a Python file of its own, copied to the device with
+        every job, that has `open_session(runtime, model, threads)`: see `device_timer.open_session`.
+    own_python: finds the Python of this machine that has it, where that is not the one that EdgeNAS runs in.
+    """
+
+    name: str
+    format: str
+    precisions: tuple[str, ...]
+    provider: str
+    where: str = PYTHON
+    clock: str = WALL_TIME
+    module: str = ""
+    package: str = ""
+    opener: str | Path = ""
+    own_python: Callable[[], Path | None] | None = None
+
+    @property
+    def model_format(self) -> ModelFormat:
+        return get_format(self.format)
+
+    @property
+    def python(self) -> Path | None:
+        """The Python of this machine that has it; None where it is not installed, or needs none."""
+        if self.own_python is not None:
+            return self.own_python()
+        return Path(sys.executable) if self.module and find_spec(self.module.split(".")[0]) else None
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What the timer needs beside itself to open it."""
+        return {self.opener.name: self.opener.read_bytes()} if isinstance(self.opener, Path) else {}
+
+    def for_timer(self) -> dict[str, Any]:
+        """What `device_timer` is told of it."""
+        opener = self.opener.name if isinstance(self.opener, Path) else self.opener
+        told = {"name": self.name, "module": self.module, "package": self.package, "provider": self.provider}
+        return told | {"opener": opener, "clock": self.clock}
 
 
-def require_web_runtime(runtime: str) -> None:
-    """Raise UsageError for a runtime that no browser has."""
-    if runtime in device_timer.RUNTIMES:
-        raise UsageError(f"{runtime} does not run in a browser: choose --runtime {' or '.join(WEB_PROVIDERS)}.")
-    if runtime not in WEB_PROVIDERS:
-        raise UsageError(unknown("runtime", runtime, WEB_PROVIDERS))
+RUNTIMES: dict[str, Runtime] = {}
+"""All runtimes, by name. Of those that open the same format, the first in this order is the one that it is tried in."""
+
+
+def register_runtime(runtime: Runtime) -> Runtime:
+    """Make a runtime known to `RUNTIMES`. Raises ValueError where its name is taken or it cannot be opened."""
+    if runtime.name in RUNTIMES:
+        raise ValueError(f"there is a runtime {runtime.name!r} already")
+    if runtime.where == PYTHON and not (isinstance(runtime.opener, Path) or runtime.opener in device_timer.OPENERS):
+        raise ValueError(f"no opener {runtime.opener!r}: name one of {', '.join(device_timer.OPENERS)}, or a Python file")
+    RUNTIMES[runtime.name] = runtime
+    return runtime
+
+
+def get_runtime(name: str, where: str | None = None) -> Runtime:
+    """where: `PYTHON` or `BROWSER` where it must compute there. Raises UsageError for an unknown one, and for one elsewhere."""
+    there = [runtime.name for runtime in RUNTIMES.values() if where in (None, runtime.where)]
+    if name in there:
+        return RUNTIMES[name]
+    if name not in RUNTIMES:
+        raise UsageError(unknown("runtime", name, there))
+    if where == PYTHON:
+        raise UsageError(f"{name} runs in a browser: add --on browser.")
+    raise UsageError(f"{name} does not run in a browser: choose --runtime {' or '.join(there)}.")
+
+
+def precisions() -> tuple[str, ...]:
+    """All in which some runtime can be timed."""
+    return tuple(dict.fromkeys(precision for runtime in RUNTIMES.values() for precision in runtime.precisions))
+
+
+def require_precision(runtime: str, precision: str) -> None:
+    """Raise UsageError when models of a precision cannot be timed in a runtime, which may be unknown."""
+    if precision not in precisions():
+        raise UsageError(unknown("precision", precision, precisions()))
+    if precision not in get_runtime(runtime).precisions:
+        others = " or ".join(other.name for other in RUNTIMES.values() if precision in other.precisions)
+        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime {others}.")
+
+
+def runtimes_of(format_name: str) -> list[Runtime]:
+    """Those that open files of a format in a Python of this machine."""
+    return [r for r in RUNTIMES.values() if r.format == format_name and r.where == PYTHON and r.python is not None]
+
+
+def open_session(execution: Execution, model: str | Path | bytes) -> device_timer.Session:
+    """A model file, or its bytes, opened in this process. Raises ImportError where the runtime is not installed."""
+    runtime = get_runtime(execution.runtime, PYTHON)
+    folder = str(runtime.opener.parent) if isinstance(runtime.opener, Path) else ""
+    model = model if isinstance(model, bytes) else str(model)
+    return device_timer.open_session(runtime.for_timer(), model, execution.threads, folder)
 
 
 def tflite_runtime_python() -> Path | None:
@@ -48,21 +133,18 @@ def tflite_runtime_python() -> Path | None:
     return python if python.is_file() else None
 
 
-def empty_model_bytes(runtime: str) -> bytes:
-    """The least that a session can do: its time is subtracted from every block's."""
-    return get_format(runtime_format(runtime)).empty()
+_ONNX_RUNTIME = {"clock": CPU_TIME, "module": "onnxruntime", "package": "onnxruntime", "opener": "onnxruntime"}
+_XNNPACK = {"clock": CPU_TIME, "opener": "tflite"}
 
-
-def require_precision(runtime: str, precision: str) -> None:
-    """Raise UsageError when models of a precision cannot be timed in a runtime."""
-    if precision not in PRECISIONS:
-        raise UsageError(unknown("precision", precision, PRECISIONS))
-    if runtime_format(runtime) and runtime not in PRECISIONS[precision]:
-        others = " or ".join(PRECISIONS[precision])
-        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime {others}.")
-
-
-def runtime_format(runtime: str) -> str:
-    if runtime not in FORMATS:
-        raise UsageError(unknown("runtime", runtime, FORMATS))
-    return FORMATS[runtime]
+register_runtime(Runtime("onnxruntime", "onnx", ("fp32", "int8"), "CPUExecutionProvider", **_ONNX_RUNTIME))
+register_runtime(
+    Runtime("litert", "tflite", ("fp32",), "XNNPACK", **_XNNPACK, module="ai_edge_litert.interpreter", package="ai-edge-litert")
+)
+register_runtime(
+    Runtime("tflite-runtime", "tflite", ("fp32",), "XNNPACK", **_XNNPACK, module="tflite_runtime.interpreter",
+            package="tflite-runtime", own_python=tflite_runtime_python)
+)  # fmt: skip
+# ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
+# everywhere, what computed.
+register_runtime(Runtime("onnxruntime-web-webgpu", "onnx", ("fp32",), "webgpu", BROWSER))
+register_runtime(Runtime("onnxruntime-web-wasm", "onnx", ("fp32", "int8"), "wasm", BROWSER))

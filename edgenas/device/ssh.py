@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from edgenas.device import device_timer
 from edgenas.device.provision import RemotePython, download_packages
-from edgenas.device.runtimes import require_python_runtime
+from edgenas.device.runtimes import PYTHON, Runtime, get_runtime
 from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
 
@@ -81,13 +81,13 @@ def ssh_target(url: str, runtime: str, *, provision: bool = False) -> Iterator[J
     running on either side, and of the jobs nothing is left. Raises UsageError for what is no such address, and EdgeNASError
     when the device cannot be reached or lacks Python or the runtime.
     """
-    require_python_runtime(runtime)
+    wanted = get_runtime(runtime, PYTHON)
     with _Connection(url) as connection:
         packages = f"{CACHE}/packages-{runtime}"
         python = _probe(connection)
         if provision:
-            _provision(connection, packages, runtime, python)
-        elif not _imports(connection, packages, runtime):
+            _provision(connection, packages, wanted, python)
+        elif not _imports(connection, packages, wanted):
             raise EdgeNASError(f"{url} has no {runtime} that its python3 can import: add --provision to copy it there.")
         yield JobTarget(lambda folder: _run_job(connection, packages, folder))
 
@@ -219,23 +219,23 @@ def _probe(connection: _Connection) -> RemotePython:
     return RemotePython.parse(found)
 
 
-def _imports(connection: _Connection, packages: str, runtime: str) -> bool:
-    code = f"import numpy, {device_timer.RUNTIMES[runtime].module}"
+def _imports(connection: _Connection, packages: str, runtime: Runtime) -> bool:
+    code = f"import numpy, {runtime.module}"
     command = f"ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={packages} python3 -c {shlex.quote(code)}"
     return connection.run(f"{command} >/dev/null 2>&1 && echo yes; true").strip() == "yes"
 
 
-def _provision(connection: _Connection, packages: str, runtime: str, python: RemotePython) -> None:
+def _provision(connection: _Connection, packages: str, runtime: Runtime, python: RemotePython) -> None:
     """Bring numpy and the runtime, unless an earlier run did."""
     if _imports(connection, packages, runtime):
         return
     with tempfile.TemporaryDirectory(prefix="edgenas-wheels-") as wheels:
-        download_packages(Path(wheels), device_timer.RUNTIMES[runtime].package, python)
+        download_packages(Path(wheels), runtime.package, python)
         with _archive(Path(wheels)) as archive:
             connection.run(_UNPACK.format(folder=packages, size=archive.seek(0, os.SEEK_END)), archive)
     if not _imports(connection, packages, runtime):
         raise EdgeNASError(
-            f"{connection.url} cannot import the {runtime} that was copied to {packages}: its system is too old."
+            f"{connection.url} cannot import the {runtime.name} that was copied to {packages}: its system is too old."
         )
 
 

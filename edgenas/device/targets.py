@@ -14,7 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgenas.device import device_timer
-from edgenas.device.runtimes import require_python_runtime
+from edgenas.device.execution import Execution
+from edgenas.device.provenance import Provenance
+from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.progress import Track, quiet
 
@@ -22,12 +24,12 @@ from edgenas.progress import Track, quiet
 class LatencyTarget(Protocol):
     """A device with a runtime. All three raise EdgeNASError when the device or the runtime cannot be used."""
 
-    def environment(self, runtime: str) -> dict[str, Any]:
-        """The provenance of what is measured there; see `device_timer.environment`."""
+    def environment(self, runtime: str) -> Provenance:
+        """Of what is measured there."""
         ...
 
     def time(
-        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+        self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
         """Milliseconds of each model, the least of each of `rounds` interleaved rounds.
 
@@ -35,7 +37,7 @@ class LatencyTarget(Protocol):
         """
         ...
 
-    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+    def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         """The model's outputs for `(n, ...)` images, each run alone, in the layout that the file takes: `(n, ...)`."""
         ...
 
@@ -49,22 +51,22 @@ class JobTarget:
     def __init__(self, run_folder: Callable[[Path], None]):
         self._run_folder = run_folder
 
-    def environment(self, runtime: str) -> dict[str, Any]:
-        return self._job({"runtime": runtime}, {})[0]["environment"]
+    def environment(self, runtime: str) -> Provenance:
+        return Provenance.from_json(self._job(*_job(Execution(runtime)))[0]["environment"])
 
     def time(
-        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+        self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
-        job, files = timing_job(models, runtime, threads, rounds)
+        job, files = timing_job(models, execution, rounds)
         (times_ms,) = [self._job(job, files)[0]["times_ms"] for _ in track(range(1), "timing", 1)]
         return times_ms
 
-    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
+    def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         task = {"model": "model", "inputs": "inputs.npy", "outputs": "outputs.npy"}
-        return self._job({"runtime": runtime, "threads": threads, "run": [task]}, {"model": model}, images)[1]
+        job, files = _job(execution)
+        return self._job(job | {"run": [task]}, files | {"model": model}, images)[1]
 
     def _job(self, job: dict, files: Mapping[str, bytes], images: np.ndarray | None = None) -> tuple[dict, np.ndarray | None]:
-        require_python_runtime(job["runtime"])
         with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
@@ -90,27 +92,37 @@ class Stopwatch:
         self.timed: set[str] = set()
         self.seconds = 0.0
 
-    def environment(self, runtime: str) -> dict[str, Any]:
+    def environment(self, runtime: str) -> Provenance:
         return self._target.environment(runtime)
 
     def time(
-        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track = quiet
+        self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
         start = time.monotonic()
-        times_ms = self._target.time(models, runtime=runtime, threads=threads, rounds=rounds, track=track)
+        times_ms = self._target.time(models, execution, rounds=rounds, track=track)
         self.seconds += time.monotonic() - start
         self.timed |= set(models)
         return times_ms
 
-    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
-        return self._target.run(model, images, runtime=runtime, threads=threads)
+    def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
+        return self._target.run(model, images, execution)
 
 
-def timing_job(models: Mapping[str, bytes], runtime: str, threads: int, rounds: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The content of job.json, and the other files of its folder by name; see `device_timer`."""
+def timing_job(models: Mapping[str, bytes], execution: Execution, rounds: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The content of job.json, and the other files of its folder by name; see `device_timer`.
+
+    Raises UsageError for a runtime that no Python has.
+    """
+    job, files = _job(execution)
     # Names such as block keys are no safe file names everywhere, so files are numbered.
-    files = {f"{number}.model": model for number, model in enumerate(models.values())}
-    return {"runtime": runtime, "threads": threads, "rounds": rounds, "models": dict(zip(models, files, strict=True))}, files
+    numbered = {f"{number}.model": model for number, model in enumerate(models.values())}
+    return job | {"rounds": rounds, "models": dict(zip(models, numbered, strict=True))}, files | numbered
+
+
+def _job(execution: Execution) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What every job has."""
+    runtime = get_runtime(execution.runtime, PYTHON)
+    return {"runtime": runtime.for_timer(), "threads": execution.threads}, runtime.files
 
 
 def python_target(python: Path | str = sys.executable) -> JobTarget:

@@ -2,18 +2,20 @@
 
 import edgenas.onednn  # noqa: F401 (before torch)
 from edgenas.export.export import export
-from edgenas.export.model import ExportedModel, Preprocessing, load_exports
+from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing, load_exports
 from edgenas.export.parity import Parity, compare
-from edgenas.export.verify import VERIFIED, Place, Verification, load_verifications, verify, verify_classifier
+from edgenas.export.verify import VERIFIED, Testbed, Verification, load_verifications, verify, verify_classifier
 from edgenas.graph import FORMATS
 
 __all__ = [
     "FORMATS",
     "VERIFIED",
+    "Budget",
     "ExportedModel",
+    "ModelFile",
     "Parity",
-    "Place",
     "Preprocessing",
+    "Testbed",
     "Verification",
     "compare",
     "export",

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgenas.device import python_target
-from edgenas.errors import ParityError
-from edgenas.export.model import ExportedModel, Preprocessing
+from edgenas.device import Execution, python_target
+from edgenas.device.runtimes import runtimes_of
+from edgenas.errors import EdgeNASError, ParityError
+from edgenas.export.model import Budget, ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
 from edgenas.files import replacing
 from edgenas.graph import FORMATS, get_format
@@ -22,7 +23,6 @@ from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
 
-RUNTIME_OF = {"onnx": "onnxruntime", "tflite": "litert"}
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
 
 
@@ -33,7 +33,7 @@ def export(
     formats: Iterable[str] = FORMATS,
     *,
     dynamic_batch: bool = False,
-    budgets: tuple[dict[str, Any], ...] = (),
+    budgets: tuple[Budget, ...] = (),
     provenance: dict[str, Any] | None = None,
     finetuned: FineTuned | None = None,
 ) -> ExportedModel:
@@ -95,7 +95,7 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
             }
         ),
         "architecture": str(model.architecture),
-        "provenance": json.dumps(model.provenance | {"budgets": model.budgets}),
+        "provenance": json.dumps(model.provenance | {"budgets": [budget.to_json() for budget in model.budgets]}),
     }
     batch = None if model.dynamic_batch and form.dynamic_batch else 1
     return form.build(network.specs, weights, batch=batch, metadata=metadata)
@@ -110,8 +110,11 @@ def in_layout(images: torch.Tensor, kind: str) -> np.ndarray:
 
 @torch.no_grad()
 def check_parity(content: bytes, kind: str, network: Network, images: torch.Tensor, path: Path) -> None:
-    """Raises ParityError when a file computes something else than the torch network on these images."""
-    outputs = python_target().run(content, in_layout(images, kind), runtime=RUNTIME_OF[kind])
+    """Raises ParityError when a file computes something else than the torch network on these images, and EdgeNASError where
+    nothing here opens it."""
+    if not (here := runtimes_of(kind)):
+        raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried.")
+    outputs = python_target(here[0].python).run(content, in_layout(images, kind), Execution(here[0].name))
     parity = compare(network.cpu()(images).numpy(), outputs)
     if not parity.holds:
         raise ParityError(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from edgenas.data import Dataset
-from edgenas.device import LatencyTarget, python_target, tflite_runtime_python
-from edgenas.device.runtimes import FORMATS
+from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
+from edgenas.device.runtimes import runtimes_of
 from edgenas.errors import EdgeNASError
 from edgenas.export.export import in_layout
-from edgenas.export.model import ExportedModel, Preprocessing
+from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity, compare
 from edgenas.files import read_json, write_json
 from edgenas.latency import Bench, LatencyTable
@@ -39,14 +39,14 @@ class Verification:
     parity, torch_accuracy: with and of the torch network; None of a file that came without one.
     torch_accuracy, accuracy: top-1 on the test images, in 0..1, of the torch network and of the file.
     confusion: `(classes, classes)`: how many test images of each class (row) the file takes for each class (column).
-    threads, latency_ms: of one image on this machine, in the statistic of `Bench`: with one thread its CPU time, at the speed
-        that the machine had when its table was measured.
-    predicted_ms: by the latency table of this runtime on this machine, with its 90 % interval; None without a table.
+    execution, latency_ms: of one image on this machine, in the statistic of `Bench`, at the speed that the machine had when its
+        table was measured.
+    predicted_ms: by the latency table of this execution on this machine, with its 90 % interval; None without a table.
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
     file: str
-    runtime: str
+    execution: Execution
     runtime_version: str
     fingerprint: str
     parity: Parity | None
@@ -54,7 +54,6 @@ class Verification:
     accuracy: float
     confusion: list[list[int]]
     images: int
-    threads: int
     latency_ms: float
     predicted_ms: float | None
     predicted_low_ms: float | None
@@ -68,58 +67,77 @@ class Verification:
     def passed(self) -> bool:
         return self.parity is None or self.parity.holds
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Raises KeyError or TypeError where the data has another form."""
+        data.setdefault("precision", "fp32")  # earlier versions knew no other
+        parity = data.pop("parity")
+        return cls(execution=Execution.pop_from(data), parity=parity and Parity(**parity), **data)
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        return {"file": data.pop("file")} | data.pop("execution") | data
+
 
 @dataclass(frozen=True)
-class Place:
-    """A runtime somewhere. environment: what `open_device` or the target says of it. threads: to time with; None: those of the
-    first budget, as far as there are cores. device: see `Verification`."""
+class Testbed:
+    """Where files are verified: how they are executed there, and what reaches it.
 
-    runtime: str
+    environment: what `open_device` or the target says of it. device: see `Verification`.
+    """
+
+    execution: Execution
     target: LatencyTarget
-    environment: Mapping[str, Any]
-    threads: int | None = None
+    environment: Provenance
     device: str = ""
 
-    def takes(self, file: Path) -> bool:
-        return file.suffix[1:] == FORMATS[self.runtime]
+    def takes(self, file: ModelFile) -> bool:
+        return (file.format, file.precision) == (get_runtime(self.execution.runtime).format, self.execution.precision)
 
 
-def places_here(files: Sequence[Path]) -> list[Place]:
-    """All runtimes of this machine that take one of these files.
+def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]:
+    """Everything on this machine that executes one of these files, with so many threads as far as there are cores.
 
     Each runs in a process of its own, as it will on a device: beside torch, in memory that training has left scattered,
     networks were up to 10 % slower.
     """
-    targets = {"onnxruntime": python_target(), "litert": python_target()}
-    if python := tflite_runtime_python():
-        targets["tflite-runtime"] = python_target(python)
-    formats = {file.suffix[1:] for file in files}
-    return [
-        Place(runtime, target, target.environment(runtime))
-        for runtime, target in targets.items()
-        if FORMATS[runtime] in formats
-    ]
+    testbeds = []
+    for kind, precisions in _precisions(files).items():
+        for runtime in runtimes_of(kind):
+            target = python_target(runtime.python)
+            environment = target.environment(runtime.name)
+            for precision in precisions:
+                if precision in runtime.precisions:
+                    execution = Execution(runtime.name, min(threads, environment.cores), precision)
+                    testbeds.append(Testbed(execution, target, environment))
+    return testbeds
+
+
+def _precisions(files: Sequence[ModelFile]) -> dict[str, set[str]]:
+    """By format, those of these files."""
+    return {kind: {file.precision for file in files if file.format == kind} for kind in dict.fromkeys(f.format for f in files)}
 
 
 def verify(
     model: ExportedModel, space: SearchSpace, dataset: Dataset, tables: Sequence[LatencyTable] = (), track: Track = quiet,
-    *, places: Sequence[Place] | None = None, images: int | None = None,
+    *, testbeds: Sequence[Testbed] | None = None, images: int | None = None,
 ) -> list[Verification]:  # fmt: skip
     """Run a model's files on test images and on the timer, and keep the result beside them: verify.json, or verify-DEVICE.json.
 
     tables: timed latencies: of this machine's, the speed that it had then is what latencies are stated for, and where its
         blocks cover the space, they predict. Those of other machines are left aside.
-    places: where; this machine unless told otherwise. images: so many of the test set, evenly spread; None: all.
+    testbeds: where; this machine unless told otherwise. images: so many of the test set, evenly spread; None: all.
 
     A file whose outputs differ from torch's is renamed to <file>.rejected, so that nobody ships it.
-    Raises EdgeNASError when there is no file for these places.
+    Raises EdgeNASError when there is no file for these testbeds.
     """
-    places = places_here(model.files) if places is None else places
-    pairs = [(file, place) for file in model.files for place in places if place.takes(file)]
+    files = model.variants
+    if testbeds is None:
+        testbeds = testbeds_here(files, model.budgets[0].execution.threads if model.budgets else 1)
+    pairs = [(file, testbed) for file in files for testbed in testbeds if testbed.takes(file)]
     if not pairs:
         raise EdgeNASError(f"{model.folder} holds no model file that can run there: export it again.")
     trial = _Trial.of(dataset, model.preprocessing, images).against(model.network(space))
-    threads = model.budgets[0]["threads"] if model.budgets else 1
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
         if not table.covers(space):
@@ -129,8 +147,8 @@ def verify(
         return predicted_ms, low, high
 
     results = [
-        _verify_file(file.name, file.read_bytes(), place, trial, threads, tables, predict)
-        for file, place in track(pairs, f"Verifying {model.architecture.id}", len(pairs))
+        _verify_file(file.path.name, file.path.read_bytes(), testbed, trial, tables, predict)
+        for file, testbed in track(pairs, f"Verifying {model.architecture.id}", len(pairs))
     ]
     for name in {result.file for result in results if not result.passed}:
         (model.folder / name).rename(model.folder / f"{name}.rejected")
@@ -148,10 +166,10 @@ def verify_classifier(
     resolution = file.resolution or dataset.size
     content = file.for_one_image(resolution)
     trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std))
-    places = places_here([file.path])
+    testbeds = testbeds_here([ModelFile(file.path, "onnx")])
     results = [
-        _verify_file(file.path.name, content, place, trial, 1, tables, lambda table: None)
-        for place in track(places, f"Verifying {file.path.name}", len(places))
+        _verify_file(file.path.name, content, testbed, trial, tables, lambda table: None)
+        for testbed in track(testbeds, f"Verifying {file.path.name}", len(testbeds))
     ]
     _save(folder, results)
     return results
@@ -162,8 +180,7 @@ def load_verifications(folder: Path) -> list[Verification]:
     results = []
     for path in [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]:
         try:
-            rows = read_json(path, "verification")["results"]
-            results += [Verification(**row | {"parity": row["parity"] and Parity(**row["parity"])}) for row in rows]
+            results += map(Verification.from_json, read_json(path, "verification")["results"])
         except (KeyError, TypeError) as error:
             raise EdgeNASError(f"{path} is damaged ({error}): verify again.") from None
     return results
@@ -199,52 +216,50 @@ class _Trial:
 
 
 def _verify_file(
-    name: str, content: bytes, place: Place, trial: _Trial, threads: int, tables: Sequence[LatencyTable],
+    name: str, content: bytes, testbed: Testbed, trial: _Trial, tables: Sequence[LatencyTable],
     predict: Callable[[LatencyTable], tuple[float, float, float] | None],
 ) -> Verification:  # fmt: skip
-    runtime, environment = place.runtime, place.environment
-    threads = place.threads or min(threads, environment["cores"])
-    emulated = environment["emulated"]
-    outputs = place.target.run(content, in_layout(trial.images, FORMATS[runtime]), runtime=runtime)
+    execution, environment = testbed.execution, testbed.environment
+    emulated = environment.emulated
+    images = in_layout(trial.images, get_runtime(execution.runtime).format)
+    outputs = testbed.target.run(content, images, replace(execution, threads=1))
 
     def is_of_that_machine(table: LatencyTable) -> bool:
         about = table.provenance
-        return (table.runtime, table.threads, table.precision, about.get("fingerprint"), about.get("emulated")) == (
-            runtime, threads, "fp32", environment["fingerprint"], emulated,
-        )  # fmt: skip
+        return (table.execution, about.fingerprint, about.emulated) == (execution, environment.fingerprint, emulated)
 
     own = sorted(filter(is_of_that_machine, tables), key=lambda table: predict(table) is None)
     # What an emulator takes says nothing, so little of it is enough.
     rounds = LEAST_ROUNDS if emulated else ROUNDS
-    bench = Bench(place.target, runtime, threads, rounds, reference_ms=own[0].reference_ms if own else None)
+    bench = Bench(testbed.target, execution, rounds, reference_ms=own[0].reference_ms if own else None)
     latency_ms = bench.measure({"model": content})["model"].latency_ms
     predicted_ms, low_ms, high_ms = (own and predict(own[0])) or (None, None, None)
     expected, labels = trial.expected, trial.labels
     return Verification(
         file=name,
-        runtime=runtime,
-        runtime_version=environment["runtime_version"],
-        fingerprint=environment["fingerprint"],
+        execution=execution,
+        runtime_version=environment.runtime_version,
+        fingerprint=environment.fingerprint,
         parity=None if expected is None else compare(expected, outputs),
         torch_accuracy=None if expected is None else float((expected.argmax(1) == labels).mean()),
         accuracy=float((outputs.argmax(1) == labels).mean()),
         confusion=confusion_matrix(labels, outputs.argmax(1), trial.classes).tolist(),
         images=len(labels),
-        threads=threads,
         latency_ms=latency_ms,
         predicted_ms=predicted_ms,
         predicted_low_ms=low_ms,
         predicted_high_ms=high_ms,
         slowdown=bench.slowdown,
         file_bytes=len(content),
-        device=place.device,
+        device=testbed.device,
         emulated=emulated,
     )
 
 
 def _save(folder: Path, results: Sequence[Verification]) -> None:
-    device = results[0].device
-    write_json(
-        folder / (f"verify-{device}.json" if device else VERIFIED),
-        {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": [asdict(r) for r in results]},
-    )
+    """What the same device has shown in other executions stays: they are verified one by one."""
+    device, fresh = results[0].device, {result.execution for result in results}
+    path = folder / (f"verify-{device}.json" if device else VERIFIED)
+    kept = [v for v in load_verifications(folder) if v.device == device and v.execution not in fresh] if device else []
+    rows = [result.to_json() for result in [*kept, *results]]
+    write_json(path, {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": rows})

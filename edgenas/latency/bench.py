@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgenas.device import device_timer
-from edgenas.device.runtimes import empty_model_bytes
+from edgenas.device import Execution, device_timer
 from edgenas.device.targets import LatencyTarget
-from edgenas.latency.microbenchmark import REFERENCE, model_bytes
+from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.table import Entry
 from edgenas.progress import Track, quiet
 from edgenas.space import BlockSpec, SearchSpace
@@ -56,17 +55,15 @@ class Bench:
     Every group also holds an empty model and a small reference network. Machines slow down and recover, within seconds and
     for minutes, by half and more; so a model's time in the quiet rounds is taken relative to the reference's.
 
-    precision: of the blocks and networks, and of the reference: what slows int8 down need not slow fp32 down.
+    execution: of the blocks and networks, and of the reference: what slows int8 down need not slow fp32 down.
     rounds: how many; seconds: about how long all may take, in place of `rounds`, given `models_left` beforehand.
     reference_ms: what the reference takes at the speed that latencies are stated for; None: at that of the first group.
     empty_ms, slowdown: of the last group: a session that does nothing, and how much slower than `reference_ms` it was.
     """
 
     target: LatencyTarget
-    runtime: str
-    threads: int = 1
+    execution: Execution
     rounds: int = ROUNDS
-    precision: str = "fp32"
     seconds: float | None = None
     models_left: int = 0
     reference_ms: float | None = None
@@ -95,7 +92,7 @@ class Bench:
 
     def _time(self, models: Mapping[str, bytes]) -> dict[str, list[float]]:
         rounds, start = self._affordable_rounds(), time.monotonic()
-        timed = self.target.time(self._anchored(models), runtime=self.runtime, threads=self.threads, rounds=rounds)
+        timed = self.target.time(self._anchored(models), self.execution, rounds=rounds)
         taken_s = time.monotonic() - start
         self._visit_s = taken_s / rounds / len(timed)
         if self.seconds is not None:
@@ -129,7 +126,7 @@ class Bench:
     def _groups(self, named: Iterable[tuple[str, tuple[BlockSpec, ...]]]) -> Iterator[dict[str, bytes]]:
         group: dict[str, bytes] = {}
         for name, blocks in named:
-            model = model_bytes(blocks, self.runtime, self.precision)
+            model = model_bytes(blocks, self.execution.runtime, self.execution.precision)
             if group and (len(group) == GROUP_MODELS or sum(map(len, group.values())) + len(model) > GROUP_BYTES):
                 yield group
                 group = {}
@@ -138,8 +135,8 @@ class Bench:
             yield group
 
     def _anchored(self, models: Mapping[str, bytes]) -> dict[str, bytes]:
-        reference = model_bytes(REFERENCE, self.runtime, self.precision)
-        return {**models, _EMPTY: empty_model_bytes(self.runtime), _REFERENCE: reference}
+        runtime, precision = self.execution.runtime, self.execution.precision
+        return {**models, _EMPTY: empty_model_bytes(runtime), _REFERENCE: model_bytes(REFERENCE, runtime, precision)}
 
     def _affordable_rounds(self) -> int:
         """`rounds`, or as many as the seconds left allow for the models left, judged by the last group."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from edgenas.device import device_measure, device_timer
+from edgenas.device import Execution, Provenance, device_measure, device_timer
 from edgenas.device.bundle import BundleHeader, BundleTarget, job_key
-from edgenas.device.runtimes import require_python_runtime
+from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.device.targets import timing_job
 from edgenas.files import replacing
 from edgenas.latency.bench import ROUNDS, Bench, block_chains, network_chains
@@ -24,29 +23,28 @@ def write_bundle(
     path: Path,
     space: SearchSpace,
     device: str,
+    execution: Execution,
     *,
-    runtime: str,
-    threads: int,
-    precision: str = "fp32",
     rounds: int = ROUNDS,
     track: Track = quiet,
 ) -> None:
     """A zip file with everything that `profile` would time on a device, and the script that times it there.
 
-    `python measure.py` in the unpacked folder writes result.json, which `BundleTarget` reads.
+    `python measure.py` in the unpacked folder writes result.json, which `BundleTarget` reads. Raises UsageError for a
+    runtime that no Python has.
     """
-    require_python_runtime(runtime)
-    header = BundleHeader(device, space.name, space.fingerprint, runtime, threads, precision, rounds)
-    bench = Bench(BundleTarget(header, {}, {}), runtime, threads, rounds, precision)
+    get_runtime(execution.runtime, PYTHON)
+    header = BundleHeader(device, space.name, space.fingerprint, execution, rounds)
+    bench = Bench(BundleTarget(header, Provenance(), {}), execution, rounds)
     keys = []
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as bundle:
         for models in chain.from_iterable(map(bench.groups, _chains(space, track))):
-            job, files = timing_job(models, runtime, threads, rounds)
+            job, files = timing_job(models, execution, rounds)
             keys.append(job_key(models))
             bundle.writestr(f"{keys[-1]}/job.json", json.dumps(job))
             for name, content in files.items():
                 bundle.writestr(f"{keys[-1]}/{name}", content)
-        bundle.writestr("plan.json", json.dumps(asdict(header) | {"jobs": keys}))
+        bundle.writestr("plan.json", json.dumps(header.to_json() | {"jobs": keys}))
         bundle.write(device_timer.__file__, "device_timer.py")
         bundle.write(device_measure.__file__, "measure.py")
 

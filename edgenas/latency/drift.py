@@ -45,13 +45,13 @@ def check_drift(table: LatencyTable, target: LatencyTarget, track: Track = quiet
         raise EdgeNASError(
             f"The table of {table.device} was not measured on it, so there is nothing to check: measure it first."
         )
-    now = target.environment(table.runtime)
-    changes = tuple(f"{words}: {table.provenance.get(name)}, now {now[name]}" for name, words in _WATCHED.items()
-                    if table.provenance.get(name) != now[name])  # fmt: skip
+    now = target.environment(table.execution.runtime)
+    changes = tuple(f"{words}: {getattr(table.provenance, name)}, now {getattr(now, name)}" for name, words in _WATCHED.items()
+                    if getattr(table.provenance, name) != getattr(now, name))  # fmt: skip
     # The short ones would tell more about the clock than about the device.
     keys = sorted(table.entries, key=lambda key: table.entries[key].latency_ms)[len(table.entries) // 2 :]
     chosen = [keys[int(i)] for i in np.linspace(0, len(keys) - 1, min(ENTRIES, len(keys)))]
-    bench = Bench(target, table.runtime, table.threads, precision=table.precision, reference_ms=table.reference_ms)
+    bench = Bench(target, table.execution, reference_ms=table.reference_ms)
     again: dict[str, float] = {}
     for group in bench.measure_blocks(
         track(block_chains(map(BlockSpec.from_key, chosen)), "timing entries again", len(chosen))

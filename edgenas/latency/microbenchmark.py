@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgenas.device.runtimes import require_precision, runtime_format
-from edgenas.graph import get_format, random_weights
+from edgenas.device.runtimes import get_runtime, require_precision
+from edgenas.graph import random_weights
 from edgenas.space import BlockSpec
 
 _WEIGHT_SEED = 0
@@ -32,4 +32,9 @@ def model_bytes(blocks: Sequence[BlockSpec], runtime: str, precision: str = "fp3
     require_precision(runtime, precision)
     rng = np.random.default_rng(_WEIGHT_SEED)
     weights = [random_weights(spec, rng) for spec in blocks]
-    return get_format(runtime_format(runtime)).build(blocks, weights, precision)
+    return get_runtime(runtime).model_format.build(blocks, weights, precision)
+
+
+def empty_model_bytes(runtime: str) -> bytes:
+    """The least that a session can do: its time is subtracted from every block's."""
+    return get_runtime(runtime).model_format.empty()

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from edgenas.device.profile import DeviceProfile
-from edgenas.device.runtimes import require_precision
-from edgenas.device.targets import LatencyTarget
+from edgenas.device import DeviceProfile, Execution, LatencyTarget, Provenance, require_precision
 from edgenas.errors import EdgeNASError
 from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
 from edgenas.latency.calibration import TimedNetworks, block_counts, calibrate, deviation_model
@@ -36,10 +33,8 @@ def profile(
     device: DeviceProfile,
     target: LatencyTarget,
     path: Path,
+    execution: Execution,
     *,
-    runtime: str,
-    threads: int = 1,
-    precision: str = "fp32",
     rounds: int = ROUNDS,
     seconds: float | None = None,
     fresh: bool = False,
@@ -55,14 +50,14 @@ def profile(
     The table is saved after every group, so an interrupted run goes on where it stopped. Raises EdgeNASError when the
     table comes from another machine or runtime version, and when the target is no such device or an emulated one.
     """
-    provenance = open_device(device, target, runtime, threads, precision, allow_emulated)
-    table = _open_table(device.name, Path(path), (runtime, threads, precision), provenance, fresh)
+    provenance = open_device(device, target, execution, allow_emulated)
+    table = _open_table(device.name, Path(path), execution, provenance, fresh)
     missing = table.missing(space)
     if table.covers(space):
         return table
     networks = planned_networks(space)
     models = len(missing) + sum(map(len, networks))
-    bench = Bench(target, runtime, threads, rounds, precision, seconds, models, table.reference_ms)
+    bench = Bench(target, execution, rounds, seconds, models, table.reference_ms)
 
     # An entry that is new may change what the sum of the others was fitted to.
     table.calibrations.pop(space.fingerprint, None)
@@ -92,19 +87,17 @@ def profile(
     return table
 
 
-def open_device(
-    device: DeviceProfile, target: LatencyTarget, runtime: str, threads: int, precision: str, allow_emulated: bool
-) -> dict[str, Any]:
+def open_device(device: DeviceProfile, target: LatencyTarget, execution: Execution, allow_emulated: bool) -> Provenance:
     """The provenance of what a target measures. Raises EdgeNASError when that would be no measurement of the device."""
-    require_precision(runtime, precision)
-    provenance = target.environment(runtime) | {"threads": threads, "statistic": STATISTIC}
-    device.require_arch(provenance["machine"])
-    if not provenance["emulated"]:
+    require_precision(execution.runtime, execution.precision)
+    provenance = replace(target.environment(execution.runtime), threads=execution.threads, statistic=STATISTIC)
+    device.require_arch(provenance.machine)
+    if not provenance.emulated:
         return provenance
     if not allow_emulated:
         raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
                            "For a trial, which is marked as such, add --allow-emulated.")  # fmt: skip
-    return provenance | {"method": "timed in an emulator, which says nothing about the device"}
+    return replace(provenance, method="timed in an emulator, which says nothing about the device")
 
 
 def _least_certain(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedNetworks]) -> np.ndarray:
@@ -131,24 +124,21 @@ def _spread(values: tuple[int, ...], n: int) -> list[int]:
 
 
 def _open_table(
-    device: str, path: Path, key: tuple[str, int, str], provenance: dict[str, Any], fresh: bool
+    device: str, path: Path, execution: Execution, provenance: Provenance, fresh: bool
 ) -> LatencyTable:  # fmt: skip
-    """The table at `path`, or a new one. Raises EdgeNASError when what is measured now would not fit in it.
-
-    key: runtime, threads, precision.
-    """
-    kind = EMULATED if provenance["emulated"] else MEASURED
+    """The table at `path`, or a new one. Raises EdgeNASError when what is measured now would not fit in it."""
+    kind = EMULATED if provenance.emulated else MEASURED
     if fresh or not path.exists():
-        return LatencyTable(device, *key, kind=kind, provenance=provenance)
+        return LatencyTable(device, execution, kind=kind, provenance=provenance)
     table = LatencyTable.load(path)
     if table.kind == ESTIMATED:
-        return LatencyTable(device, *key, kind=kind, provenance=provenance)
-    runtime = key[0]
-    if (table.runtime, table.threads, table.precision, table.kind) != (*key, kind):
-        raise EdgeNASError(f"{path} holds {table.kind} {table.precision} latencies of {table.runtime} with {table.threads} "
-                           "thread(s): choose another file, or measure everything again with --fresh.")  # fmt: skip
-    for name, words in (("fingerprint", "another machine"), ("runtime_version", f"another version of {runtime}")):
-        if table.provenance.get(name) != provenance[name]:
-            raise EdgeNASError(f"{path} was measured on {words} ({table.provenance.get(name)}, now {provenance[name]}): "
+        return LatencyTable(device, execution, kind=kind, provenance=provenance)
+    if (table.execution, table.kind) != (execution, kind):
+        raise EdgeNASError(f"{path} holds {table.kind} latencies of another execution ({table.execution}, now {execution}): "
+                           "choose another file, or measure everything again with --fresh.")  # fmt: skip
+    for name, words in (("fingerprint", "another machine"), ("runtime_version", f"another version of {execution.runtime}")):
+        then, now = getattr(table.provenance, name), getattr(provenance, name)
+        if then != now:
+            raise EdgeNASError(f"{path} was measured on {words} ({then}, now {now}): "
                                "measure everything again with --fresh, or name this device differently.")  # fmt: skip
     return table

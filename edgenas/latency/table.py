@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from edgenas.cost import block_parameters
+from edgenas.device import Execution, Provenance
 from edgenas.errors import EdgeNASError
 from edgenas.files import read_json, write_json
 from edgenas.latency.tolerance import normal_half_width, tolerance
@@ -101,22 +102,20 @@ class Interval(NamedTuple):
 
 @dataclass
 class LatencyTable:
-    """Block latencies of one device, runtime, precision and number of threads; plain JSON on disk.
+    """Block latencies of one device and execution; plain JSON on disk.
 
     kind: "measured", or "estimated" from a formula, or "emulated": timed under qemu or on a software GPU, which proves
         that a path works and says nothing about a device. Neither of the last two is ever to be shown as a measurement.
-    provenance: where and how the numbers came about; see `device_timer.environment`.
+    provenance: where and how the numbers came about.
     reference_ms: latency of `microbenchmark.REFERENCE` when the table was begun: the speed of the machine that all entries,
         later ones too, are stated for; see `Bench`.
     entries: by `BlockSpec.key`. calibrations: by `SearchSpace.fingerprint`.
     """
 
     device: str
-    runtime: str
-    threads: int
-    precision: str = "fp32"
+    execution: Execution
     kind: str = MEASURED
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
     reference_ms: float | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
@@ -177,7 +176,8 @@ class LatencyTable:
     # ---- files ----
 
     def save(self, path: Path) -> None:
-        write_json(path, {"version": VERSION} | asdict(self))
+        data = asdict(self) | {"provenance": self.provenance.to_json()}
+        write_json(path, {"version": VERSION, "device": data.pop("device")} | data.pop("execution") | data)
 
     @classmethod
     def load(cls, path: Path) -> LatencyTable:
@@ -191,7 +191,8 @@ class LatencyTable:
         try:
             data["entries"] = {BlockSpec.from_key(key).key: Entry(**_numbers(e)) for key, e in data["entries"].items()}
             data["calibrations"] = {space: _calibration(c) for space, c in data["calibrations"].items()}
-            table = cls(**data)
+            data["provenance"] = Provenance.from_json(data["provenance"])
+            table = cls(execution=Execution.pop_from(data), **data)
             if version != VERSION or table.kind not in (MEASURED, ESTIMATED, EMULATED):
                 raise ValueError("unknown version or kind")
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgenas.device.profile import DEVICES, DeviceProfile
-from edgenas.device.runtimes import FORMATS, WEB_PROVIDERS
+from edgenas.device import DEVICES, DeviceProfile, Execution, Provenance, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
 from edgenas.space import SearchSpace
 
 
-def table_path(device: str, runtime: str, threads: int, precision: str = "fp32") -> Path:
+def table_path(device: str, execution: Execution) -> Path:
     """Where a device's measured table is kept, in the working folder."""
-    return DEVICES / device / f"{runtime}-{precision}-{threads}t.json"
+    return DEVICES / device / f"{execution.runtime}-{execution.precision}-{execution.threads}t.json"
 
 
 def load_table(
     device: DeviceProfile,
     space: SearchSpace,
+    execution: Execution | None = None,
     *,
-    runtime: str | None = None,
-    threads: int | None = None,
-    precision: str = "fp32",
     allow_emulated: bool = False,
 ) -> LatencyTable:
-    """The device's measured table when there is one that covers the space, else its estimate, which holds for the profile's
-    own file format and threads.
+    """The device's measured table when there is one that covers the space, else its estimate.
+
+    execution: the device's own unless told otherwise, for which alone its estimate holds.
 
     Raises EdgeNASError saying how to measure when there is neither, when the table that is there is damaged, and when it was
     timed in an emulator, unless that is allowed.
     """
-    runtime, threads = runtime or device.runtime, threads or device.threads
-    path = table_path(device.name, runtime, threads, precision)
+    execution = execution or device.execution()
+    path = table_path(device.name, execution)
     if path.exists():
         table = LatencyTable.load(path)
         if table.kind == EMULATED and not allow_emulated:
@@ -41,19 +39,17 @@ def load_table(
         if table.covers(space):
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
-    known = _kernels(device.runtime), device.threads, "fp32"
-    if device.estimate is not None and (_kernels(runtime), threads, precision) == known:
-        return estimated_table(device, space, runtime, threads, precision)
+    if device.estimate is not None and _kernels(execution) == _kernels(device.execution()):
+        return estimated_table(device, space, execution)
     raise EdgeNASError(
-        f"No latencies of {space.name} on {device.name} ({runtime}, {threads} thread{'s' * (threads > 1)}) have been measured: "
+        f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
         f"run `edgenas profile --device {device.name}` first."
     )
 
 
-def _kernels(runtime: str) -> tuple[str | None, str | None]:
-    """What runtimes have in common that compute with the same code: LiteRT and tflite-runtime do, the providers of ONNX Runtime
-    do not."""
-    return FORMATS.get(runtime), WEB_PROVIDERS.get(runtime)
+def _kernels(execution: Execution) -> tuple[str, int, str]:
+    """What executions have in common that compute with the same code: those of LiteRT and of tflite-runtime do."""
+    return get_runtime(execution.runtime).provider, execution.threads, execution.precision
 
 
 def timed_tables() -> list[LatencyTable]:
@@ -62,16 +58,14 @@ def timed_tables() -> list[LatencyTable]:
     return [table for table in tables if table.kind != ESTIMATED]
 
 
-def estimated_table(device: DeviceProfile, space: SearchSpace, runtime: str, threads: int, precision: str) -> LatencyTable:
+def estimated_table(device: DeviceProfile, space: SearchSpace, execution: Execution) -> LatencyTable:
     """The device's formula as a table that covers the space; its kind is "estimated"."""
     estimate = device.estimate
     return LatencyTable(
         device.name,
-        runtime,
-        threads,
-        precision,
+        execution,
         kind=ESTIMATED,
-        provenance={"method": estimate.method, "source": estimate.source, "date": estimate.date},
+        provenance=Provenance(method=estimate.method, source=estimate.source, date=estimate.date),
         entries={spec.key: Entry(estimate.block(spec), 0.0, 0) for spec in space.distinct_blocks},
         calibrations={space.fingerprint: Calibration(0.0, 1.0, 0.0, fitted_on=0, stated_interval=estimate.relative_interval)},
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from edgenas.device.profile import DeviceProfile
-from edgenas.device.targets import LatencyTarget
+from edgenas.device import DeviceProfile, Execution, LatencyTarget
 from edgenas.latency.bench import ROUNDS, Bench
 from edgenas.latency.calibration import alike, block_counts, check
 from edgenas.latency.deviation import DeviationModel
@@ -28,10 +28,8 @@ def transfer(
     device: DeviceProfile,
     target: LatencyTarget,
     path: Path,
+    execution: Execution,
     *,
-    runtime: str,
-    threads: int = 1,
-    precision: str = "fp32",
     networks: int = NETWORKS,
     rounds: int = ROUNDS,
     allow_emulated: bool = False,
@@ -44,11 +42,11 @@ def transfer(
     networks, each predicted from the others; the table's kind is "estimated". Raises EdgeNASError as `profile` does.
     """
     costs_ms = prior.costs(space)
-    provenance = open_device(device, target, runtime, threads, precision, allow_emulated)
+    provenance = open_device(device, target, execution, allow_emulated)
     # At random. Those of which the prior knows least are extremes of one kind: replayed between published tables, five of them
     # left a mean error of 8.2 %, five random ones 7.2 %; ten and twenty were as good, with wider intervals.
     chosen = space.sample(np.random.default_rng(_SEED), networks)
-    bench = Bench(target, runtime, threads, rounds, precision)
+    bench = Bench(target, execution, rounds)
     measured_ms = bench.network_ms(space, chosen, track, f"timing whole networks on {device.name}")
 
     overhead_ms, counts = prior.calibration(space).overhead_ms, block_counts(space, chosen)
@@ -56,10 +54,10 @@ def transfer(
     named = zip(space.distinct_blocks, adapted.costs_ms, adapted.spread_ms, strict=True)
     checked = check(left_out(costs_ms, overhead_ms, alike(space), counts, measured_ms), measured_ms)
     table = LatencyTable(
-        device.name, runtime, threads, precision,
-        kind=EMULATED if provenance["emulated"] else ESTIMATED,
-        provenance={"method": f"from the table of {prior.device} ({prior.kind}, {prior.runtime}, {prior.threads} thread(s)) "
-                              f"and {networks} whole networks timed here"} | provenance,
+        device.name, execution,
+        kind=EMULATED if provenance.emulated else ESTIMATED,
+        provenance=provenance if provenance.emulated else replace(provenance, method=(
+            f"from the table of {prior.device} ({prior.kind}, {prior.execution}) and {networks} whole networks timed here")),
         entries={spec.key: Entry(float(ms), float(spread), 0) for spec, ms, spread in named},
         calibrations={space.fingerprint: Calibration(adapted.overhead_ms, 1.0, 0.0, len(chosen), checked)},
     )  # fmt: skip

@@ -58,20 +58,18 @@ def profile_device(
     Raises EdgeNASError, saying how, when the device cannot be measured there. Interrupted, the next call goes on.
     """
     device = load_device(device) if isinstance(device, str) else device
-    runtime, threads = runtime or device.runtime, threads or device.threads
-    path = table_path(device.name, runtime, threads, precision)
+    execution = device.execution(runtime=runtime, threads=threads, precision=precision)
+    path = table_path(device.name, execution)
     device.require_reach(remotely=on is not None)
-    with _target(on or "local", runtime, provision, track) as target:
+    with _target(on or "local", execution.runtime, provision, track) as target:
         if prior is not None:
             return transfer(
-                LatencyTable.load(prior), space, device, target, path, runtime=runtime, threads=threads, precision=precision,
-                allow_emulated=allow_emulated, track=track,
-            )  # fmt: skip
+                LatencyTable.load(prior), space, device, target, path, execution, allow_emulated=allow_emulated, track=track
+            )
         watched, start = Stopwatch(target), time.monotonic()
         table = profile(
-            space, device, watched, path, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
-            fresh=fresh, allow_emulated=allow_emulated, track=track,
-        )  # fmt: skip
+            space, device, watched, path, execution, seconds=seconds, fresh=fresh, allow_emulated=allow_emulated, track=track
+        )
         _tell_pace(watched, table, time.monotonic() - start)
         return table
 
@@ -90,8 +88,8 @@ def pack_bundle(
     precision: str = "fp32", track: Track = quiet,
 ) -> None:  # fmt: skip
     """Write what measures a device without a network: a .zip to be unpacked and run there."""
-    runtime, threads = runtime or device.runtime, threads or device.threads
-    write_bundle(path, space, device.name, runtime=runtime, threads=threads, precision=precision, track=track)
+    execution = device.execution(runtime=runtime, threads=threads, precision=precision)
+    write_bundle(path, space, device.name, execution, track=track)
 
 
 def read_bundle(
@@ -100,10 +98,10 @@ def read_bundle(
     """The table of what a bundle measured, in place of the one that is there."""
     target = BundleTarget.load(result, space, device.name)
     header = target.header
-    path = table_path(device.name, header.runtime, header.threads, header.precision)
+    path = table_path(device.name, header.execution)
     return profile(
-        space, device, target, path, runtime=header.runtime, threads=header.threads, precision=header.precision,
-        rounds=header.rounds, fresh=True, allow_emulated=allow_emulated, track=track,
+        space, device, target, path, header.execution, rounds=header.rounds, fresh=True, allow_emulated=allow_emulated,
+        track=track,
     )  # fmt: skip
 
 
@@ -112,10 +110,10 @@ def check_table(
     precision: str = "fp32", track: Track = quiet,
 ) -> Checked:  # fmt: skip
     """Time a few entries of a device's table again."""
-    runtime = runtime or device.runtime
-    path = table_path(device.name, runtime, threads or device.threads, precision)
+    execution = device.execution(runtime=runtime, threads=threads, precision=precision)
+    path = table_path(device.name, execution)
     table = LatencyTable.load(path)
-    with _target(on or "local", runtime, provision=False, track=track) as target:
+    with _target(on or "local", execution.runtime, provision=False, track=track) as target:
         return Checked(path, check_drift(table, target, track))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.device import load_device
+from edgenas.device.execution import precision_suffix
 from edgenas.files import write_json
 from edgenas.latency import load_table
 from edgenas.pipeline.search import run_ledger
@@ -55,10 +56,12 @@ def _drawn(run: Run, records: list[SearchRecord], rows: list[Row], files: list[C
     """A picture for every device and runtime that was searched for."""
     genomes, accuracy = run_ledger(run).arrays()
     pictures: list[Path] = []
-    for (device, runtime), group in groupby(records, key=lambda r: (r.device, r.runtime)):
-        latencies = load_table(load_device(device), run.space, runtime=runtime, allow_emulated=True)
+    for (device, execution), group in groupby(records, key=lambda r: (r.device, r.execution)):
+        latencies = load_table(load_device(device), run.space, execution, allow_emulated=True)
         evaluated = np.stack([latencies.predict(run.space, genomes), accuracy], axis=1)
-        path = run.path / (f"front-{device}-{runtime}.png" if pictures else "front.png")
+        path = run.path / (
+            f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
+        )
         plot_front(path, list(group), evaluated, rows, files)
         pictures.append(path)
     return pictures

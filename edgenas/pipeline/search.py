@@ -64,7 +64,8 @@ def search_run(
     chosen, space = get_strategy(strategy), run.space
 
     def table_of(name: str) -> LatencyTable:
-        table = load_table(load_device(name), space, runtime=runtime, allow_emulated=allow_emulated)
+        profile = load_device(name)
+        table = load_table(profile, space, profile.execution(runtime=runtime), allow_emulated=allow_emulated)
         _warn_unless_measured(table, space)
         return table
 
@@ -139,7 +140,7 @@ def _warn_unless_measured(latencies: LatencyTable, space: SearchSpace) -> None:
     if latencies.kind == EMULATED:
         log.warning(f"{name} was timed in an EMULATOR: its latencies are a trial, and say nothing about a real {name}.")
         return
-    how = f"source and method: devices/{name}.toml" if "source" in latencies.provenance else latencies.provenance["method"]
+    how = f"source and method: devices/{name}.toml" if latencies.provenance.source else latencies.provenance.method
     log.warning(
         f"{name} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 cases "
         f"({how}). To measure: `profile(device={name})`"

@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass
 
 from edgenas.data import Dataset
-from edgenas.device import DeviceProfile, load_device, ssh_target, tflite_runtime_python
+from edgenas.device import DeviceProfile, Execution, load_device, ssh_target, tflite_runtime_python
 from edgenas.errors import ParityError, UsageError
-from edgenas.export import ExportedModel, Place, Verification, load_exports, verify
+from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
 from edgenas.latency import open_device, timed_tables
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_files
@@ -30,7 +30,9 @@ class Verified:
     @property
     def rejected(self) -> list[str]:
         """The files whose outputs differ from torch's, which were renamed."""
-        return [f"{model.folder / v.file} in {v.runtime}" for model, rows in self.results for v in rows if not v.passed]
+        return [
+            f"{model.folder / v.file} in {v.execution.runtime}" for model, rows in self.results for v in rows if not v.passed
+        ]
 
     def require_passed(self) -> None:
         """Raises ParityError naming the rejected files, where there are any."""
@@ -80,22 +82,22 @@ def _on_device(
     track: Track,
 ) -> Results:  # fmt: skip
     device.require_reach(remotely=True)
-    chosen: dict[tuple[str, int], list[ExportedModel]] = {}
+    chosen: dict[Execution, list[ExportedModel]] = {}
     for model in _exports(run):
-        for key in dict.fromkeys((b["runtime"], b["threads"]) for b in model.budgets if b["device"] == device.name):
-            chosen.setdefault(key, []).append(model)
+        for execution in dict.fromkeys(budget.execution for budget in model.budgets if budget.device == device.name):
+            chosen.setdefault(execution, []).append(model)
     if not chosen:
         raise UsageError(
             f"No file of {run.path} was chosen for {device.name}",
             f"run `search({run.path}, device={device.name}, budgets=30ms)`, then `export({run.path})`.",
         )
     tables, results = timed_tables(), []
-    for (runtime, threads), models in chosen.items():
-        with ssh_target(on, runtime, provision=provision) as target:
-            environment = open_device(device, target, runtime, threads, "fp32", allow_emulated)
-            place = Place(runtime, target, environment, threads, device.name)
+    for execution, models in chosen.items():
+        with ssh_target(on, execution.runtime, provision=provision) as target:
+            environment = open_device(device, target, execution, allow_emulated)
+            testbed = Testbed(execution, target, environment, device.name)
             for model in models:
-                rows = verify(model, run.space, dataset, tables, track, places=[place], images=images)
+                rows = verify(model, run.space, dataset, tables, track, testbeds=[testbed], images=images)
                 results.append((model, tuple(rows)))
     return tuple(results)
 

@@ -40,7 +40,7 @@ def class_rows(run: Run) -> list[ClassRow]:
     rows = []
     for model in load_exports(run.path / "export"):
         for v in load_verifications(model.folder):
-            rows += _rows(model.architecture.id, v.file, v.runtime, np.array(v.confusion), model.classes)
+            rows += _rows(model.architecture.id, v.file, v.execution.runtime, np.array(v.confusion), model.classes)
     return sorted(rows, key=lambda row: math.inf if row.recall is None else row.recall)
 
 
@@ -73,7 +73,7 @@ def _confusions(run: Run) -> Iterator[list]:
             confusion = np.array(v.confusion)
             for i, j in np.argwhere(confusion):
                 names = [model.classes[i], model.classes[j]]
-                yield [model.architecture.id, v.file, v.runtime, *names, int(confusion[i, j])]
+                yield [model.architecture.id, v.file, v.execution.runtime, *names, int(confusion[i, j])]
 
 
 def _write_csv(path: Path, columns: list[str], rows: Iterator) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from edgenas.baseline import begins_with, load_baselines, trained_seconds
+from edgenas.device import Execution
 from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
 from edgenas.report.judgement import Result, beats
 from edgenas.run import Run
@@ -30,6 +31,7 @@ class Contestant:
     fingerprint: str
     runtime: str
     threads: int
+    precision: str
     emulated: bool
     images: int
     accuracy: float
@@ -40,7 +42,11 @@ class Contestant:
     @property
     def place(self) -> tuple:
         """Latencies at equal places can be compared."""
-        return self.device, self.fingerprint, self.runtime, self.threads
+        return self.device, self.fingerprint, self.runtime, self.threads, self.precision
+
+    def is_of(self, fingerprint: str | None, execution: Execution) -> bool:
+        """Whether it was timed on that machine, and so executed."""
+        return (self.fingerprint, Execution(self.runtime, self.threads, self.precision)) == (fingerprint, execution)
 
     @property
     def result(self) -> Result:
@@ -75,7 +81,7 @@ def places(all_: Sequence[Contestant]) -> list[tuple]:
 
 
 def _budgets(model: ExportedModel) -> str:
-    return ", ".join(dict.fromkeys(f"{b['device']} {b['budget_ms']:g} ms" for b in model.budgets)) or model.architecture.id
+    return ", ".join(dict.fromkeys(f"{b.device} {b.budget_ms:g} ms" for b in model.budgets)) or model.architecture.id
 
 
 def _contestant(v: Verification, *about) -> Contestant:
@@ -84,8 +90,7 @@ def _contestant(v: Verification, *about) -> Contestant:
         *about,
         device=v.device,
         fingerprint=v.fingerprint,
-        runtime=v.runtime,
-        threads=v.threads,
+        **asdict(v.execution),
         emulated=v.emulated,
         images=v.images,
         accuracy=v.accuracy,

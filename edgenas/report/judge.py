@@ -61,11 +61,11 @@ def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str
     if not any(not c.is_baseline for c in everyone):
         return []
     records = load_records(run.path / "search")
-    budgeted, said, is_bad = {record.runtime for record in records}, [], False
+    budgeted, said, is_bad = {record.execution.runtime for record in records}, [], False
     for place in dict.fromkeys(c.place for c in everyone if not c.emulated):
         here = [c for c in everyone if c.place == place]
         winners, baselines = ([c.result for c in here if c.is_baseline == kind] for kind in (False, True))
-        _, _, runtime, _ = place
+        _, _, runtime, *_ = place
         losses = judgement.on_losses(winners, baselines)
         # What is good news is told once: in the runtime that was searched for.
         gains = judgement.on_gains(winners, baselines) if runtime in budgeted else []

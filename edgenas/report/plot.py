@@ -62,8 +62,7 @@ def front_figure(
     records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row], files: Sequence[Contestant] = ()
 ) -> Figure:
     first = records[0]
-    about = first.latency_provenance.get("fingerprint"), first.runtime, first.threads
-    timed = [file for file in files if (file.fingerprint, file.runtime, file.threads) == about and not file.emulated]
+    timed = [f for f in files if f.is_of(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
     figure, *axes = _figure(panels=1 + any(file.is_baseline for file in timed))
     _draw_search(axes[0], records, evaluated, rows)
     for panel in axes[1:]:
@@ -82,7 +81,8 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
 
     best = np.array([(record.best.latency_ms, record.best.expected_accuracy) for record in records])
     axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: latency by the {first.latency_kind} table")
-    timed = [r for r in rows if r.on_device and (r.device, r.runtime) == (first.device, first.runtime)]
+    about = first.device, first.execution.runtime, first.execution.precision
+    timed = [r for r in rows if r.on_device and (r.device, r.runtime, r.precision) == about]
     measured = [(r.measured_ms, r.validation_accuracy) for r in timed]
     if measured:
         axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
@@ -90,7 +90,7 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
     for number, record in enumerate(records):
         _mark(axes, record.budget_ms, f"{record.budget_ms:g} ms", "latency budgets" if number == 0 else None)
     kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
-    axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.runtime}, {first.precision}, {first.threads} thread)")
+    axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.execution})")
     _finish(axes, "validation")
 
 
@@ -109,7 +109,7 @@ def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) ->
             point, beside = (file.latency_ms, 100 * file.accuracy), (6, -9) if file.is_baseline else (-8, 7)
             align = "left" if file.is_baseline else "right"
             axes.annotate(text, point, xytext=beside, textcoords="offset points", ha=align, fontsize=8)
-    axes.set_xlabel(f"measured latency on {first.device} in ms, 1 image ({first.runtime}, {first.threads} thread)")
+    axes.set_xlabel(f"measured latency on {first.device} in ms, 1 image ({first.execution})")
     axes.margins(x=0.15)
     _finish(axes, "test", ", with its 95 % interval")
 

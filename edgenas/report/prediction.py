@@ -15,20 +15,20 @@ def on_prediction(record: SearchRecord) -> list[str]:
     measured = f"{record.device} {record.budget_ms:g} ms: measured {best}{_interval(record)}"
     if not record.ranks:
         return [f"{measured}; nothing is predicted, since the predictor ranks no better than chance (Kendall tau "
-                f"{predictor['tau']:.2f} of {predictor['samples']} evaluated subnets)."]  # fmt: skip
+                f"{predictor.tau:.2f} of {predictor.samples} evaluated subnets)."]  # fmt: skip
     if claim is None:
         return [f"{measured}."]
-    proof = "proved the highest prediction within the limits" if claim["optimal"] else "the highest prediction found"
-    lines = [f"{measured}; predicted at best {_percent(claim['accuracy'])} "
-             f"+- {_percent(max(predictor['interval'], LEAST_INTERVAL))} ({proof})."]  # fmt: skip
-    surprise = claim["accuracy"] > record.best.validation_accuracy + predictor["interval"]
-    if not claim["evaluated"] and (claim["outside"] or surprise):
-        why = " and lies outside the evaluated ones, so that it is an extrapolation" if claim["outside"] else ""
+    proof = "proved the highest prediction within the limits" if claim.optimal else "the highest prediction found"
+    lines = [f"{measured}; predicted at best {_percent(claim.accuracy)} "
+             f"+- {_percent(max(predictor.interval, LEAST_INTERVAL))} ({proof})."]  # fmt: skip
+    surprise = claim.accuracy > record.best.validation_accuracy + predictor.interval
+    if not claim.evaluated and (claim.outside or surprise):
+        why = " and lies outside the evaluated ones, so that it is an extrapolation" if claim.outside else ""
         lines.append(f"    That prediction was not tested{why}: allow more --evaluations to test it.")
-    if shift and shift["outside"]:
+    if shift and shift.outside:
         lines.append(
-            f"    {shift['outside']} of the front's {shift['found']} architectures lie outside the {shift['others']} others. "
-            f"Fitted without the front, the predictor errs by {_percent(shift['error'])} on it. "
+            f"    {shift.outside} of the front's {shift.found} architectures lie outside the {shift.others} others. "
+            f"Fitted without the front, the predictor errs by {_percent(shift.error)} on it. "
             "So all of them were measured, and the predictor was fitted again with them."
         )
     return lines

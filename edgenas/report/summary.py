@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgenas.device import Execution
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency.table import EMULATED
 from edgenas.run import Run
@@ -16,7 +17,7 @@ class Row:
 
     device, budget_ms: what was searched for. on_device: whether the machine that verified is that device.
     emulated: whether that machine was an emulator, whose latency says nothing.
-    is_budgeted_runtime: whether the budget was for this runtime.
+    is_budgeted_runtime: whether the budget was for this runtime and precision.
     validation_accuracy, inherited_accuracy: on the validation images; the latter before fine-tuning, None where there was none.
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
@@ -26,6 +27,7 @@ class Row:
     architecture: str
     id: str
     runtime: str
+    precision: str
     predicted_ms: float | None
     on_device: bool
     is_budgeted_runtime: bool
@@ -64,11 +66,12 @@ def summarise(run: Run) -> list[Row]:
                     budget_ms=record.budget_ms,
                     architecture=str(model.architecture),
                     id=model.architecture.id,
-                    runtime=v.runtime,
+                    runtime=v.execution.runtime,
+                    precision=v.execution.precision,
                     predicted_ms=v.predicted_ms,
                     on_device=(v.fingerprint, v.emulated)
-                    == (record.latency_provenance.get("fingerprint"), record.latency_kind == EMULATED),
-                    is_budgeted_runtime=v.runtime == record.runtime,
+                    == (record.latency_provenance.fingerprint, record.latency_kind == EMULATED),
+                    is_budgeted_runtime=_kind(v.execution) == _kind(record.execution),
                     measured_ms=v.latency_ms,
                     validation_accuracy=model.validation_accuracy,
                     inherited_accuracy=model.inherited_accuracy,
@@ -80,3 +83,7 @@ def summarise(run: Run) -> list[Row]:
                 )
             )
     return rows
+
+
+def _kind(execution: Execution) -> tuple[str, str]:
+    return execution.runtime, execution.precision

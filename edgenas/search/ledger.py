@@ -17,6 +17,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from edgenas.device.execution import precision_suffix
 from edgenas.errors import EdgeNASError
 from edgenas.space import Space
 from edgenas.storage import is_dead, open_storage, open_study, own_worker
@@ -191,6 +192,6 @@ def _plausible(accuracy: float, architecture: Hashable, verb: str) -> float:
     return accuracy
 
 
-def weights_key(weights: Path) -> str:
-    """Names the weights that accuracies belong to: the hash of their file."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+def weights_key(weights: Path, precision: str = "fp32") -> str:
+    """Names the weights and the precision that accuracies belong to, by the hash of the weights' file."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:12] + precision_suffix(precision)

@@ -1,4 +1,4 @@
-"""A search's result as a file of its run: search/<device>[-<limit>]-<budget>ms.json."""
+"""A search's result as a file of its run: search/<device>[-<runtime>][-<precision>][-<limit>]-<budget>ms.json."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.device import Execution, Provenance
 from edgenas.errors import CheckpointError
 from edgenas.files import read_json, write_json
 from edgenas.latency import CONFIDENCE, LatencyTable
-from edgenas.search.search import Candidate, SearchResult
+from edgenas.predictor import PredictorQuality, Shift
+from edgenas.search.search import Candidate, Claim, SearchResult
 from edgenas.space import Architecture
-from edgenas.statistics import differ, kendall_is_chance
+from edgenas.statistics import differ
 
 VERSION = 5
 
@@ -28,26 +30,24 @@ class SearchRecord:
         table) or "emulated" (a trial).
     confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
     limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
-    stopped: why the search ended. predictor, shift, claim: the fields of `SearchResult`'s; without the latter two before
-    version 3. validation_images: on how many accuracies were measured; None where that is unknown, as before version 5.
+    stopped: why the search ended. predictor, shift, claim: `SearchResult`'s; None are the latter two before version 3.
+    validation_images: on how many accuracies were measured; None where that is unknown, as before version 5.
     """
 
     device: str
-    runtime: str
-    threads: int
-    precision: str
+    execution: Execution
     budget_ms: float
     latency_kind: str
-    latency_provenance: dict[str, Any]
+    latency_provenance: Provenance
     best: Candidate
     front: tuple[Candidate, ...]
-    predictor: dict[str, float]
+    predictor: PredictorQuality
     date: str
     confidence: float = CONFIDENCE
     limits: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
-    shift: dict[str, float] | None = None
-    claim: dict[str, Any] | None = None
+    shift: Shift | None = None
+    claim: Claim | None = None
     validation_images: int | None = None
 
     @classmethod
@@ -55,17 +55,15 @@ class SearchRecord:
         cls, result: SearchResult, table: LatencyTable, budget_ms: float, limits: Mapping[str, float] | None = None,
         confidence: float = CONFIDENCE,
     ) -> SearchRecord:  # fmt: skip
-        return cls(table.device, table.runtime, table.threads, table.precision, budget_ms, table.kind, table.provenance,
-                   result.best, result.front, asdict(result.predictor),
-                   datetime.now(UTC).isoformat(timespec="seconds"), confidence, dict(limits or {}),
-                   result.outcome.stopped, asdict(result.shift) if result.shift else None,
-                   asdict(result.claim) if result.claim else None,
+        return cls(table.device, table.execution, budget_ms, table.kind, table.provenance, result.best, result.front,
+                   result.predictor, datetime.now(UTC).isoformat(timespec="seconds"), confidence, dict(limits or {}),
+                   result.outcome.stopped, result.shift, result.claim,
                    int(result.images) if np.isfinite(result.images) else None)  # fmt: skip
 
     @property
     def ranks(self) -> bool:
         """Whether the predictor tells better architectures from worse; without that it claims nothing."""
-        return not kendall_is_chance(self.predictor["tau"], int(self.predictor["samples"]))
+        return self.predictor.ranks
 
     @property
     def alike(self) -> tuple[Candidate, ...]:
@@ -77,14 +75,14 @@ class SearchRecord:
 
     @property
     def name(self) -> str:
-        runtime = "" if self.runtime == "onnxruntime" else f"-{self.runtime}"
         limits = "".join(f"-{name}-{limit:.10g}" for name, limit in self.limits.items())
-        return f"{self.device}{runtime}{limits}-{self.budget_ms:g}ms"
+        return f"{self.device}{self.execution.suffix}{limits}-{self.budget_ms:g}ms"
 
     def save(self, folder: Path) -> Path:
         data = asdict(self) | {"version": VERSION, "best": _to_json(self.best), "front": [_to_json(c) for c in self.front]}
+        data |= {"latency_provenance": self.latency_provenance.to_json()}
         path = folder / f"{self.name}.json"
-        write_json(path, data)
+        write_json(path, {"device": data.pop("device")} | data.pop("execution") | data)
         return path
 
     @classmethod
@@ -99,7 +97,10 @@ class SearchRecord:
                 data.pop("optimal", None)
             data["best"] = _from_json(data["best"])
             data["front"] = tuple(map(_from_json, data["front"]))
-            return cls(**data)
+            data["latency_provenance"] = Provenance.from_json(data["latency_provenance"])
+            for name, kind in (("predictor", PredictorQuality), ("shift", Shift), ("claim", Claim)):
+                data[name] = kind(**data[name]) if data.get(name) else None
+            return cls(execution=Execution.pop_from(data), **data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is no search result: it is damaged ({error}). Search again.") from None
 
@@ -107,7 +108,7 @@ class SearchRecord:
 def load_records(folder: Path) -> list[SearchRecord]:
     """All searches of a run, by device and rising budget."""
     records = [SearchRecord.load(path) for path in folder.glob("*ms.json")]
-    return sorted(records, key=lambda r: (r.device, r.runtime, r.budget_ms))
+    return sorted(records, key=lambda r: (r.device, r.execution.runtime, r.execution.precision, r.budget_ms))
 
 
 def _to_json(candidate: Candidate) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgenas.data import Dataset, Split, normalise, resize
-from edgenas.device.device_timer import open_session
+from edgenas.device import Execution, open_session
 from edgenas.graph import build_onnx
 from edgenas.space import Architecture
 from edgenas.supernet import Network, Supernet, fold, recalibrate
@@ -84,7 +84,7 @@ def in_fastest_runtime(network: Network) -> Callable[[Tensor], Tensor]:
     if next(network.parameters()).device.type != "cpu":
         return network
     model = build_onnx(network.specs, fold(network), batch="batch").SerializeToString()
-    session = open_session("onnxruntime", model, torch.get_num_threads())
+    session = open_session(Execution("onnxruntime", torch.get_num_threads()), model)
 
     def compute(images: Tensor) -> Tensor:
         pieces = (piece.contiguous().numpy() for piece in images.split(CACHED))

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto
 
 from edgenas.data import Dataset
-from edgenas.device.device_timer import open_session
+from edgenas.device import Execution, open_session
 from edgenas.errors import UsageError
 
 
@@ -38,7 +38,7 @@ class OnnxClassifier:
             raise UsageError(f"There is no {role} at {path}.")
         try:
             model = onnx.load(path)
-            open_session("onnxruntime", str(path))
+            open_session(Execution("onnxruntime"), path)
         except Exception as error:  # the runtime's and protobuf's own errors have no other base in common
             reason = str(error).splitlines()[0]
             raise UsageError(f"The {role} {path} cannot be opened as an ONNX model: {reason}") from None

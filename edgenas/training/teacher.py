@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgenas.data import Dataset, resize
-from edgenas.device.device_timer import open_session
+from edgenas.device import Execution, open_session
 from edgenas.training.onnx_classifier import OnnxClassifier
 
 
@@ -23,7 +23,7 @@ class OnnxTeacher:
 
     def __init__(self, path: Path | str, dataset: Dataset):
         self._file = OnnxClassifier.read(path, dataset, "teacher")
-        self._session = open_session("onnxruntime", str(path), threads=torch.get_num_threads())
+        self._session = open_session(Execution("onnxruntime", torch.get_num_threads()), path)
         self._theirs, self._ours = (
             [torch.tensor(values).view(3, 1, 1) for values in (normalised.mean, normalised.std)]
             for normalised in (self._file, dataset)

@@ -70,15 +70,15 @@ def test_a_network_is_a_run_of_its_own_on_the_same_images(run):
         assert lenet.config["data"][name] == run.config["data"][name]
     (model,) = load_exports(lenet.path / "export")
     verified = load_verifications(model.folder)
-    assert {v.runtime for v in verified} >= {"onnxruntime", "litert"}
+    assert {v.execution.runtime for v in verified} >= {"onnxruntime", "litert"}
     assert all(v.parity.holds for v in verified)
 
 
 def test_a_winner_as_a_file_is_what_it_was_as_a_winner(run):
     mine = next(baseline for baseline in load_baselines(run) if baseline.begins_with == OWN)
     winner = load_exports(run.path / "export")[0]
-    before = next(v for v in load_verifications(winner.folder) if v.runtime == "onnxruntime")
-    after = next(v for v in mine.verifications if v.runtime == "onnxruntime")
+    before = next(v for v in load_verifications(winner.folder) if v.execution.runtime == "onnxruntime")
+    after = next(v for v in mine.verifications if v.execution.runtime == "onnxruntime")
     assert (mine.name, mine.resolution) == ("mine", winner.preprocessing.resolution)
     assert (after.accuracy, after.confusion) == (before.accuracy, before.confusion)
     assert after.parity is None

@@ -47,7 +47,7 @@ def test_from_the_table_to_the_file_on_the_device(pi: Path, tmp_path: Path, monk
     assert "pi4, EMULATED" in output
     (model,) = load_exports(RUN / "export")
     (verified,) = load_verifications(model.folder)
-    assert (verified.device, verified.runtime, verified.images, verified.emulated) == ("pi4", "litert", 100, True)
+    assert (verified.device, verified.execution.runtime, verified.images, verified.emulated) == ("pi4", "litert", 100, True)
     assert verified.parity.agreement == 1 and verified.accuracy == verified.torch_accuracy
     assert verified.predicted_ms is not None
     assert "litert (EMULATED)" in succeeds("report", RUN)

@@ -21,6 +21,7 @@ from edgenas.search import load_records
 from edgenas.training import Evaluator, load_finetuned
 from edgenas.training.finetune import save_finetuned
 from tests.cli.conftest import TRAIN, edgenas
+from tests.conftest import ORT
 
 RUN = Path("runs/digits")
 
@@ -61,14 +62,14 @@ def test_exports_are_what_was_searched_and_pass_in_every_runtime(at_work):
     for model in models:
         verified = load_verifications(model.folder)
         runtimes = {"onnxruntime", "litert"} | ({"tflite-runtime"} if tflite_runtime_python() else set())
-        assert {v.runtime for v in verified} == runtimes
+        assert {v.execution.runtime for v in verified} == runtimes
         for v in verified:
             assert v.passed
             assert v.parity.max_difference < 1e-4
             assert v.parity.agreement == 1
             assert v.accuracy == v.torch_accuracy
             assert v.latency_ms > 0
-            assert (v.predicted_ms is None) == (v.runtime == "tflite-runtime")
+            assert (v.predicted_ms is None) == (v.execution.runtime == "tflite-runtime")
 
 
 def test_an_exported_file_is_all_that_one_needs(at_work):
@@ -88,7 +89,7 @@ def test_an_exported_file_is_all_that_one_needs(at_work):
     ]
     if how["resolution"] != dataset.size:
         inputs = torch.nn.functional.interpolate(inputs, (how["resolution"],) * 2, mode="bilinear", antialias=True)
-    outputs = python_target().run(model.file("onnx").read_bytes(), inputs.contiguous().numpy(), runtime="onnxruntime")
+    outputs = python_target().run(model.file("onnx").read_bytes(), inputs.contiguous().numpy(), ORT)
     with torch.no_grad():
         expected = model.network(run.space)(inputs).numpy()
     np.testing.assert_allclose(outputs, expected, atol=1e-4)

@@ -18,7 +18,7 @@ from edgenas.device import python_target, ssh, ssh_target
 from edgenas.device.provision import RemotePython
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.microbenchmark import REFERENCE, model_bytes
-from tests.conftest import wait_until
+from tests.conftest import ORT, wait_until
 
 # ---- without a device ----
 
@@ -123,14 +123,14 @@ def test_a_provisioned_device_measures_runs_and_keeps_only_its_cache(provisioned
     images = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
     with ssh_target("ssh://pi", "onnxruntime") as target:
         environment = target.environment("onnxruntime")
-        assert (environment["machine"], environment["cpu"]) == ("aarch64", "Raspberry Pi 4 Model B Rev 1.4")
-        assert environment["emulated"] and environment["governor"] == "ondemand"
-        times = target.time({"net": model}, runtime="onnxruntime", rounds=2)
+        assert (environment.machine, environment.cpu) == ("aarch64", "Raspberry Pi 4 Model B Rev 1.4")
+        assert environment.emulated and environment.governor == "ondemand"
+        times = target.time({"net": model}, ORT, rounds=2)
         assert len(times["net"]) == 2 and min(times["net"]) > 0
-        outputs = target.run(model, images, runtime="onnxruntime")
+        outputs = target.run(model, images, ORT)
         with pytest.raises(EdgeNASError, match="The device's timer failed"):
-            target.time({"broken": b"not a model"}, runtime="onnxruntime", rounds=1)
-    np.testing.assert_allclose(outputs, python_target().run(model, images, runtime="onnxruntime"), atol=1e-4)
+            target.time({"broken": b"not a model"}, ORT, rounds=1)
+    np.testing.assert_allclose(outputs, python_target().run(model, images, ORT), atol=1e-4)
     left = [str(path.relative_to(provisioned)) for path in sorted(provisioned.rglob("*"))]
     assert all(path.startswith(".cache") for path in left)
     assert os.listdir(provisioned / ".cache" / "edgenas") == ["packages-onnxruntime"]
@@ -150,10 +150,10 @@ def test_a_dropped_connection_is_taken_up_again(pi: Path, monkeypatch: pytest.Mo
 
 
 HOST = """
-from edgenas.device import ssh_target
+from edgenas.device import Execution, ssh_target
 from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 with ssh_target("ssh://pi", "onnxruntime") as target:
-    target.time({"net": model_bytes(REFERENCE, "onnxruntime")}, runtime="onnxruntime", rounds=10000)
+    target.time({"net": model_bytes(REFERENCE, "onnxruntime")}, Execution("onnxruntime"), rounds=10000)
 """
 
 

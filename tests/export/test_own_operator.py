@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgenas import cost
-from edgenas.device import device_timer
+from edgenas.device import open_session
 from edgenas.export import export, verify
 from edgenas.graph import get_format, random_weights
 from edgenas.space import OPERATORS, BlockSpec, Operator, Program, register_operator
@@ -19,6 +19,7 @@ from edgenas.space.description import build_space
 from edgenas.supernet import Network
 from edgenas.supernet.blocks import ACTIVATIONS, depthwise
 from edgenas.training import Evaluator, Recipe, Trainer
+from tests.conftest import ORT
 from tests.training.conftest import make_dataset
 
 # ---- the operator: an inverted bottleneck that looks at two scales ----
@@ -112,10 +113,7 @@ def test_its_int8_file_is_close_to_its_float_file() -> None:
     spec, onnx = BlockSpec("twin", 8, 3, 16, 3, 5, activation="relu"), get_format("onnx")
     weights = [random_weights(spec, np.random.default_rng(0))]
     image = np.random.default_rng(1).uniform(-1.5, 1.5, (1, 3, 8, 8)).astype(np.float32)
-    expected, steps = (
-        device_timer.open_session("onnxruntime", onnx.build([spec], weights, precision)).run(image)
-        for precision in ("fp32", "int8")
-    )
+    expected, steps = (open_session(ORT, onnx.build([spec], weights, precision)).run(image) for precision in ("fp32", "int8"))
     found = (steps.astype(np.float32) - 128) * np.float32(12 / 255)
     np.testing.assert_allclose(found, expected, atol=0.5)
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgenas.device import device_timer
+from edgenas.device import Execution, open_session
 from edgenas.errors import UsageError
 from edgenas.graph import FORMATS, get_format, random_weights, register_format
 from tests.graph.reference import TINY
@@ -23,7 +23,7 @@ def test_a_network_runs_in_its_layout_and_type(name: str, precision: str) -> Non
     assert content == form.build(BLOCKS, WEIGHTS, precision, batch=2)
     sizes = {"N": 2, "C": 3, "H": resolution, "W": resolution}
     images = np.random.default_rng(1).standard_normal([sizes[letter] for letter in form.layout]).astype(form.dtype)
-    outputs = device_timer.open_session(RUNTIMES[name], content).run(images)
+    outputs = open_session(Execution(RUNTIMES[name]), content).run(images)
     assert outputs.shape == (2, 10)
     assert np.isfinite(outputs).all()
 
@@ -38,7 +38,7 @@ def test_metadata_reads_back(name: str, precision: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_empty_model_gives_back_one_value(name: str) -> None:
-    session = device_timer.open_session(RUNTIMES[name], get_format(name).empty())
+    session = open_session(Execution(RUNTIMES[name]), get_format(name).empty())
     image = np.full((1, 1, 1, 1), 2.5, np.float32)
     np.testing.assert_array_equal(session.run(image), image)
 

@@ -10,10 +10,11 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from edgenas.device import device_timer
+from edgenas.device import open_session
 from edgenas.graph import build_int8_onnx, build_onnx, random_weights
 from edgenas.graph.qdq import ACTIVATION_SCALE, ANY, NOT_NEGATIVE, ZERO_POINTS
 from edgenas.space import BlockSpec
+from tests.conftest import ORT
 
 BLOCKS = {
     "conv relu": BlockSpec("conv", 12, 3, 0, 8, kernel=3, stride=2, activation="relu"),
@@ -31,7 +32,7 @@ BLOCKS = {
 
 
 def _output(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
-    return device_timer.OnnxRuntimeSession(model.SerializeToString()).run(array)
+    return open_session(ORT, model.SerializeToString()).run(array)
 
 
 @pytest.mark.parametrize("spec", BLOCKS.values(), ids=BLOCKS)

@@ -19,7 +19,7 @@ from edgenas.device import BundleTarget, DeviceProfile, device_measure
 from edgenas.errors import EdgeNASError
 from edgenas.latency import LatencyTable, profile, write_bundle
 from edgenas.space import SearchSpace
-from tests.conftest import make_micro_space
+from tests.conftest import ORT, make_micro_space
 
 BOX = DeviceProfile("box", "A box.", "native", "onnxruntime", 1, "remote")
 
@@ -28,7 +28,7 @@ BOX = DeviceProfile("box", "A box.", "native", "onnxruntime", 1, "remote")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle after measure.py was interrupted once and run again."""
     folder = tmp_path_factory.mktemp("bundle")
-    write_bundle(folder / "box.zip", make_micro_space(), "box", runtime="onnxruntime", threads=1, rounds=2)
+    write_bundle(folder / "box.zip", make_micro_space(), "box", ORT, rounds=2)
     with zipfile.ZipFile(folder / "box.zip") as bundle:
         bundle.extractall(folder / "device")
     device = folder / "device"
@@ -63,7 +63,7 @@ def edited(measured: Path, tmp_path: Path) -> Callable[..., Path]:
 
 def test_a_bundle_becomes_a_table(measured: Path, micro_space: SearchSpace, tmp_path: Path) -> None:
     target = BundleTarget.load(measured / "result.json", micro_space, "box")
-    table = profile(micro_space, BOX, target, tmp_path / "t.json", runtime="onnxruntime", rounds=2, fresh=True)
+    table = profile(micro_space, BOX, target, tmp_path / "t.json", ORT, rounds=2, fresh=True)
     assert table.covers(micro_space) and table.measured
     assert LatencyTable.load(tmp_path / "t.json") == table
     genomes = np.stack([micro_space.encode(a) for a in (micro_space.smallest, micro_space.largest)])
@@ -96,7 +96,7 @@ def test_an_incomplete_result_is_refused(edited, micro_space: SearchSpace) -> No
 def test_a_result_of_another_plan_is_refused(edited, micro_space: SearchSpace, tmp_path: Path) -> None:
     target = BundleTarget.load(edited(lambda data: data["times_ms"][data["jobs"][0]].popitem()), micro_space, "box")
     with pytest.raises(EdgeNASError, match="another version of EdgeNAS"):
-        profile(micro_space, BOX, target, tmp_path / "t.json", runtime="onnxruntime", rounds=2)
+        profile(micro_space, BOX, target, tmp_path / "t.json", ORT, rounds=2)
 
 
 @pytest.mark.parametrize(

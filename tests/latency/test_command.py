@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from edgenas.cli import main
 from edgenas.cli import profile as profile_command
+from edgenas.device import Execution
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import LatencyTable, table_path
-from tests.conftest import make_micro_space
+from tests.conftest import ORT, make_micro_space
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +59,9 @@ def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> No
         bundle.extractall("there")
     subprocess.run([sys.executable, "measure.py"], cwd=folder / "there", check=True, capture_output=True)
     output = edgenas_profile("--from", "there/result.json")
-    path = table_path("cpu", "onnxruntime", 1, "int8")
+    path = table_path("cpu", Execution("onnxruntime", precision="int8"))
     assert f"Saved: {path}" in output and "blocks measured" in output
-    assert LatencyTable.load(path).precision == "int8"
+    assert LatencyTable.load(path).execution.precision == "int8"
 
     # Micro-second entries on a busy machine: whether they hold is for the next test to say.
     result = CliRunner().invoke(main, ["profile", "--check", "--precision", "int8"])
@@ -68,7 +69,7 @@ def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> No
 
     output = edgenas_profile("--prior", str(path), "--threads", "2")
     assert "ESTIMATED from the table of cpu" in output
-    assert LatencyTable.load(table_path("cpu", "onnxruntime", 2)).kind == "estimated"
+    assert LatencyTable.load(table_path("cpu", Execution("onnxruntime", 2))).kind == "estimated"
 
 
 def test_it_says_how_fast_it_measures() -> None:
@@ -81,6 +82,6 @@ def test_it_says_how_fast_it_measures() -> None:
 
 
 def test_a_table_that_no_longer_holds_fails_the_command(table: LatencyTable) -> None:
-    table.save(table_path("cpu", "onnxruntime", 1))
+    table.save(table_path("cpu", ORT))
     with pytest.raises(EdgeNASError, match="no longer holds"):
         edgenas_profile("--check")

@@ -18,6 +18,7 @@ from edgenas.latency.deviation import DeviationModel
 from edgenas.latency.tolerance import tolerance
 from edgenas.latency.transfer import adapt, left_out
 from edgenas.space import SearchSpace
+from tests.conftest import ORT
 from tests.latency.test_profile import BOX, FakeTarget
 
 RNG_SEED = 0
@@ -85,8 +86,8 @@ class OtherDevice(FakeTarget):
             a.id: table.predict_one(space, a) for a in map(space.decode, space.sample(np.random.default_rng(404), 400))
         }
 
-    def time(self, models, **options):
-        times = super().time(models, **options)
+    def time(self, models, execution, **options):
+        times = super().time(models, execution, **options)
         return {
             name: [self._by_id[name.split(":")[1]]] * len(values) if ":" in name else values for name, values in times.items()
         }
@@ -104,21 +105,21 @@ def test_ten_networks_turn_one_devices_table_into_anothers(
     )
     table.calibrations[key] = replace(table.calibrations[key], overhead_ms=0.0, weights_ms=0.0)
     target = OtherDevice(new, micro_space)
-    found = transfer(table, micro_space, BOX, target, tmp_path / "t.json", runtime="onnxruntime")
+    found = transfer(table, micro_space, BOX, target, tmp_path / "t.json", ORT)
     assert LatencyTable.load(tmp_path / "t.json") == found
-    assert found.kind == "estimated" and "from the table of box" in found.provenance["method"]
+    assert found.kind == "estimated" and "from the table of box" in found.provenance.method
     assert found.calibration(micro_space).fitted_on == 10
     genomes = micro_space.sample(np.random.default_rng(1), 60)
     error = np.abs(found.predict(micro_space, genomes) / new.predict(micro_space, genomes) - 1)
     assert error.mean() < 0.05
-    measured = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    measured = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", ORT)
     assert measured.measured, "a measurement takes the place of an estimate"
 
 
 def test_a_prior_must_cover_the_space(table: LatencyTable, micro_space: SearchSpace, tmp_path: Path) -> None:
     larger = replace(micro_space, resolutions=(12, 16, 20))
     with pytest.raises(EdgeNASError, match="lacks"):
-        transfer(table, larger, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+        transfer(table, larger, BOX, FakeTarget(), tmp_path / "t.json", ORT)
 
 
 def test_transfer_between_published_devices(shared: Path) -> None:
@@ -147,14 +148,14 @@ def test_transfer_between_published_devices(shared: Path) -> None:
 
 
 def test_a_table_just_measured_holds(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", ORT)
     drift = check_drift(table, FakeTarget())
     assert drift.holds and drift.changes == ()
     assert (drift.speed, drift.median_change, drift.worst_change) == pytest.approx((1, 0, 0), abs=1e-9)
 
 
 def test_a_slower_machine_and_a_new_runtime_are_told(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", ORT)
     later = FakeTarget(drift=1.3, runtime_version="2.0")
     later.measured.append(set())
     drift = check_drift(table, later)
@@ -164,14 +165,14 @@ def test_a_slower_machine_and_a_new_runtime_are_told(micro_space: SearchSpace, t
 
 
 def test_entries_that_moved_are_told(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", ORT)
     table.entries = {key: replace(entry, latency_ms=entry.latency_ms / 1.5) for key, entry in table.entries.items()}
     drift = check_drift(table, FakeTarget())
     assert not drift.holds and drift.median_change == pytest.approx(0.5)
 
 
 def test_the_real_timer_checks_its_own_table(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, BOX, python_target(), tmp_path / "t.json", runtime="onnxruntime", rounds=4)
+    table = profile(micro_space, BOX, python_target(), tmp_path / "t.json", ORT, rounds=4)
     drift = check_drift(table, python_target())
     assert drift.entries > 1 and drift.changes == ()
     # Wide bounds: how steady a machine is, is not for a test to say.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgenas.device import device_timer
+from edgenas.device import Execution, open_session
 from edgenas.latency.microbenchmark import model_bytes
 from edgenas.space import FAMILIES, get_space
 from tests.conftest import make_universal_space
@@ -18,5 +18,5 @@ def test_blocks_can_be_timed(name, runtime, precision):
     some = np.random.default_rng(0).choice(len(blocks), min(40, len(blocks)), replace=False)
     kinds = {(b.op, b.start > 0, b.kernel > 0, b.residual, b.stride): b for b in blocks}  # one of each, at least
     for spec in {*kinds.values(), *(blocks[i] for i in some)}:
-        session = device_timer.open_session(runtime, model_bytes([spec], runtime, precision))
+        session = open_session(Execution(runtime), model_bytes([spec], runtime, precision))
         session.invoke()

@@ -9,16 +9,16 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from edgenas.device import DeviceProfile, python_target
-from edgenas.device.runtimes import empty_model_bytes
+from edgenas.device import DeviceProfile, Execution, Provenance, python_target
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import Bench, Entry, LatencyTable, profile
 from edgenas.latency.bench import GROUP_MODELS, MOST_RETRIES
 from edgenas.latency.calibration import TimedNetworks, calibrate, check
-from edgenas.latency.microbenchmark import REFERENCE, model_bytes
+from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS
 from edgenas.latency.tolerance import tolerance
 from edgenas.space import SearchSpace, get_space
+from tests.conftest import ORT
 
 PLANNED = 2 + SESSIONS * SESSION_NETWORKS
 """The networks of a space of one resolution, with its smallest and largest."""
@@ -34,18 +34,13 @@ class FakeTarget:
         self.interrupt_at, self.drift = interrupt_at, drift
         self.measured: list[set[str]] = []
         self.rounds: list[int] = []
-        self._environment = {
-            "fingerprint": "f00d",
-            "runtime_version": "1.0",
-            "machine": "x86_64",
-            "emulated": False,
-            "governor": None,
-        } | environment
+        about = {"fingerprint": "f00d", "runtime_version": "1.0", "machine": "x86_64"}
+        self._environment = Provenance(**about | environment)
 
-    def environment(self, runtime: str) -> dict[str, object]:
+    def environment(self, runtime: str) -> Provenance:
         return self._environment
 
-    def time(self, models: Mapping[str, bytes], *, runtime, threads=1, rounds=8, track=None) -> dict[str, list[float]]:
+    def time(self, models: Mapping[str, bytes], execution, *, rounds=8, track=None) -> dict[str, list[float]]:
         if self.interrupt_at == len(self.measured):
             raise KeyboardInterrupt
         slow = self.drift ** len(self.measured)
@@ -68,17 +63,17 @@ def wide_space() -> SearchSpace:
 
 def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "micro.json"
-    table = profile(micro_space, BOX, python_target(), path, runtime="onnxruntime", rounds=4)
+    table = profile(micro_space, BOX, python_target(), path, ORT, rounds=4)
     assert table.measured and table.covers(micro_space)
     assert all(entry.latency_ms > 0 and entry.repeats == 4 for entry in table.entries.values())
-    assert table.provenance["threads"] == 1
+    assert table.provenance.threads == 1
     checked = table.calibration(micro_space).check
     assert len(checked.errors) == SESSIONS * SESSION_NETWORKS
     assert checked.mean_error < 1  # micro-seconds, and the machine may be busy
     assert 0 < table.calibration(micro_space).relative_interval(0.5) < table.calibration(micro_space).relative_interval(0.9)
     assert LatencyTable.load(path) == table
 
-    later = Bench(python_target(), "onnxruntime", 1, reference_ms=table.reference_ms)
+    later = Bench(python_target(), ORT, reference_ms=table.reference_ms)
     measured = later.network_ms(
         micro_space, np.stack([micro_space.encode(a) for a in (micro_space.smallest, micro_space.largest)])
     )
@@ -90,28 +85,28 @@ def test_an_interrupted_run_goes_on_where_it_stopped(wide_space: SearchSpace, tm
     path = tmp_path / "t.json"
     first = FakeTarget(interrupt_at=1)
     with pytest.raises(KeyboardInterrupt):
-        profile(wide_space, BOX, first, path, runtime="onnxruntime")
+        profile(wide_space, BOX, first, path, ORT)
     assert len(first.blocks) == GROUP_MODELS
     assert set(LatencyTable.load(path).entries) == set(first.blocks)
 
     second = FakeTarget()
-    table = profile(wide_space, BOX, second, path, runtime="onnxruntime")
+    table = profile(wide_space, BOX, second, path, ORT)
     assert not set(first.blocks) & set(second.blocks)
     assert sorted(first.blocks + second.blocks) == sorted(spec.key for spec in wide_space.distinct_blocks)
-    assert table == profile(wide_space, BOX, FakeTarget(interrupt_at=0), path, runtime="onnxruntime"), "nothing is left to do"
+    assert table == profile(wide_space, BOX, FakeTarget(interrupt_at=0), path, ORT), "nothing is left to do"
 
 
 def test_an_interrupt_during_the_networks_keeps_every_block(micro_space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        profile(micro_space, BOX, FakeTarget(interrupt_at=1), tmp_path / "t.json", runtime="onnxruntime")
+        profile(micro_space, BOX, FakeTarget(interrupt_at=1), tmp_path / "t.json", ORT)
     again = FakeTarget()
-    assert profile(micro_space, BOX, again, tmp_path / "t.json", runtime="onnxruntime").covers(micro_space)
+    assert profile(micro_space, BOX, again, tmp_path / "t.json", ORT).covers(micro_space)
     assert again.blocks == []
 
 
 def test_a_machine_that_slows_down_does_not_bend_the_table(wide_space: SearchSpace, tmp_path: Path) -> None:
-    steady = profile(wide_space, BOX, FakeTarget(), tmp_path / "a.json", runtime="onnxruntime")
-    drifting = profile(wide_space, BOX, FakeTarget(drift=1.3), tmp_path / "b.json", runtime="onnxruntime")
+    steady = profile(wide_space, BOX, FakeTarget(), tmp_path / "a.json", ORT)
+    drifting = profile(wide_space, BOX, FakeTarget(drift=1.3), tmp_path / "b.json", ORT)
     genomes = wide_space.sample(np.random.default_rng(5), 10)
     np.testing.assert_allclose(drifting.predict(wide_space, genomes), steady.predict(wide_space, genomes), rtol=1e-9)
     assert drifting.reference_ms == pytest.approx(0.003 + len(model_bytes(REFERENCE, "onnxruntime")) * 1e-5)
@@ -121,14 +116,14 @@ def test_clock_jumps_and_slow_spells_do_not_move_a_latency() -> None:
     """Seen on a virtual machine: a reading of 2/3 of the truth now and then, and half the speed for seconds."""
 
     class Moody(FakeTarget):
-        def time(self, models, **options):
-            times = super().time(models, **options)
+        def time(self, models, execution, **options):
+            times = super().time(models, execution, **options)
             slow = np.where(np.arange(12) < 7, 1.6, 1.0)
             jumps = {"net": [8], " reference": [2]}
             return {name: list(slow * np.where(np.isin(np.arange(12), jumps.get(name, [])), 0.64, 1) * values)
                     for name, values in times.items()}  # fmt: skip
 
-    steady, moody = Bench(FakeTarget(), "onnxruntime"), Bench(Moody(), "onnxruntime")
+    steady, moody = Bench(FakeTarget(), ORT), Bench(Moody(), ORT)
     models = {"net": bytes(5000), "other": bytes(900)}
     expected, found = steady.measure(models), moody.measure(models)
     assert [found[name].latency_ms for name in models] == pytest.approx([expected[name].latency_ms for name in models])
@@ -137,10 +132,10 @@ def test_clock_jumps_and_slow_spells_do_not_move_a_latency() -> None:
 
 def test_a_later_bench_says_how_much_slower_it_is_now() -> None:
     first, later = FakeTarget(), FakeTarget()
-    before = Bench(first, "onnxruntime")
+    before = Bench(first, ORT)
     entry = before.measure({"net": bytes(5000)})["net"]
     later.measured, later.drift = [set()], 1.5
-    now = Bench(later, "onnxruntime", reference_ms=before.reference_ms)
+    now = Bench(later, ORT, reference_ms=before.reference_ms)
     assert now.measure({"net": bytes(5000)})["net"].latency_ms == pytest.approx(entry.latency_ms)
     assert now.slowdown == pytest.approx(1.5)
 
@@ -150,23 +145,23 @@ def test_a_group_timed_in_a_slow_spell_is_timed_again(spell: range, groups_timed
     """Unlike a common slowdown, a spell distorts: what the reference loses is not what others lose."""
 
     class Spell(FakeTarget):
-        def time(self, models, **options):
+        def time(self, models, execution, **options):
             slow = len(self.measured) in spell
-            times = super().time(models, **options)
+            times = super().time(models, execution, **options)
             return {name: [ms * (1.6 if name == " reference" else 1.2) for ms in values] if slow else values
                     for name, values in times.items()}  # fmt: skip
 
     target, steady, models = Spell(), FakeTarget(), {"net": bytes(5000)}
-    bench = Bench(target, "onnxruntime")
+    bench = Bench(target, ORT)
     entries = [bench.measure(models)["net"] for _ in range(3)]
     assert len(target.measured) == groups_timed
-    expected_ms = Bench(steady, "onnxruntime").measure(models)["net"].latency_ms
+    expected_ms = Bench(steady, ORT).measure(models)["net"].latency_ms
     ended = spell.stop < groups_timed
     assert [entry.latency_ms == pytest.approx(expected_ms) for entry in entries] == [True, True, ended]
 
 
 def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", ORT)
     spec = micro_space.distinct_blocks[0]
     extra_bytes = len(model_bytes([spec], "onnxruntime")) - len(empty_model_bytes("onnxruntime"))
     assert table.entries[spec.key].latency_ms == pytest.approx(extra_bytes * 1e-5)
@@ -174,10 +169,10 @@ def test_an_entry_is_without_the_empty_session(micro_space: SearchSpace, tmp_pat
 
 def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
+    profile(micro_space, BOX, FakeTarget(), path, ORT)
     larger = replace(micro_space, resolutions=(12, 16, 20))
     target = FakeTarget()
-    table = profile(larger, BOX, target, path, runtime="onnxruntime")
+    table = profile(larger, BOX, target, path, ORT)
     assert set(target.blocks) == {s.key for s in larger.distinct_blocks} - {s.key for s in micro_space.distinct_blocks}
     assert table.covers(larger) and table.covers(micro_space)
 
@@ -188,59 +183,62 @@ def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace
 )
 def test_another_machine_is_refused_unless_fresh(micro_space, tmp_path: Path, environment, words) -> None:
     path = tmp_path / "t.json"
-    before = profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
+    before = profile(micro_space, BOX, FakeTarget(), path, ORT)
     with pytest.raises(EdgeNASError, match=rf"{words} .*--fresh"):
-        profile(micro_space, BOX, FakeTarget(**environment), path, runtime="onnxruntime")
+        profile(micro_space, BOX, FakeTarget(**environment), path, ORT)
     assert LatencyTable.load(path) == before
     fresh = FakeTarget(**environment)
-    profile(micro_space, BOX, fresh, path, runtime="onnxruntime", fresh=True)
+    profile(micro_space, BOX, fresh, path, ORT, fresh=True)
     assert len(fresh.blocks) == len(micro_space.distinct_blocks)
 
 
 def test_another_kind_of_machine_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(EdgeNASError, match="box is aarch64, but what answers is x86_64"):
-        profile(micro_space, replace(BOX, arch="aarch64"), FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+        profile(micro_space, replace(BOX, arch="aarch64"), FakeTarget(), tmp_path / "t.json", ORT)
 
 
 def test_int8_has_a_table_of_its_own(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    table = profile(micro_space, BOX, python_target(), path, runtime="onnxruntime", precision="int8", rounds=2)
-    assert table.precision == "int8" and table.covers(micro_space)
+    table = profile(micro_space, BOX, python_target(), path, Execution("onnxruntime", precision="int8"), rounds=2)
+    assert table.execution.precision == "int8" and table.covers(micro_space)
     assert table.calibration(micro_space).check.mean_error < 1  # micro-seconds, and the machine may be busy
-    with pytest.raises(EdgeNASError, match="holds measured int8 latencies"):
-        profile(micro_space, BOX, python_target(), path, runtime="onnxruntime")
+    with pytest.raises(
+        EdgeNASError,
+        match=r"holds measured latencies of another execution \(onnxruntime, int8, 1 thread, now onnxruntime, 1 thread\)",
+    ):
+        profile(micro_space, BOX, python_target(), path, ORT)
 
 
 def test_what_cannot_be_timed_in_int8(micro_space: SearchSpace, tmp_path: Path) -> None:
-    for options, words in (({"runtime": "litert", "precision": "int8"}, "int8 cannot be timed in litert"),
-                           ({"runtime": "onnxruntime", "precision": "int9"}, "Did you mean 'int8'")):  # fmt: skip
+    for execution, words in ((Execution("litert", precision="int8"), "int8 cannot be timed in litert"),
+                           (Execution("onnxruntime", precision="int9"), "Did you mean 'int8'")):  # fmt: skip
         with pytest.raises(UsageError, match=words):
-            profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", **options)
+            profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", execution)
 
 
 def test_an_emulator_is_refused_and_never_a_measurement(micro_space: SearchSpace, tmp_path: Path) -> None:
     path, emulated = tmp_path / "t.json", FakeTarget(emulated=True)
     with pytest.raises(EdgeNASError, match="--allow-emulated"):
-        profile(micro_space, BOX, emulated, path, runtime="onnxruntime")
+        profile(micro_space, BOX, emulated, path, ORT)
     assert emulated.measured == [] and not path.exists()
-    profile(micro_space, BOX, emulated, path, runtime="onnxruntime", allow_emulated=True)
+    profile(micro_space, BOX, emulated, path, ORT, allow_emulated=True)
     table = LatencyTable.load(path)
-    assert (table.kind, table.measured, table.provenance["emulated"]) == ("emulated", False, True)
-    with pytest.raises(EdgeNASError, match="holds emulated fp32 latencies"):
-        profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
+    assert (table.kind, table.measured, table.provenance.emulated) == ("emulated", False, True)
+    with pytest.raises(EdgeNASError, match="holds emulated latencies"):
+        profile(micro_space, BOX, FakeTarget(), path, ORT)
 
 
 def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime")
-    with pytest.raises(EdgeNASError, match="holds measured fp32 latencies of onnxruntime with 1 thread"):
-        profile(micro_space, BOX, FakeTarget(), path, runtime="onnxruntime", threads=4)
+    profile(micro_space, BOX, FakeTarget(), path, ORT)
+    with pytest.raises(EdgeNASError, match=r"another execution \(onnxruntime, 1 thread, now onnxruntime, 4 threads\)"):
+        profile(micro_space, BOX, FakeTarget(), path, Execution("onnxruntime", 4))
 
 
 def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None:
     short, long = FakeTarget(), FakeTarget()
-    profile(wide_space, BOX, short, tmp_path / "a.json", runtime="onnxruntime", seconds=1)
-    profile(wide_space, BOX, long, tmp_path / "b.json", runtime="onnxruntime", seconds=60)
+    profile(wide_space, BOX, short, tmp_path / "a.json", ORT, seconds=1)
+    profile(wide_space, BOX, long, tmp_path / "b.json", ORT, seconds=60)
     assert short.rounds[0] == 2
     assert long.rounds[0] > 20
 
@@ -248,16 +246,16 @@ def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None
 class Noisy(FakeTarget):
     """Whole networks take up to a tenth more or less than their blocks."""
 
-    def time(self, models, **options):
-        times = super().time(models, **options)
+    def time(self, models, execution, **options):
+        times = super().time(models, execution, **options)
         factor = {name: 1 + 0.1 * np.sin(len(name) + sum(map(ord, name))) for name in models if ":" in name}
         return {name: [ms * factor.get(name, 1.0) for ms in values] for name, values in times.items()}
 
 
 def test_time_that_is_left_goes_to_more_networks(wide_space: SearchSpace, tmp_path: Path) -> None:
     hurried, patient = Noisy(), Noisy()
-    profile(wide_space, BOX, hurried, tmp_path / "a.json", runtime="onnxruntime")
-    table = profile(wide_space, BOX, patient, tmp_path / "b.json", runtime="onnxruntime", seconds=300)
+    profile(wide_space, BOX, hurried, tmp_path / "a.json", ORT)
+    table = profile(wide_space, BOX, patient, tmp_path / "b.json", ORT, seconds=300)
     calibration = table.calibration(wide_space)
     assert calibration.fitted_on == PLANNED + MOST_BATCHES * BATCH
     assert len(calibration.check.errors) == SESSIONS * SESSION_NETWORKS, "the networks that check are chosen beforehand"
@@ -268,7 +266,7 @@ def test_time_that_is_left_goes_to_more_networks(wide_space: SearchSpace, tmp_pa
 
 def test_a_narrow_interval_ends_it_early(wide_space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["edgenas.latency.profile"], "NARROW", 0.5)
-    table = profile(wide_space, BOX, Noisy(), tmp_path / "b.json", runtime="onnxruntime", seconds=300)
+    table = profile(wide_space, BOX, Noisy(), tmp_path / "b.json", ORT, seconds=300)
     assert table.calibration(wide_space).fitted_on == PLANNED
 
 
@@ -323,6 +321,6 @@ def test_tolerance_by_hand() -> None:
 
 
 def test_entries_are_plain_numbers(micro_space: SearchSpace, tmp_path: Path) -> None:
-    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", runtime="onnxruntime")
+    table = profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", ORT)
     assert all(type(value) in (int, float) for e in table.entries.values() for value in (e.latency_ms, e.spread_ms, e.repeats))
     assert isinstance(next(iter(table.entries.values())), Entry)

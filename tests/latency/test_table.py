@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenas.cost import block_parameters
+from edgenas.device import Provenance
 from edgenas.errors import EdgeNASError
 from edgenas.latency import Calibration, Check, Entry, LatencyTable, spearman
 from edgenas.latency.table import DRIFT, VERSION
 from edgenas.space import SearchSpace
-from tests.conftest import every_genome, make_universal_space
+from tests.conftest import ORT, every_genome, make_universal_space
 
 
 def test_a_prediction_is_overhead_plus_the_calibrated_sum(table: LatencyTable, micro_space: SearchSpace) -> None:
@@ -42,7 +43,7 @@ def test_fastest_has_a_width_too() -> None:
     latencies = np.random.default_rng(3).uniform(0.01, 0.1, len(space.distinct_blocks))
     entries = {spec.key: Entry(float(ms), 0.01, 3) for spec, ms in zip(space.distinct_blocks, latencies, strict=True)}
     calibrations = {space.fingerprint: Calibration(0.3, 1.2, 0.0, fitted_on=5)}
-    table = LatencyTable("box", "onnxruntime", 1, reference_ms=0.1, entries=entries, calibrations=calibrations)
+    table = LatencyTable("box", ORT, reference_ms=0.1, entries=entries, calibrations=calibrations)
     genomes = every_genome(space)
     architecture, _ = table.fastest(space)
     assert architecture == space.decode(genomes[table.predict(space, genomes).argmin()])
@@ -82,7 +83,7 @@ def test_the_interval_follows_the_confidence(table: LatencyTable, micro_space: S
 def test_a_file_holds_everything(table: LatencyTable, micro_space: SearchSpace, tmp_path: Path) -> None:
     key = micro_space.fingerprint
     table.calibrations[key] = replace(table.calibrations[key], check=Check((0.01, 0.02), 0.9), corrections={"a": 0.1})
-    table.provenance = {"cpu": "some", "temperature_c": None}
+    table.provenance = Provenance(cpu="some", execution_providers=("one",))
     table.save(tmp_path / "t.json")
     assert LatencyTable.load(tmp_path / "t.json") == table
 

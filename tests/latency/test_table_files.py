@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.device import load_device
+from edgenas.device import Execution, load_device
 from edgenas.errors import EdgeNASError
 from edgenas.latency import LatencyTable, load_table, table_path
 from edgenas.space import SearchSpace, get_space
+from tests.conftest import ORT
 from tests.device.test_profile import ESTIMATE, GOOD
 
 
@@ -33,14 +34,14 @@ def test_a_measured_table_goes_before_the_estimate(folder: Path, table: LatencyT
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
     device = load_device("box")
     assert load_table(device, micro_space).kind == "estimated"
-    table.save(table_path("box", "onnxruntime", 1))
+    table.save(table_path("box", ORT))
     assert load_table(device, micro_space) == table
     assert not load_table(device, get_space("mobilenetv3", "tiny", 7)).measured, "a table of other blocks does not count"
 
 
 def test_an_emulated_table_is_refused_unless_asked_for(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
-    replace(table, kind="emulated").save(table_path("box", "onnxruntime", 1))
+    replace(table, kind="emulated").save(table_path("box", ORT))
     with pytest.raises(EdgeNASError, match=r"timed in an emulator, .* a real box: .*--allow-emulated"):
         load_table(load_device("box"), micro_space)
     assert load_table(load_device("box"), micro_space, allow_emulated=True).kind == "emulated"
@@ -53,7 +54,7 @@ def test_an_estimate_is_a_table_with_a_wide_interval(folder: Path, micro_space: 
     latency_ms = table.predict_one(micro_space, micro_space.largest)
     assert latency_ms == pytest.approx(sum(map(device.estimate.block, micro_space.blocks(micro_space.largest))))
     assert table.interval(micro_space, latency_ms) == pytest.approx((latency_ms / 2, latency_ms * 2))
-    assert table.provenance["source"] == "nowhere"
+    assert table.provenance.source == "nowhere"
     np.testing.assert_array_less(0, table.costs(micro_space))
 
 
@@ -63,8 +64,8 @@ def test_an_estimate_is_a_table_with_a_wide_interval(folder: Path, micro_space: 
 def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, micro_space: SearchSpace, other: dict) -> None:
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
     with pytest.raises(EdgeNASError, match="edgenas profile"):
-        load_table(load_device("box"), micro_space, **other)
+        load_table(load_device("box"), micro_space, load_device("box").execution(**other))
 
 
 def test_where_tables_are(folder: Path) -> None:
-    assert table_path("pi4", "litert", 4) == Path("devices/pi4/litert-fp32-4t.json")
+    assert table_path("pi4", Execution("litert", 4)) == Path("devices/pi4/litert-fp32-4t.json")

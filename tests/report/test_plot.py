@@ -3,8 +3,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from edgenas.device import Provenance
 from edgenas.report import Contestant
 from edgenas.report.plot import front_figure, training_figure
+from tests.conftest import ORT
+
+HERE = Provenance(fingerprint="here")
 
 
 def row(epoch, phase, *accuracies):
@@ -30,15 +34,15 @@ def test_every_scheme_is_drawn(phases):
 
 
 def file(name, accuracy, ms, is_baseline=True, begins_with="scratch", fingerprint="here"):
-    return Contestant(name, is_baseline, "", 128, begins_with, 60.0, "", fingerprint, "onnxruntime", 1, False, 500, accuracy,
-                      0.1, ms, 1000)  # fmt: skip
+    return Contestant(name, is_baseline, "", 128, begins_with, 60.0, "", fingerprint, "onnxruntime", 1, "fp32", False, 500,
+                      accuracy, 0.1, ms, 1000)  # fmt: skip
 
 
 @pytest.fixture
 def records():
     best = SimpleNamespace(architecture="a", latency_ms=1.9, validation_accuracy=0.9, expected_accuracy=0.9)
-    return [SimpleNamespace(device="cpu", runtime="onnxruntime", threads=1, precision="fp32", latency_kind="measured",
-                            latency_provenance={"fingerprint": "here"}, budget_ms=2.0, best=best, front=(best,))]  # fmt: skip
+    about = {"device": "cpu", "execution": ORT, "latency_kind": "measured", "latency_provenance": HERE}
+    return [SimpleNamespace(**about, budget_ms=2.0, best=best, front=(best,))]
 
 
 def test_winners_and_baselines_are_drawn_by_what_was_measured(records):

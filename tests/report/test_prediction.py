@@ -2,9 +2,13 @@
 
 import pytest
 
+from edgenas.device import Provenance
+from edgenas.predictor import PredictorQuality, Shift
 from edgenas.report import on_prediction
 from edgenas.search import Candidate, SearchRecord
+from edgenas.search.search import Claim
 from edgenas.statistics import wilson
+from tests.conftest import ORT
 
 
 def record_with(claim, shift=None, images=None, others=(), tau=0.9, interval=0.05):
@@ -13,12 +17,12 @@ def record_with(claim, shift=None, images=None, others=(), tau=0.9, interval=0.0
         return Candidate(None, latency_ms, latency_ms, latency_ms, accuracy, accuracy, 1, 1, 1, accuracy, low, high)
 
     front = tuple(candidate(accuracy, i + 1.0) for i, accuracy in enumerate((*others, 0.88)))
-    predictor = {"samples": 40, "tau": tau, "error": 0.01, "interval": interval}
-    return SearchRecord("cpu", "onnxruntime", 1, "float32", 2.0, "measured", {}, front[-1], front, predictor, "today",
+    predictor = PredictorQuality(40, tau, 0.01, interval)
+    return SearchRecord("cpu", ORT, 2.0, "measured", Provenance(), front[-1], front, predictor, "today",
                         shift=shift, claim=claim, validation_images=images)  # fmt: skip
 
 
-CLAIM = {"accuracy": 0.9, "optimal": True, "evaluated": True, "outside": False}
+CLAIM = Claim(0.9, optimal=True, evaluated=True, outside=False)
 
 
 @pytest.mark.parametrize("tau", [float("nan"), -0.5, 0.1])
@@ -46,8 +50,8 @@ def test_a_measured_accuracy_has_its_interval():
 
 def test_the_predictor_is_said_to_extrapolate_only_where_it_does():
     def lines(evaluated, outside, shifted):
-        claim = {"accuracy": 0.9, "optimal": True, "evaluated": evaluated, "outside": outside}
-        shift = {"found": 7, "others": 40, "outside": shifted, "error": 0.03}
+        claim = Claim(0.9, True, evaluated, outside)
+        shift = Shift(7, 40, shifted, 0.03)
         return on_prediction(record_with(claim, shift=shift))
 
     assert lines(True, True, 0) == ["cpu 2 ms: measured 88.00 %; predicted at best 90.00 % +- 5.00 % "

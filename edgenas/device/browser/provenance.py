@@ -8,7 +8,8 @@ import re
 import time
 from typing import Any
 
-from edgenas.device.runtimes import WEB_PROVIDERS
+from edgenas.device.provenance import Provenance
+from edgenas.device.runtimes import get_runtime
 
 _BROWSERS = re.compile(r"(SamsungBrowser|Edg|OPR|Firefox|Chrome|Version)[A-Za-z]*/(\d+)")
 _NAMES = {
@@ -23,8 +24,8 @@ _SOFTWARE = re.compile("swiftshader|llvmpipe|lavapipe|softpipe|warp|basic render
 """What software that draws like a GPU is called."""
 
 
-def provenance(runtime: str, told: dict[str, Any]) -> dict[str, Any]:
-    """As `device_timer.environment`, and `adapter`: what WebGPU says of the GPU.
+def provenance(runtime: str, told: dict[str, Any]) -> Provenance:
+    """As of a machine, and `adapter`: what WebGPU says of the GPU.
 
     told: the page's `environment`; its fields are checked. Raises KeyError, TypeError or ValueError.
 
@@ -35,30 +36,27 @@ def provenance(runtime: str, told: dict[str, Any]) -> dict[str, Any]:
     texts = {name: _text(told[name]) for name in
              ("platform", "platformVersion", "model", "architecture", "bitness", "user_agent", "runtime_version")}  # fmt: skip
     cores, tick_ms = _number(told["cores"]), _number(told["tick_ms"])
-    adapter = _adapter(told["adapter"]) if WEB_PROVIDERS[runtime] == "webgpu" else None
+    provider = get_runtime(runtime).provider
+    adapter = _adapter(told["adapter"]) if provider == "webgpu" else None
     device = texts["model"] or texts["platform"] or "unknown device"
     processor = f"CPU of {device}" if adapter is None else f"GPU {' '.join(_names(adapter)) or 'without a name'} of {device}"
     machine = _MACHINES.get((texts["architecture"], texts["bitness"]), "unknown")
-    return {
-        "runtime": runtime,
-        "runtime_version": f"{texts['runtime_version']} in {_browser(texts['user_agent'])}",
-        "execution_providers": [WEB_PROVIDERS[runtime]],
-        "machine": machine,
-        "cpu": processor,
-        "cores": int(cores),
-        "fingerprint": hashlib.sha256(f"{processor}|{cores}|{machine}".encode()).hexdigest()[:8],
-        "governor": None,
-        "temperature_c": None,
-        "load_average": None,
-        "python": None,
-        "clock": f"performance.now, ticks {tick_ms:.3f} ms",
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "emulated": adapter is not None and _is_software(adapter),
-        "adapter": adapter,
-        "system": f"{texts['platform']} {texts['platformVersion']}".strip(),
-        "isolated": told["isolated"] is True,
-        "user_agent": texts["user_agent"],
-    }
+    return Provenance(
+        runtime=runtime,
+        runtime_version=f"{texts['runtime_version']} in {_browser(texts['user_agent'])}",
+        execution_providers=(provider,),
+        machine=machine,
+        cpu=processor,
+        cores=int(cores),
+        fingerprint=hashlib.sha256(f"{processor}|{cores}|{machine}".encode()).hexdigest()[:8],
+        clock=f"performance.now, ticks {tick_ms:.3f} ms",
+        date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        emulated=adapter is not None and _is_software(adapter),
+        adapter=adapter,
+        system=f"{texts['platform']} {texts['platformVersion']}".strip(),
+        isolated=told["isolated"] is True,
+        user_agent=texts["user_agent"],
+    )
 
 
 def _adapter(told: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from edgenas.device.browser.exchange import Exchange, Task
 from edgenas.device.browser.onnxruntime_web import onnxruntime_web
 from edgenas.device.browser.provenance import provenance
 from edgenas.device.browser.server import serve
-from edgenas.device.runtimes import WEB_PROVIDERS, empty_model_bytes, require_web_runtime
+from edgenas.device.execution import Execution
+from edgenas.device.provenance import Provenance
+from edgenas.device.runtimes import BROWSER, get_runtime
 from edgenas.errors import UsageError
 from edgenas.progress import Track, quiet
 
@@ -34,41 +36,38 @@ class BrowserTarget:
     def __init__(self, exchange: Exchange, track: Track = quiet):
         self._exchange, self._track = exchange, track
 
-    def environment(self, runtime: str) -> dict[str, Any]:
+    def environment(self, runtime: str) -> Provenance:
         """As of every target; see `provenance`."""
-        require_web_runtime(runtime)
+        empty = get_runtime(runtime, BROWSER).model_format.empty()
 
-        def read(answer: dict[str, Any]) -> dict[str, Any]:
+        def read(answer: dict[str, Any]) -> Provenance:
             return provenance(runtime, answer["environment"])
 
-        return self._exchange.ask(_task("environment", runtime, 1, [empty_model_bytes(runtime)], read))
+        return self._exchange.ask(_task("environment", Execution(runtime), [empty], read))
 
     def time(
-        self, models: Mapping[str, bytes], *, runtime: str, threads: int = 1, rounds: int = 8, track: Track | None = None
+        self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track | None = None
     ) -> dict[str, list[float]]:
-        require_web_runtime(runtime)
-
         def read(answer: dict[str, Any]) -> dict[str, list[float]]:
             rows = answer["times_ms"]
             if not all(len(row) == rounds and all(map(_is_time, row)) for row in rows):
                 raise ValueError(f"there must be {rounds} positive times for each of {len(models)} models")
             return {name: [float(ms) for ms in row] for name, row in zip(models, rows, strict=True)}
 
-        task = _task("time", runtime, threads, models.values(), read, rounds=rounds, models=len(models))
+        task = _task("time", execution, models.values(), read, rounds=rounds, models=len(models))
         return self._exchange.ask(task, track or self._track, "rounds in the browser")
 
-    def run(self, model: bytes, images: np.ndarray, *, runtime: str, threads: int = 1) -> np.ndarray:
-        require_web_runtime(runtime)
+    def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         parts = [images[start : start + IMAGES_AT_ONCE] for start in range(0, len(images), IMAGES_AT_ONCE)]
-        return np.concatenate([self._run(model, part, runtime, threads) for part in parts])
+        return np.concatenate([self._run(model, part, execution) for part in parts])
 
-    def _run(self, model: bytes, images: np.ndarray, runtime: str, threads: int) -> np.ndarray:
+    def _run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         def read(answer: dict[str, Any]) -> np.ndarray:
             outputs = np.array(answer["outputs"], dtype=np.float32)
             return outputs.reshape(len(images), *map(int, answer["shape"]))
 
         files = [model, images.astype("<f4").tobytes()]
-        return self._exchange.ask(_task("run", runtime, threads, files, read, images=len(images)))
+        return self._exchange.ask(_task("run", execution, files, read, images=len(images)))
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def browser_target(
     """
     if way not in ("browser", "browser:adb"):
         raise UsageError(f"{way} is no way to reach a browser: write browser, or browser:adb for a phone on a USB cable.")
-    require_web_runtime(runtime)
+    get_runtime(runtime, BROWSER)
     files, exchange = onnxruntime_web(track), Exchange(say)
     if way == "browser":
         address = lan_address()
@@ -103,12 +102,11 @@ def _invitation(url: str) -> str:
     return f"{code.getvalue()}Open this page on the phone, in Chrome 121 or newer: {url}"
 
 
-def _task(
-    do: str, runtime: str, threads: int, files: Iterable[bytes], read: Callable[[dict[str, Any]], Any], **numbers: int
-) -> Task:
-    provider = WEB_PROVIDERS[runtime]
+def _task(do: str, execution: Execution, files: Iterable[bytes], read: Callable[[dict[str, Any]], Any], **numbers: int) -> Task:
+    """Raises UsageError for a runtime that no browser has."""
+    provider = get_runtime(execution.runtime, BROWSER).provider
     title = f"Measuring on the {'GPU' if provider == 'webgpu' else 'CPU'}"
-    content = {"do": do, "title": title, "provider": provider, "threads": threads} | numbers
+    content = {"do": do, "title": title, "provider": provider, "threads": execution.threads} | numbers
     return Task(content, tuple(files), read, steps=numbers.get("rounds", numbers.get("images", 1)))
 
 

@@ -16,14 +16,13 @@ from click.testing import CliRunner
 
 from edgenas.cli import main
 from edgenas.cli import profile as profile_command
-from edgenas.device import browser_target, python_target
+from edgenas.device import Execution, browser_target, python_target
 from edgenas.device.browser import exchange as exchange_module
-from edgenas.device.runtimes import empty_model_bytes
 from edgenas.errors import EdgeNASError
 from edgenas.latency import LatencyTable, table_path
-from edgenas.latency.microbenchmark import REFERENCE, model_bytes
+from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
-from tests.conftest import free_port, make_micro_space, wait_until
+from tests.conftest import ORT, free_port, make_micro_space, wait_until
 from tests.device.browser.conftest import CLOSED, fake_adb
 from tests.device.conftest import SOFTWARE_WEBGPU, OpenPage, address_in, chromium
 
@@ -51,7 +50,7 @@ def test_a_page_closed_half_way_is_opened_again_and_the_table_arrives(monkeypatc
     monkeypatch.setattr(exchange_module, "SILENCE_S", 5.0)
     for name, networks in (("SESSIONS", 2), ("SESSION_NETWORKS", 4)):
         monkeypatch.setattr(sys.modules["edgenas.latency.profile"], name, networks)
-    path, said = table_path("mobile-gpu", CPU, 1), []
+    path, said = table_path("mobile-gpu", Execution(CPU)), []
     save = LatencyTable.save
     with ExitStack() as browsers:
         opened: list[subprocess.Popen] = []
@@ -74,7 +73,7 @@ def test_a_page_closed_half_way_is_opened_again_and_the_table_arrives(monkeypatc
     assert f"Saved: {path}" in said[-1]
     table = LatencyTable.load(path)
     assert table.measured and table.covers(make_micro_space())
-    assert table.provenance["execution_providers"] == ["wasm"]
+    assert table.provenance.execution_providers == ("wasm",)
     space = make_micro_space()
     assert table.predict_one(space, space.smallest) < table.predict_one(space, space.largest)
 
@@ -97,36 +96,36 @@ def test_without_a_real_gpu_there_is_no_table(
 
         refused = profiled(monkeypatch, react, "--on", "browser:adb")
     assert isinstance(refused, EdgeNASError) and re.search(words, str(refused))
-    assert not table_path("mobile-gpu", GPU, 1).exists()
+    assert not table_path("mobile-gpu", Execution(GPU)).exists()
 
 
 def test_software_webgpu_times_and_computes(page: OpenPage) -> None:
     environment = page.target.environment(GPU)
-    assert environment["emulated"] and environment["execution_providers"] == ["webgpu"]
-    assert environment["adapter"]["architecture"] == "swiftshader" and environment["isolated"]
+    assert environment.emulated and environment.execution_providers == ("webgpu",)
+    assert environment.adapter["architecture"] == "swiftshader" and environment.isolated
     models = {"nothing": empty_model_bytes(GPU), "light": model_bytes(LIGHT, GPU)}
-    times = page.target.time(models, runtime=GPU, rounds=2)
+    times = page.target.time(models, Execution(GPU), rounds=2)
     assert 0 < min(times["nothing"]) < min(times["light"])
 
     images = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
-    native = python_target().run(model_bytes(REFERENCE, "onnxruntime"), images, runtime="onnxruntime")
+    native = python_target().run(model_bytes(REFERENCE, "onnxruntime"), images, ORT)
     for runtime in (GPU, CPU):
-        outputs = page.target.run(model_bytes(REFERENCE, runtime), images, runtime=runtime)
+        outputs = page.target.run(model_bytes(REFERENCE, runtime), images, Execution(runtime))
         np.testing.assert_allclose(outputs, native, atol=1e-5)
 
 
 def test_what_the_gpu_cannot_do_is_not_timed_on_the_cpu(page: OpenPage) -> None:
     int8 = model_bytes(LIGHT, "onnxruntime", "int8")
-    assert min(page.target.time({"int8": int8}, runtime=CPU, rounds=1)["int8"]) > 0
+    assert min(page.target.time({"int8": int8}, Execution(CPU), rounds=1)["int8"]) > 0
     with pytest.raises(EdgeNASError, match="The browser could not do it"):
-        page.target.time({"int8": int8}, runtime=GPU, rounds=1)
+        page.target.time({"int8": int8}, Execution(GPU), rounds=1)
 
 
 def test_a_second_phone_sees_why_it_must_wait_and_disturbs_nothing(page: OpenPage) -> None:
     page.target.environment(CPU)
     seen = _seen(page.address)
     assert "already measuring on another phone" in seen
-    assert page.target.environment(CPU)["runtime"] == CPU
+    assert page.target.environment(CPU).runtime == CPU
 
 
 def test_a_phone_with_half_an_address_sees_why_nothing_happens(page: OpenPage) -> None:
@@ -144,7 +143,7 @@ def test_interrupted_the_page_stops_and_says_that_it_is_over() -> None:
     with ExitStack() as browsers:
         with pytest.raises(KeyboardInterrupt), browser_target("browser", CPU, said.append) as target:
             browsers.enter_context(chromium(f"--remote-debugging-port={port}", address_in(said[0])))
-            target.time({"nothing": empty_model_bytes(CPU)}, runtime=CPU, rounds=100_000, track=interrupted)
+            target.time({"nothing": empty_model_bytes(CPU)}, Execution(CPU), rounds=100_000, track=interrupted)
         wait_until(lambda: _title(port) == "Done. This page can be closed.", seconds=20)
 
 

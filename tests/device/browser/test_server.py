@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgenas.device import Execution
 from edgenas.device.browser import exchange as exchange_module
 from edgenas.device.browser.certificate import self_signed
 from edgenas.device.browser.exchange import Exchange, Task
@@ -187,7 +188,7 @@ def test_an_upload_that_is_no_json(served: Served, text: str) -> None:
 def test_malformed_times_are_refused_and_change_nothing(served: Served, answer: dict) -> None:
     visitor, target = served.visitor(), BrowserTarget(served.exchange)
     visitor.open()
-    with in_background(lambda: target.time({"a": b"1", "b": b"2"}, runtime="onnxruntime-web-wasm", rounds=2)) as outcome:
+    with in_background(lambda: target.time({"a": b"1", "b": b"2"}, Execution("onnxruntime-web-wasm"), rounds=2)) as outcome:
         task = visitor.task()
         assert visitor.answer(task, **answer)[0] == 400
         assert visitor.answer({"number": task["number"] + 1}, times_ms=[[1, 1], [1, 1]])[0] == 400

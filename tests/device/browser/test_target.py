@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.device import BrowserTarget, DeviceProfile, browser_target
+from edgenas.device import BrowserTarget, DeviceProfile, Execution, browser_target
 from edgenas.device.browser import exchange as exchange_module
 from edgenas.device.browser import onnxruntime_web as onnxruntime_web_module
 from edgenas.device.browser.onnxruntime_web import ARCHIVE, FILES, onnxruntime_web
@@ -36,7 +36,7 @@ def test_a_table_survives_a_page_closed_half_way(
 ) -> None:
     monkeypatch.setattr(exchange_module, "SILENCE_S", 1.0)
     path, target = tmp_path / "t.json", BrowserTarget(served.exchange)
-    with in_background(lambda: profile(micro_space, PHONE, target, path, runtime=GPU, rounds=2)) as outcome:
+    with in_background(lambda: profile(micro_space, PHONE, target, path, Execution(GPU), rounds=2)) as outcome:
         first = served.visitor()
         first.open()
         first.obey(first.task())
@@ -53,7 +53,7 @@ def test_a_table_survives_a_page_closed_half_way(
                 second.obey(second.task())
     table = outcome["result"]
     assert table.measured and table.covers(micro_space) and table == LatencyTable.load(path)
-    assert table.provenance["cpu"] == "GPU arm valhall of Pixel 7"
+    assert table.provenance.cpu == "GPU arm valhall of Pixel 7"
 
 
 def test_a_software_gpu_is_no_measurement(served: Served, micro_space: SearchSpace, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_software_gpu_is_no_measurement(served: Served, micro_space: SearchSpa
     visitor.open()
 
     def profiled(**options: bool) -> dict:
-        with in_background(lambda: profile(micro_space, PHONE, target, path, runtime=GPU, rounds=2, **options)) as outcome:
+        with in_background(lambda: profile(micro_space, PHONE, target, path, Execution(GPU), rounds=2, **options)) as outcome:
             while "result" not in outcome and "error" not in outcome:
                 if visitor.ask("GET", "task")[0] == 200:
                     visitor.obey(visitor.task(), ENVIRONMENT | {"adapter": SOFTWARE})
@@ -71,7 +71,7 @@ def test_a_software_gpu_is_no_measurement(served: Served, micro_space: SearchSpa
     assert isinstance(refused, EdgeNASError) and "--allow-emulated" in str(refused) and not path.exists()
     table = profiled(allow_emulated=True)["result"]
     assert (table.kind, table.measured) == ("emulated", False)
-    assert table.provenance["adapter"] == SOFTWARE
+    assert table.provenance.adapter == SOFTWARE
 
 
 @pytest.mark.parametrize(
@@ -89,21 +89,21 @@ def test_a_software_gpu_is_no_measurement(served: Served, micro_space: SearchSpa
 )
 def test_which_adapters_pass_as_a_gpu(adapter: dict, emulated: bool) -> None:
     told = ENVIRONMENT | {"adapter": ENVIRONMENT["adapter"] | adapter}
-    assert provenance(GPU, told)["emulated"] is emulated
-    assert provenance(CPU, told)["emulated"] is False
+    assert provenance(GPU, told).emulated is emulated
+    assert provenance(CPU, told).emulated is False
 
 
 def test_what_a_phone_tells_of_itself() -> None:
     about = provenance(GPU, ENVIRONMENT)
-    assert about["runtime_version"] == "1.30.0 in Chrome 139"
-    assert (about["cpu"], about["system"], about["machine"]) == ("GPU arm valhall of Pixel 7", "Android 14.0.0", "unknown")
-    assert about["fingerprint"] != provenance(CPU, ENVIRONMENT)["fingerprint"]
+    assert about.runtime_version == "1.30.0 in Chrome 139"
+    assert (about.cpu, about.system, about.machine) == ("GPU arm valhall of Pixel 7", "Android 14.0.0", "unknown")
+    assert about.fingerprint != provenance(CPU, ENVIRONMENT).fingerprint
     samsung = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 SamsungBrowser/27.0 Chrome/125.0.0.0 Mobile Safari/537.36"
     safari = (
         "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Mobile/15E148 Safari/604.1"
     )
     for agent, browser in ((samsung, "Samsung Internet 27"), (safari, "Safari 26"), ("curl/8", "an unknown browser")):
-        assert provenance(GPU, ENVIRONMENT | {"user_agent": agent})["runtime_version"] == f"1.30.0 in {browser}"
+        assert provenance(GPU, ENVIRONMENT | {"user_agent": agent}).runtime_version == f"1.30.0 in {browser}"
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_a_malformed_environment_is_refused(served: Served, wrong: dict) -> None
         task = visitor.task()
         assert visitor.answer(task, environment=ENVIRONMENT | wrong)[0] == 400
         visitor.obey(task)
-    assert outcome["result"]["runtime"] == GPU
+    assert outcome["result"].runtime == GPU
 
 
 def test_outputs_come_back_in_parts_and_in_shape(served: Served) -> None:
     images = np.random.default_rng(0).standard_normal((70, 1, 2, 2)).astype(np.float32)
     visitor, target = served.visitor(), BrowserTarget(served.exchange)
     visitor.open()
-    with in_background(lambda: target.run(b"model", images, runtime=CPU)) as outcome:
+    with in_background(lambda: target.run(b"model", images, Execution(CPU))) as outcome:
         for count in (64, 6):
             task = visitor.task()
             sent = np.frombuffer(visitor.file(task, 1), np.float32).reshape(-1, 4)
