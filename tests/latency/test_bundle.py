@@ -118,3 +118,11 @@ def test_a_damaged_result_is_refused(edited, micro_space: SearchSpace, change) -
 
 def test_the_script_reads_as_python_3_8() -> None:
     ast.parse(Path(device_measure.__file__).read_text(), feature_version=(3, 8))
+
+
+def test_what_a_bundle_of_an_earlier_version_measured_is_read(micro_space: SearchSpace, tmp_path: Path) -> None:
+    """Of commit 1a12b32, whose measure.py told what it was timed with in one text."""
+    target = BundleTarget.load(Path(__file__).with_name("bundle_of_1a12b32.json"), micro_space, "box")
+    table = profile(micro_space, BOX, target, tmp_path / "t.json", target.header.execution, rounds=target.header.rounds)
+    assert table.measured and table.covers(micro_space) and table.execution == ORT
+    assert (table.provenance.cpu, table.provenance.cores) == ("AMD EPYC", 2)
