@@ -1,4 +1,4 @@
-"""From timed networks to a `Calibration` of a table, and its check on others."""
+"""`Calibrator`: from timed networks to a `Calibration` of a table, and its check on others."""
 
 from __future__ import annotations
 
@@ -24,60 +24,84 @@ class TimedNetworks:
     drawn: bool
 
 
-def calibrate(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedNetworks]) -> Calibration:
-    """Fit a table to whole networks, and check the fit: every session of drawn networks is predicted by a fit to all others.
+class Calibrator:
+    """What whole networks of one space teach a table, and how well it then predicts others.
 
-    So each network both teaches and checks, and an error holds all that there will be between a prediction and a later
-    measurement. Sessions are processes of their own, with a reference network timed anew; from one to the next all latencies
-    move together, by 0.5 % (standard deviation) on an idle machine. Networks timed in one session do not show that: an
-    interval from their errors held 84 to 88 % of the networks of later sessions, not 90; replayed on timings for four tables,
-    this one holds 97 to 99 %.
+    sessions: of timed networks, one for every process that timed some. The table is to hold every block of the space.
     """
-    fitted = _fit(table, space, sessions)
-    predicted_ms, measured_ms = [], []
-    for i, held_out in enumerate(sessions):
-        if held_out.drawn:
-            others = _fit(table, space, [*sessions[:i], *sessions[i + 1 :]])
-            predicted_ms.append(replace(table, calibrations={space.fingerprint: others}).predict(space, held_out.genomes))
-            measured_ms.append(held_out.measured_ms)
-    return replace(fitted, check=check(np.concatenate(predicted_ms), np.concatenate(measured_ms)))
+
+    def __init__(self, table: LatencyTable, space: SearchSpace):
+        self.table = table
+        self.space = space
+        self.sessions: list[TimedNetworks] = []
+
+    def add(self, genomes: np.ndarray, measured_ms: np.ndarray, *, drawn: bool) -> None:
+        """A session, as `TimedNetworks` has it."""
+        self.sessions.append(TimedNetworks(genomes, measured_ms, drawn))
+
+    def calibrate(self) -> Calibration:
+        """Fit the table to the networks, check the fit, and keep it in the table: every session of drawn networks is predicted
+        by a fit to all others.
+
+        So each network both teaches and checks, and an error holds all that there will be between a prediction and a later
+        measurement. Sessions are processes of their own, with a reference network timed anew; from one to the next all
+        latencies move together, by 0.5 % (standard deviation) on an idle machine. Networks timed in one session do not show
+        that: an interval from their errors held 84 to 88 % of the networks of later sessions, not 90; replayed on timings for
+        four tables, this one holds 97 to 99 %.
+        """
+        fitted = self._fit(self.sessions)
+        predicted_ms, measured_ms = [], []
+        for i, held_out in enumerate(self.sessions):
+            if held_out.drawn:
+                others = self._fit([*self.sessions[:i], *self.sessions[i + 1 :]])
+                without = replace(self.table, calibrations={self.space.fingerprint: others})
+                predicted_ms.append(without.predict(self.space, held_out.genomes))
+                measured_ms.append(held_out.measured_ms)
+        calibration = replace(fitted, check=check(np.concatenate(predicted_ms), np.concatenate(measured_ms)))
+        self.table.calibrations[self.space.fingerprint] = calibration
+        return calibration
+
+    def least_certain(self, pool: np.ndarray, n: int) -> np.ndarray:
+        """`(n, d)`: of a pool of genomes those that the calibration knows least about."""
+        known, known_ms = self._all(self.sessions)
+        model = DeviationModel(self.table.costs(self.space), alike(self.space))
+        model.fit(block_counts(self.space, known), self.table.predict(self.space, known), known_ms)
+        return pool[model.least_certain(block_counts(self.space, pool), self.table.predict(self.space, pool), n)]
+
+    def _fit(self, sessions: Sequence[TimedNetworks]) -> Calibration:
+        """Overhead, scale, cost of weights and of squeeze and excitation, by least squares of relative errors.
+
+        Of 130 networks on x86-64 (ONNX Runtime, 20-28 px), one scale alone left a mean error of 4.4 % (worst 14 %), overhead
+        and scale 4.5 %, all three 1.4 % (worst 6 %): isolation flatters blocks with many weights. At 32 px the fourth number
+        took the worst of 50 networks from 5.1 % to 3.8 %, and changed nothing at 96 and 224 px. What is left goes to a
+        `DeviationModel`, which keeps to zero unless the networks say otherwise.
+        """
+        genomes, measured_ms = self._all(sessions)
+        features, counts = block_features(self.table.entries, self.space), block_counts(self.space, genomes)
+        columns = np.concatenate([np.ones((len(genomes), 1)), counts @ features], axis=1)
+        # Where weights or a whole block seem to cost less than nothing, that is noise: the fit goes without.
+        for kept in ([0, 1, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1], [1]):
+            coefficients = np.zeros(4)
+            coefficients[kept] = np.linalg.lstsq(columns[:, kept] / measured_ms[:, None], np.ones(len(genomes)), rcond=None)[0]
+            costs_ms = features @ coefficients[1:]
+            if coefficients[1] > 0 and coefficients[2] >= 0 and costs_ms.min() >= 0:
+                break
+        overhead, scale, weights, se = map(float, coefficients)
+        model = DeviationModel(costs_ms, alike(self.space)).fit(counts, columns @ coefficients, measured_ms)
+        named = zip(self.space.distinct_blocks, model.corrections, strict=True)
+        corrections = {spec.key: float(correction) for spec, correction in named if correction}
+        return Calibration(overhead, scale, weights, len(genomes), se_ms=se, corrections=corrections)
+
+    @staticmethod
+    def _all(sessions: Sequence[TimedNetworks]) -> tuple[np.ndarray, np.ndarray]:
+        """`(n, d)` genomes and `(n,)` ms of all of them."""
+        return np.concatenate([s.genomes for s in sessions]), np.concatenate([s.measured_ms for s in sessions])
 
 
 def check(predicted_ms: np.ndarray, measured_ms: np.ndarray) -> Check:
     """Compare `(n,)` predictions with `(n,)` measurements, both in ms."""
     errors = np.sort(np.abs(predicted_ms / measured_ms - 1))
     return Check(tuple(errors.tolist()), spearman(predicted_ms, measured_ms))
-
-
-def _fit(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedNetworks]) -> Calibration:
-    """Overhead, scale, cost of weights and of squeeze and excitation, by least squares of relative errors.
-
-    Of 130 networks on x86-64 (ONNX Runtime, 20-28 px), one scale alone left a mean error of 4.4 % (worst 14 %), overhead and
-    scale 4.5 %, all three 1.4 % (worst 6 %): isolation flatters blocks with many weights. At 32 px the fourth number took the
-    worst of 50 networks from 5.1 % to 3.8 %, and changed nothing at 96 and 224 px. What is left goes to a `DeviationModel`,
-    which keeps to zero unless the networks say otherwise.
-    """
-    genomes = np.concatenate([session.genomes for session in sessions])
-    measured_ms = np.concatenate([session.measured_ms for session in sessions])
-    features, counts = block_features(table.entries, space), block_counts(space, genomes)
-    columns = np.concatenate([np.ones((len(genomes), 1)), counts @ features], axis=1)
-    # Where weights or a whole block seem to cost less than nothing, that is noise: the fit goes without.
-    for kept in ([0, 1, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1], [1]):
-        coefficients = np.zeros(4)
-        coefficients[kept] = np.linalg.lstsq(columns[:, kept] / measured_ms[:, None], np.ones(len(genomes)), rcond=None)[0]
-        costs_ms = features @ coefficients[1:]
-        if coefficients[1] > 0 and coefficients[2] >= 0 and costs_ms.min() >= 0:
-            break
-    overhead, scale, weights, se = map(float, coefficients)
-    model = deviation_model(space, costs_ms).fit(counts, columns @ coefficients, measured_ms)
-    named = zip(space.distinct_blocks, model.corrections, strict=True)
-    corrections = {spec.key: float(correction) for spec, correction in named if correction}
-    return Calibration(overhead, scale, weights, len(genomes), se_ms=se, corrections=corrections)
-
-
-def deviation_model(space: SearchSpace, costs_ms: np.ndarray) -> DeviationModel:
-    """For a space and its `(B,)` costs."""
-    return DeviationModel(costs_ms, alike(space))
 
 
 def alike(space: SearchSpace) -> list[list[Hashable]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from edgenas.device import DeviceProfile, Execution, LatencyTarget, Provenance, require_precision
 from edgenas.errors import EdgeNASError
 from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
-from edgenas.latency.calibration import TimedNetworks, block_counts, calibrate, deviation_model
+from edgenas.latency.calibration import Calibrator
 from edgenas.latency.table import EMULATED, ESTIMATED, MEASURED, LatencyTable
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
@@ -69,20 +68,20 @@ def profile(
         table.entries |= alone
         table.save(path)
 
-    sessions = []
+    calibrator = Calibrator(table, space)
     for genomes in track(networks, f"timing whole networks on {device.name}", len(networks)):
-        sessions.append(TimedNetworks(genomes, bench.network_ms(space, genomes), drawn=bool(sessions)))
+        calibrator.add(genomes, bench.network_ms(space, genomes), drawn=bool(calibrator.sessions))
+    calibration = calibrator.calibrate()
     for _ in range(MOST_BATCHES):
-        table.calibrations[space.fingerprint] = calibration = calibrate(table, space, sessions)
         # What is left of the time goes to the networks that teach most; those that check stay random, so that it is fair.
         if calibration.relative_interval() <= NARROW or not bench.seconds or bench.seconds < 0:
             break
-        chosen = _least_certain(table, space, sessions)
+        pool = space.sample(np.random.default_rng(sum(len(s.genomes) for s in calibrator.sessions)), POOL)
+        chosen = calibrator.least_certain(pool, BATCH)
         bench.models_left = len(chosen)
         measured_ms = bench.network_ms(space, chosen, track, f"timing more networks on {device.name}")
-        sessions.append(TimedNetworks(chosen, measured_ms, drawn=False))
-    else:
-        table.calibrations[space.fingerprint] = calibrate(table, space, sessions)
+        calibrator.add(chosen, measured_ms, drawn=False)
+        calibration = calibrator.calibrate()
     table.save(path)
     return table
 
@@ -98,16 +97,6 @@ def open_device(device: DeviceProfile, target: LatencyTarget, execution: Executi
         raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
                            "For a trial, which is marked as such, add --allow-emulated.")  # fmt: skip
     return replace(provenance, method="timed in an emulator, which says nothing about the device")
-
-
-def _least_certain(table: LatencyTable, space: SearchSpace, sessions: Sequence[TimedNetworks]) -> np.ndarray:
-    """`(BATCH, d)`: of many random networks those that the calibration knows least about."""
-    known = np.concatenate([session.genomes for session in sessions])
-    known_ms = np.concatenate([session.measured_ms for session in sessions])
-    pool = space.sample(np.random.default_rng(len(known)), POOL)
-    model = deviation_model(space, table.costs(space))
-    model.fit(block_counts(space, known), table.predict(space, known), known_ms)
-    return pool[model.least_certain(block_counts(space, pool), table.predict(space, pool), BATCH)]
 
 
 def planned_networks(space: SearchSpace) -> list[np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,18 +160,6 @@ class LatencyTable:
         factor = 1 + self.calibration(space).relative_interval(confidence)
         return Interval(np.asarray(latency_ms) / factor, np.asarray(latency_ms) * factor)
 
-    def fastest(self, space: SearchSpace) -> tuple[Architecture, float]:
-        """The architecture of least predicted latency, and that latency in ms. Exact.
-
-        The shape that a block works on follows from the resolution, the width and its place alone, so every block is chosen by
-        itself and every depth by its stage.
-        """
-        cost = dict(zip(space.distinct_blocks, self.costs(space), strict=True))
-        members = [_fastest_at(space, *branch, cost) for branch in product(space.resolutions, space.widths)]
-        latency_ms = self.predict(space, np.stack([space.encode(member) for member in members]))
-        best = int(latency_ms.argmin())
-        return members[best], float(latency_ms[best])
-
     # ---- files ----
 
     def save(self, path: Path) -> None:
@@ -221,21 +208,6 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum()
     return ((last - counts + last - 1) / 2)[inverse]
-
-
-def _fastest_at(space: SearchSpace, resolution: int, width: float, cost: dict[BlockSpec, float]) -> Architecture:
-    options: dict[int, list] = {}
-    for member in space.covering(resolution, width):
-        placed = list(space.placed_blocks(member))[len(space.stem) : -len(space.head)]
-        for (slot, spec), choice in zip(placed, chain(*member.stages), strict=True):
-            options.setdefault(slot, []).append((cost[spec], choice))
-    best = iter([min(options[slot]) for slot in sorted(options)])
-    stages = []
-    for stage in space.stages:
-        blocks = [next(best) for _ in range(max(stage.depths))]
-        depth = min(stage.depths, key=lambda d: sum(ms for ms, _ in blocks[:d]))
-        stages.append(tuple(choice for _, choice in blocks[:depth]))
-    return Architecture(resolution, tuple(stages), width)
 
 
 def _calibration(data: dict) -> Calibration:

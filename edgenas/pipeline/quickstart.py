@@ -22,7 +22,7 @@ from edgenas.pipeline.train import Trained, create, train
 from edgenas.pipeline.verify import Verified, verify_run
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
-from edgenas.search import load_records
+from edgenas.search import fastest, load_records
 from edgenas.space import Architecture, SearchSpace
 from edgenas.training import Evaluator, FineTuned, load_images, load_supernet
 
@@ -154,7 +154,7 @@ def tell(story: Story, out: Path, seed: int = 0, *, track: Track = quiet, watch:
 
 def three_budgets(space: SearchSpace, table: LatencyTable) -> tuple[float, ...]:
     """Budgets in ms that are worth asking for on this machine: multiples of what its fastest subnet surely keeps."""
-    _, fastest_ms = table.fastest(space)
+    _, fastest_ms = fastest(space, table)
     fastest_ms = float(table.interval(space, fastest_ms).high)
     return tuple(float(f"{factor * fastest_ms:.2g}") for factor in BUDGETS)
 

@@ -8,7 +8,7 @@ from edgenas.search.pareto import hypervolume, pareto_front
 from edgenas.search.problem import Constraint, Population, SearchProblem
 from edgenas.search.record import SearchRecord, load_records
 from edgenas.search.run import Evaluate, Outcome, run_strategy
-from edgenas.search.search import Candidate, SearchResult, search
+from edgenas.search.search import Candidate, SearchResult, fastest, search
 from edgenas.search.strategies import STRATEGIES, Bayesian, Proposal, Strategy, get_strategy
 from edgenas.space import Categorical, Layout, Segment, Space
 
@@ -35,6 +35,7 @@ __all__ = [
     "Segment",
     "Space",
     "Strategy",
+    "fastest",
     "get_strategy",
     "hypervolume",
     "load_records",

@@ -91,6 +91,14 @@ def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float
     return Constraint(f"latency on {table.device} ({table.kind}, {which})", high, budget_ms, "ms")
 
 
+def fastest(space: SearchSpace, table: LatencyTable) -> tuple[Architecture, float]:
+    """The architecture of least predicted latency, and that latency in ms. Exact."""
+    latency = Additive(lambda genomes: table.predict(space, genomes))
+    alike = Additive(lambda genomes: np.zeros(len(genomes)))  # with nothing else to want, the front is the fastest alone
+    (genome,) = Exact().search(SearchProblem(space, (alike, latency))).genomes
+    return space.decode(genome), float(table.predict(space, genome[None])[0])
+
+
 def macs_constraint(space: SearchSpace, limit: float) -> Constraint:
     return Constraint("multiply-accumulates", _sum(space, cost.block_macs), limit)
 

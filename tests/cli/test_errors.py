@@ -10,6 +10,7 @@ from edgenas.cli import COMMANDS
 from edgenas.device import load_device
 from edgenas.latency import load_table
 from edgenas.run import Run
+from edgenas.search import fastest
 from tests.cli.conftest import TRAIN, edgenas
 
 RUN = Path("runs/digits")
@@ -76,9 +77,9 @@ def test_usage(at_work):
 
 def test_an_impossible_budget_names_the_fastest(at_work):
     space = Run.open(RUN).space
-    fastest, _ = load_table(load_device("cpu"), space).fastest(space)
+    architecture, _ = fastest(space, load_table(load_device("cpu"), space))
     result = edgenas("search", RUN, "--device", "cpu", "--latency", "1us")
-    assert fails(result, 1, "the lowest is", f"of {fastest}", "Allow at least")
+    assert fails(result, 1, "the lowest is", f"of {architecture}", "Allow at least")
 
 
 def test_a_device_without_a_table_names_the_command(at_work):

@@ -11,9 +11,9 @@ import pytest
 
 from edgenas.device import DeviceProfile, Execution, Provenance, python_target
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import Bench, Entry, LatencyTable, profile
+from edgenas.latency import Bench, Calibration, Entry, LatencyTable, profile
 from edgenas.latency.bench import GROUP_MODELS, MOST_RETRIES
-from edgenas.latency.calibration import TimedNetworks, calibrate, check
+from edgenas.latency.calibration import Calibrator, TimedNetworks, check
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS
 from edgenas.latency.tolerance import tolerance
@@ -291,6 +291,12 @@ def test_each_session_is_predicted_by_a_fit_that_has_not_seen_it(table: LatencyT
     errors = np.array(calibrate(table, micro_space, [*sessions[:2], slow, *sessions[3:]]).check.errors)
     assert np.isclose(errors, 1 - 1 / 1.2).sum() == 10
     assert np.median(errors) < 0.05, "and the others suffer little"
+
+
+def calibrate(table: LatencyTable, space: SearchSpace, sessions: list[TimedNetworks]) -> Calibration:
+    calibrator = Calibrator(table, space)
+    calibrator.sessions += sessions
+    return calibrator.calibrate()
 
 
 def in_sessions(genomes: np.ndarray, measured_ms: np.ndarray, n: int = 2) -> list[TimedNetworks]:

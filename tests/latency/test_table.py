@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from edgenas.cost import block_parameters
 from edgenas.device import Provenance
 from edgenas.errors import EdgeNASError
-from edgenas.latency import Calibration, Check, Entry, LatencyTable, spearman
+from edgenas.latency import Check, LatencyTable, spearman
 from edgenas.latency.table import DRIFT, VERSION
 from edgenas.space import SearchSpace
-from tests.conftest import ORT, every_genome, make_universal_space
 
 
 def test_a_prediction_is_overhead_plus_the_calibrated_sum(table: LatencyTable, micro_space: SearchSpace) -> None:
@@ -27,36 +26,6 @@ def test_a_prediction_is_overhead_plus_the_calibrated_sum(table: LatencyTable, m
     ]  # fmt: skip
     np.testing.assert_allclose(table.predict(micro_space, genomes), by_hand, rtol=1e-12)
     assert table.predict_one(micro_space, micro_space.decode(genomes[3])) == pytest.approx(by_hand[3], rel=1e-12)
-
-
-def test_fastest_is_what_brute_force_finds(
-    table: LatencyTable, micro_space: SearchSpace, all_micro_genomes: np.ndarray
-) -> None:
-    predicted = table.predict(micro_space, all_micro_genomes)
-    architecture, latency_ms = table.fastest(micro_space)
-    assert architecture == micro_space.decode(all_micro_genomes[predicted.argmin()])
-    assert latency_ms == pytest.approx(predicted.min(), rel=1e-12)
-
-
-def test_fastest_has_a_width_too() -> None:
-    space = make_universal_space()
-    latencies = np.random.default_rng(3).uniform(0.01, 0.1, len(space.distinct_blocks))
-    entries = {spec.key: Entry(float(ms), 0.01, 3) for spec, ms in zip(space.distinct_blocks, latencies, strict=True)}
-    calibrations = {space.fingerprint: Calibration(0.3, 1.2, 0.0, fitted_on=5)}
-    table = LatencyTable("box", ORT, reference_ms=0.1, entries=entries, calibrations=calibrations)
-    genomes = every_genome(space)
-    architecture, _ = table.fastest(space)
-    assert architecture == space.decode(genomes[table.predict(space, genomes).argmin()])
-
-
-def test_fastest_takes_a_longer_stage_where_that_costs_less(
-    table: LatencyTable, micro_space: SearchSpace, all_micro_genomes: np.ndarray
-) -> None:
-    """Calibration may price a block below zero; depth must still be chosen by the sum."""
-    table.calibrations[micro_space.fingerprint] = replace(table.calibration(micro_space), scale=-1.0)
-    architecture, latency_ms = table.fastest(micro_space)
-    assert architecture.depths == (2, 1)
-    assert latency_ms == pytest.approx(table.predict(micro_space, all_micro_genomes).min())
 
 
 def test_the_interval_is_a_factor_either_way(table: LatencyTable, micro_space: SearchSpace) -> None:

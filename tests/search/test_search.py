@@ -7,7 +7,7 @@ import pytest
 
 from edgenas import cost
 from edgenas.errors import EdgeNASError, InfeasibleError
-from edgenas.search import Ledger, SearchRecord, load_records, search
+from edgenas.search import Ledger, SearchRecord, fastest, load_records, search
 from edgenas.search.search import (
     expected_accuracy,
     latency_constraint,
@@ -92,10 +92,10 @@ def test_what_another_worker_holds_is_waited_for(micro_space, table, tmp_path, m
     """The fastest subnet, upon which every budget depends, is in the hands of a worker that dies."""
     monkeypatch.setattr("edgenas.search.ledger.LEASE_S", 1.0)
     evaluate, ledger = accuracy_of(micro_space), Ledger(tmp_path / "l", "k", micro_space)
-    high = table.interval(micro_space, table.fastest(micro_space)[1]).high
-    Ledger(tmp_path / "l", "k", micro_space)._claim(table.fastest(micro_space)[0])
+    high = table.interval(micro_space, fastest(micro_space, table)[1]).high
+    Ledger(tmp_path / "l", "k", micro_space)._claim(fastest(micro_space, table)[0])
     result = search(micro_space, table, evaluate, ledger, (float(high) * 1.0001,), evaluations=12)[0]
-    assert result.best.architecture == table.fastest(micro_space)[0]
+    assert result.best.architecture == fastest(micro_space, table)[0]
 
 
 def test_too_few_evaluations_are_explained_and_kept(micro_space, table, tmp_path):
