@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from edgenas.device import Execution, ssh
 from edgenas.device.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
+from edgenas.extras import EXTRAS, note_once
 from edgenas.latency import Calibration, Entry, LatencyTable
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
@@ -108,6 +110,18 @@ def table(micro_space: SearchSpace) -> LatencyTable:
         entries={spec.key: Entry(float(ms), 0.01, 3) for spec, ms in zip(blocks, latencies, strict=True)},
         calibrations={micro_space.fingerprint: Calibration(0.3, 1.2, 0.5, fitted_on=5, stated_interval=0.1)},
     )
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Hides the modules of extras, as if they were not installed."""
+
+    def hide(*extras: str) -> None:
+        note_once.cache_clear()
+        for module in (module for extra in extras for module in EXTRAS[extra]):
+            monkeypatch.setitem(sys.modules, module, None)
+
+    return hide
 
 
 @pytest.fixture(scope="module")
