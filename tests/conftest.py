@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -130,12 +131,12 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = os.environ.get("EDGENAS_EMULATED_PI")
     if folder is None or shutil.which("ssh") is None:
         pytest.skip("no emulated Raspberry Pi: run tools/emulated_pi.sh FOLDER and set EDGENAS_EMULATED_PI to it")
-    home = Path(folder) / "home"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    port = free_port()
+    home, port = Path(folder) / "home", free_port()
     script, log = Path(__file__).parents[1] / "tools" / "emulated_pi.sh", tmp_path_factory.mktemp("pi") / "sshd.log"
-    with log.open("w") as file, pytest.MonkeyPatch.context() as patch:
+    with (Path(folder) / "lock").open("w") as lock, log.open("w") as file, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # there is one, and other processes may be at their tests with it
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
         server = subprocess.Popen(["bash", str(script), folder, str(port)], stdout=file, stderr=file)
         patch.setenv(ssh.SSH, f"ssh -F {folder}/ssh_config")
         try:

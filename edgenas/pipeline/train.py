@@ -37,8 +37,8 @@ def unheard(metrics: dict[str, Any]) -> None:
 class Trained:
     """A run with its weights. is_new: whether this call trained it; else it was trained before.
 
-    picture: the training's curve as PNG; None where no epoch was trained, or without the extra `report`. judgement: sentences on
-    its outcome.
+    picture: the training's curve as PNG; None where no epoch was trained, or without the extra `report`.
+    judgement: sentences on its outcome.
     """
 
     run: Run
