@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
+from edgenas import names
 from edgenas.errors import EdgeNASError
 
 
@@ -55,6 +58,17 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_toml(path: Path, data: dict[str, Any], comment: str = "") -> None:
+    """comment: one or more lines above the content."""
+    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    write_text(path, lines + tomli_w.dumps(names.storable(data)))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, in UTF-8 whatever the locale (`edgenas.names.text_of`). Raises OSError and UnicodeDecodeError."""
+    return names.text_of(Path(path).read_bytes())
+
+
 def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1) + "\n")
 
@@ -62,7 +76,7 @@ def write_json(path: Path, data: Any) -> None:
 def read_json(path: Path, what: str) -> Any:
     """The content of a JSON file. Raises EdgeNASError naming `what` it should have been when it cannot be read."""
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise EdgeNASError(f"There is no {what} at {path}.") from None
     except (ValueError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ search/  export/       what later commands add
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tomli_w
 
+from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.files import write_text
+from edgenas.files import read_text, write_text, write_toml
 from edgenas.space import SearchSpace, get_space
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class Run:
 
         begins_with: what is to be remembered of the weights that it begins with: `PretrainedWeights.about`.
 
-        Raises UsageError when the folder holds a run already.
+        Raises UsageError when the folder holds a run already, or has a name that cannot be written.
         """
+        require_text(path)
         if (path / "config.toml").exists():
             raise UsageError(f"{path} holds a run already", "continue it with `resume`, or choose another `out`.")
         data = {
@@ -76,17 +78,18 @@ class Run:
         if dataset.folders:
             data["folders"] = dict(dataset.folders)
         config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})
-        write_text(path / "config.toml", tomli_w.dumps(config))
+        write_toml(path / "config.toml", config)
         return cls(path, config)
 
     @classmethod
     def open(cls, path: Path) -> Run:
         """Raises UsageError where there is no run, CheckpointError where it is damaged or too new."""
+        require_text(path)
         file = path / "config.toml"
         if not file.exists():
             raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={path})`.")
         try:
-            config = tomllib.loads(file.read_text())
+            config = tomllib.loads(read_text(file))
             version = config["version"]
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
             raise CheckpointError(f"{file} is damaged: {error}.") from None
@@ -110,7 +113,7 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self.config["data"]["classes"])
+        return tuple(map(names.of_class, self.config["data"]["classes"]))
 
     def images(self, part: str) -> int:
         """How many images are in `train`, `validation` or `test`."""
@@ -126,7 +129,7 @@ class Run:
         begun = {name: dict(self.config[name]) for name in ("pretrained", "warm_start") if name in self.config}
         for about in begun.values():
             about.pop("file", None)
-        return {"run": self.path.name} | begun
+        return {"run": names.of_file(self.path.name)} | begun
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -154,14 +157,14 @@ class Run:
     # ---- metrics ----
 
     def record(self, metrics: dict[str, Any]) -> None:
-        with (self.path / "metrics.jsonl").open("a") as file:
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(metrics) + "\n")
 
     def metrics(self, up_to_epoch: int | None = None) -> list[dict[str, Any]]:
         """The recorded epochs; those after `up_to_epoch` were lost with an interrupted process and are left out."""
         file = self.path / "metrics.jsonl"
         rows = []
-        for line in file.read_text().splitlines() if file.exists() else []:
+        for line in read_text(file).splitlines() if file.exists() else []:
             try:
                 row = json.loads(line)
             except ValueError:
@@ -238,6 +241,16 @@ class Run:
         from edgenas.pipeline.report import report_run
 
         return report_run(self)
+
+
+def require_text(path: Path) -> None:
+    """Raises UsageError for the path of a run that is no text: what writes its files takes UTF-8 alone."""
+    if str(path).isascii() or not any("\ud800" <= c <= "\udfff" for c in str(path)):
+        return
+    raise UsageError(
+        f"{names.of_file(str(path))} is no name that this system's character set ({sys.getfilesystemencoding()}) can write",
+        "choose another `out`, or set PYTHONUTF8=1 where names are UTF-8.",
+    )
 
 
 def space_of(settings: dict[str, Any], classes: int) -> SearchSpace:

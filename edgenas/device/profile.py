@@ -11,6 +11,7 @@ from edgenas.cost import block_depthwise_macs, block_macs
 from edgenas.device.execution import Execution
 from edgenas.device.runtimes import RUNTIMES
 from edgenas.errors import EdgeNASError, UsageError
+from edgenas.files import read_text
 from edgenas.space import BlockSpec, unknown
 
 DEVICES = Path("devices")
@@ -105,7 +106,7 @@ def load_device(name: str, folders: list[Path] | None = None) -> DeviceProfile:
         raise UsageError(unknown("device", name, sorted(found)))
     path = found[name]
     try:
-        data = tomllib.loads(path.read_text())
+        data = tomllib.loads(read_text(path))
     except ValueError as error:
         raise EdgeNASError(f"{path} is no TOML: {error}. Correct that line.") from error
     estimate = data.pop("estimate", None)

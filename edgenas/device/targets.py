@@ -69,14 +69,14 @@ class JobTarget:
     def _job(self, job: dict, files: Mapping[str, bytes], images: np.ndarray | None = None) -> tuple[dict, np.ndarray | None]:
         with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
             folder = Path(name)
-            (folder / "job.json").write_text(json.dumps(job))
+            (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
             for file, content in files.items():
                 (folder / file).write_bytes(content)
             if images is not None:
                 np.save(folder / "inputs.npy", images, allow_pickle=False)
             self._run_folder(folder)
             try:
-                result = json.loads((folder / "result.json").read_text())
+                result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.") from None
             if "error" in result:

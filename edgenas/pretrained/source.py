@@ -100,6 +100,6 @@ def _matched(entry: Published, state: dict[str, Tensor]) -> tuple[int, Match]:
 def _is_named(entry: Published, path: Path) -> bool:
     """Whether the file's name, or what timm writes beside it, tells that it is this one."""
     with suppress(OSError, ValueError, AttributeError):
-        about = json.loads(path.with_name("config.json").read_text())
+        about = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
         path = Path(f"models--timm--{about['architecture']}.{about['pretrained_cfg']['tag']}/snapshots/0/model.safetensors")
     return any(fnmatch("/".join(path.parts[-len(Path(pattern).parts) :]), pattern) for pattern in entry.files)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.errors import UsageError
+from edgenas.files import read_text
 from edgenas.space.description import DescriptionError, Place, build_space
 
 _HEADER = re.compile(r"\s*\[{1,2}\s*([\w-]+)\s*\]{1,2}")
@@ -18,7 +19,7 @@ _ELEMENT = re.compile(r"\s*\{")
 def read_description(path: Path) -> dict[str, Any]:
     """The content of a file that describes a space. Raises UsageError with the line of what is wrong."""
     try:
-        text = path.read_text()
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"{path} cannot be read: {reason}.") from None

@@ -7,17 +7,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from edgenas.errors import UsageError
-from edgenas.files import write_text
+from edgenas.files import read_text, write_toml
 from edgenas.training.recipe import Recipe
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """The fields that a file sets. Raises UsageError, with the line, for what is no TOML or no part of a recipe."""
     try:
-        text = path.read_text()
+        text = read_text(path)
         fields = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"The recipe {path} cannot be read: {error.strerror}.") from None
@@ -32,8 +30,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 def write_recipe(path: Path, fields: dict[str, Any], comment: str) -> None:
     """Write fields below a comment of one or more lines."""
-    lines = "".join(f"# {line}\n" for line in comment.splitlines())
-    write_text(path, lines + tomli_w.dumps(fields))
+    write_toml(path, fields, comment)
 
 
 def _line_of(message: str, fields: dict[str, Any], text: str) -> str:

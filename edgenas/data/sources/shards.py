@@ -6,6 +6,7 @@ import io
 import os
 import re
 import tarfile
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from typing import ClassVar, NamedTuple
 
 from PIL import Image
 
+from edgenas import names
 from edgenas.data.sources.folders import ImageFolder
-from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble, some
+from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble
 from edgenas.errors import DataError, UsageError
+from edgenas.names import some
 from edgenas.progress import Track, quiet
 
 
@@ -49,7 +52,7 @@ class Shards:
         """None when it holds no shards, or folders besides, which are classes."""
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
         shards = tuple(sorted(path for path in entries if path.suffix.lower() == ".tar"))
-        return cls(str(folder), shards) if shards and not any(path.is_dir() for path in entries) else None
+        return cls(names.of_file(str(folder)), shards) if shards and not any(path.is_dir() for path in entries) else None
 
     @classmethod
     def of_pattern(cls, pattern: Path) -> Shards:
@@ -59,7 +62,7 @@ class Shards:
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise UsageError(f"{len(missing)} of the {len(paths)} shards {pattern} do not exist: {some(missing)}.")
-        return cls(str(location), paths)
+        return cls(names.of_file(str(location)), paths)
 
     @property
     def name(self) -> str:
@@ -80,8 +83,8 @@ class Shards:
         if not self._members:
             raise DataError(f"There are no images in {self.location}.")
         indices = all(name.isdecimal() for name in found["train"])
-        names = sorted(found["train"], key=int if indices else str)
-        return assemble(self.location, names, found, {file: member.size for file, member in self._members.items()})
+        classes = sorted(found["train"], key=int if indices else str)
+        return assemble(self.location, classes, found, {file: member.size for file, member in self._members.items()})
 
     def open(self, file: str) -> Image.Image:
         member = self._members[file]
@@ -112,7 +115,7 @@ class Shards:
         """The images of a shard: name, place and class. Raises DataError when an image has no class or the tar is damaged."""
         path, images, labels = self.paths[shard], {}, {}
         try:
-            with tarfile.open(path, "r:") as tar:
+            with tarfile.open(path, "r:", encoding="utf-8", errors="backslashreplace") as tar:
                 for info in tar:
                     tar.members = []  # or it keeps them all
                     name = PurePosixPath(info.name)
@@ -121,10 +124,11 @@ class Shards:
                     stem, _, suffix = name.name.partition(".")  # WebDataset: the basename ends at its first dot
                     key = str(name.with_name(stem))
                     if suffix.lower() == "cls":
-                        labels[key] = tar.extractfile(info).read().decode().strip()
+                        content = tar.extractfile(info).read().removeprefix(BOM_UTF8)
+                        labels[key] = names.of_class(names.of_bytes(content).strip())
                     elif f".{suffix.lower()}" in SUFFIXES:
                         images[key] = info.name, Member(shard, info.offset_data, info.size)
-        except (tarfile.TarError, UnicodeDecodeError) as error:
+        except tarfile.TarError as error:
             raise DataError(
                 f"{path} is damaged, incomplete or compressed ({error}): a shard is an uncompressed .tar. Write it again."
             ) from None
