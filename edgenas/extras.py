@@ -10,6 +10,7 @@ from edgenas.errors import EdgeNASError
 
 EXTRAS = {
     "browser": ("cryptography", "segno"),
+    "heic": ("pillow_heif",),
     "report": ("matplotlib",),
     "tensorboard": ("tensorboard",),
 }
@@ -18,6 +19,11 @@ EXTRAS = {
 log = logging.getLogger("edgenas")
 note_once = cache(log.info)
 """Notes the same thing once in a process, however many trainings it is true of."""
+
+
+def has(extra: str) -> bool:
+    """Whether the modules of an extra are there."""
+    return all(find_spec(module) for module in EXTRAS[extra])
 
 
 def require(extra: str, what: str) -> None:

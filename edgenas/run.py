@@ -71,10 +71,13 @@ class Run:
             "images": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
             "mean": list(dataset.mean),
             "std": list(dataset.std),
-            "skipped": list(dataset.skipped),
+            "skipped": [f"{file}: {why}" for file, why in dataset.skipped.items()],
             "streamed": dataset.streamed,
+            "fit": dataset.fit,
             "majority": {part: _majority(getattr(dataset, part).labels) for part in ("validation", "test")},
         }
+        if dataset.value_range:
+            data["value_range"] = list(dataset.value_range)
         if dataset.folders:
             data["folders"] = dict(dataset.folders)
         config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from edgenas.baseline.record import ABOUT, FILE, OwnFile, folder_of
+from edgenas.data import Decoder
 from edgenas.errors import UsageError
 from edgenas.export import VERIFIED, Preprocessing, Verification, load_verifications, verify_classifier
 from edgenas.files import write_bytes
@@ -45,6 +46,8 @@ def add_file(
     copy = folder / FILE
     (folder / VERIFIED).unlink(missing_ok=True)  # of another file of this name
     write_bytes(copy, content)
-    OwnFile(str(path.resolve()), digest, Preprocessing(resolution, file.mean, file.std)).save(folder)
-    dataset = load_images(run, source, track, at_least=resolution)
+    preprocessing = Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range)
+    OwnFile(str(path.resolve()), digest, preprocessing).save(folder)
+    decoder = Decoder(run.config["data"]["size"], file.fit, file.value_range)
+    dataset = load_images(run, source, track, at_least=resolution, decoder=decoder)
     return verify_classifier(replace(file, path=copy, resolution=resolution), folder, dataset, tables, track)

@@ -55,7 +55,7 @@ class OwnFile:
         data = read_json(folder / ABOUT, "baseline")
         try:
             return cls(data["source"], data["sha256"], Preprocessing.from_json(data["preprocessing"]))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{folder / ABOUT} is damaged ({error}): delete {folder} and add the file again.") from None
 
 

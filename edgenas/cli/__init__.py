@@ -16,6 +16,7 @@ from edgenas.errors import EdgeNASError
 
 # In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
 COMMANDS = {
+    "data": ("edgenas.cli.data", "Show what is in your images, and what will mislead a training."),
     "tune": ("edgenas.cli.tune", "Find a training recipe for your images, if there is time."),
     "pretrained": ("edgenas.cli.pretrained", "List the weights that a training may begin with."),
     "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from edgenas.data.decode import FITS
 from edgenas.pipeline.train import DEFAULT_FAMILY
 from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, FAMILIES
@@ -88,6 +89,13 @@ images_option = click.option(
 )
 stream_option = click.option(
     "--stream", is_flag=True, help="Keep no decoded images on the disk: worker processes decode them in every epoch."
+)
+fit_option = click.option(
+    "--fit",
+    type=click.Choice(FITS),
+    default="crop",
+    show_default=True,
+    help="How pictures become squares: the centre of each, all of it padded with grey, or all of it squeezed.",
 )
 space_option = click.option(
     "--space",

@@ -11,6 +11,7 @@ from edgenas.bars import track
 from edgenas.cli.options import (
     SECONDS,
     Counts,
+    fit_option,
     given_options,
     images_option,
     precision_option,
@@ -35,6 +36,7 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.command("train-supernet")
 @images_option
 @stream_option
+@fit_option
 @space_option
 @preset_option
 @width_option

@@ -11,6 +11,7 @@ from edgenas.bars import track
 from edgenas.cli.display import console, counted, percent, say, table
 from edgenas.cli.options import (
     SECONDS,
+    fit_option,
     given_options,
     images_option,
     precision_option,
@@ -31,6 +32,7 @@ SHOWN = 8
 @click.command("tune")
 @images_option
 @stream_option
+@fit_option
 @space_option
 @preset_option
 @width_option

@@ -13,15 +13,20 @@ from edgenas.data.augment import (
 )
 from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
 from edgenas.data.dataset import Dataset, Split, load_dataset
+from edgenas.data.decode import FITS, Decoder
 from edgenas.data.known import KnownClasses
 from edgenas.data.mixing import cutmix, mix, mixup
 from edgenas.data.randaugment import rand_augment
+from edgenas.data.report import DataReport
 from edgenas.data.sources import SAMPLES, open_source
 
 __all__ = [
+    "FITS",
     "SAMPLES",
     "Augmentation",
+    "DataReport",
     "Dataset",
+    "Decoder",
     "KnownClasses",
     "Split",
     "balanced_shares",

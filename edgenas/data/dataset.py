@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgenas.data.cache import decoded
+from edgenas.data.cache import DecodedImages, decoded
+from edgenas.data.copies import count_different, picture_groups
+from edgenas.data.decode import Decoder
 from edgenas.data.known import SHARES, KnownClasses
-from edgenas.data.sources import PARTS, Source, open_source
+from edgenas.data.sources import PARTS, LeftOut, Source, open_source
 from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, UsageError
 from edgenas.names import quoted
@@ -62,14 +64,32 @@ def _tensors(pixels: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, eq=False)
+class Pictures:
+    """The images of a data set in the order of its rows, also those that are in no split.
+
+    labels: `(n,)` int64, -1 where one could not be read. parts: how many the source gives to each part, in this order.
+    facts: `(n,)` of `edgenas.data.decode.FACTS`. left_out, notes: of the source's `Listing`.
+    """
+
+    files: tuple[str, ...]
+    labels: np.ndarray
+    parts: dict[str, int]
+    facts: np.ndarray
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Square RGB images with labels for image classification.
 
     source: what `load_dataset` takes to load it again. size: side of the images in pixels.
     mean, std: of red, green and blue in 0..1, by which images are normalised: those of the training images, or some weights'.
-    skipped: the files that could not be read. flip: whether a mirrored image keeps its class.
+    skipped: the files that could not be read, with the reasons. flip: whether a mirrored image keeps its class.
     fingerprint: changes when the files or the size do. streamed: whether images are decoded whenever they are asked for.
     folders: where the classes were given beforehand, the folders with images, and the class of each. Other classes have none.
+    fit, value_range: how images were decoded (`edgenas.data.decode.Decoder`).
+    pictures: what is known of every image; None of a data set that was made otherwise.
     """
 
     name: str
@@ -81,24 +101,35 @@ class Dataset:
     test: Split
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    skipped: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
     flip: bool = False
     fingerprint: str = ""
     streamed: bool = False
     folders: Mapping[str, str] = field(default_factory=dict)
+    fit: str = "crop"
+    value_range: tuple[float, float] | None = None
+    pictures: Pictures | None = None
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return {part: getattr(self, part) for part in PARTS}
 
 
 def load_dataset(
-    source: str, *, size: int, seed: int = 0, stream: bool = False, known: KnownClasses | None = None,
+    source: str, *, size: int, seed: int = 0, stream: bool = False, fit: str = "crop",
+    value_range: tuple[float, float] | None = None, known: KnownClasses | None = None,
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None, track: Track = quiet,
 ) -> Dataset:  # fmt: skip
     """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
     A folder has one sub-folder per class, or `train/`, `val/` and `test/` with these; shards are a folder of tar files or a
     pattern such as `train-{000..009}.tar`. A missing validation or test split is carved out of the training images by
-    `seed`, from every class the same share: 10 %, and 20 % for a sample's test.
+    `seed`, from every class the same share: 10 %, and 20 % for a sample's test. Equal images stay in one split.
 
     stream: keep no decoded images on the disk. So it is, too, where they would not fit. Batches are the same either way.
+    fit: how pictures become squares: `crop` (the centre), `pad` (with grey) or `squeeze`.
+    value_range: the values of 12-bit, 16-bit and floating-point images that become black and white, by default what most of
+    the data set's images lie within.
     known: the classes, where they are those of a classifier that is not trained any more; some may have no images. Then 40 %
     are carved out for validation and test each.
     normalisation: mean and std by which some weights want their images, in place of those of the training images, which take
@@ -111,11 +142,14 @@ def load_dataset(
         raise UsageError(f"images must have at least 1 pixel, not {size}")
     opened = open_source(source)
     check = partial(_check_split, opened)
-    data = decoded(opened, size, stream=stream, check=check, track=track)
-    check(data.labels, data.parts, data.classes)
+    data = decoded(opened, Decoder(size, fit, value_range), stream=stream, check=check, track=track)
+    _require_different(opened, data)
+    groups = picture_groups(data.facts)
+    check(data.labels, data.parts, data.classes, groups=groups)
     folders = known.folders(data.classes, opened.location) if known else {}
     labels = known.labels(data.labels, folders) if known else data.labels
-    rows = split_rows(labels, data.parts, SHARES if known else opened.shares, seed)
+    rows = split_rows(labels, data.parts, SHARES if known else opened.shares, seed, groups)
+    _require_images(opened, rows)
     splits = {part: Split(data.images, labels[rows[part]], rows[part]) for part in PARTS}
     mean, std = normalisation or channel_statistics(splits["train"])
     return Dataset(
@@ -131,42 +165,92 @@ def load_dataset(
         fingerprint=data.fingerprint,
         streamed=isinstance(data.images, StreamedImages),
         folders=folders,
+        fit=fit,
+        value_range=data.value_range,
+        pictures=Pictures(data.files, labels, data.parts, data.facts, data.left_out, data.notes),
     )
 
 
-def _check_split(source: Source, labels: np.ndarray, parts: dict[str, int], classes: tuple[str, ...]) -> None:
-    """Raises DataError when a class has too few training images to give one to each split that is carved out of them."""
-    train = labels[: parts["train"]]
-    counts = np.bincount(train[train >= 0], minlength=len(classes))
+def _require_different(source: Source, data: DecodedImages) -> None:
+    """Raises DataError where different files have all become the same picture."""
+    facts = data.facts[data.labels >= 0]
+    files, pictures = count_different(facts["content"]), count_different(facts["picture"])
+    if files > 1 and pictures == 1:
+        raise DataError(
+            f"The {len(facts)} images in {source.location} are {files} different files, and all become the same picture of "
+            f"{data.images.shape[1]} pixels: there is nothing to learn from them. Look at one of them, {data.files[0]}."
+        )
+
+
+def _require_images(source: Source, rows: Mapping[str, np.ndarray]) -> None:
+    for part, of_it in rows.items():
+        if not len(of_it):
+            raise DataError(f"All {part} images in {source.location} are for training, too: none is left to judge by.")
+
+
+def _check_split(
+    source: Source, labels: np.ndarray, parts: dict[str, int], classes: tuple[str, ...], groups: np.ndarray | None = None
+) -> None:
+    """Raises DataError when a class has too few training images to give one to each split that is carved out of them.
+
+    groups: as in `split_rows`; none are known before images are decoded.
+    """
+    train = first_of_groups(labels, parts["train"], groups)
+    counts = np.bincount(labels[train], minlength=len(classes))
     needed = 1 + sum(part not in parts for part in source.shares)
     if counts.min() < needed:
         few = int(counts.argmin())
+        files = np.count_nonzero(labels[: parts["train"]] == few)
+        copies = f" ({files} files, of which the others are copies)" if files > counts[few] else ""
         raise DataError(
-            f"Class {quoted(classes[few])} of {source.location} has only {counts[few]} images to train with: "
+            f"Class {quoted(classes[few])} of {source.location} has only {counts[few]} images to train with{copies}: "
             f"at least {needed} are needed to split them."
         )
 
 
-def split_rows(labels: np.ndarray, parts: dict[str, int], shares: dict[str, float], seed: int) -> dict[str, np.ndarray]:
+def first_of_groups(labels: np.ndarray, count: int, groups: np.ndarray | None) -> np.ndarray:
+    """Of the first `count` rows with a label those whose group has not come before, ascending."""
+    rows = np.flatnonzero(labels[:count] >= 0)
+    if groups is None:
+        return rows
+    return rows[np.sort(np.unique(groups[rows], return_index=True)[1])]
+
+
+def split_rows(
+    labels: np.ndarray, parts: dict[str, int], shares: dict[str, float], seed: int, groups: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """The rows of every part, shuffled so that any first few are a fair sample.
 
     labels: `(n,)`, -1 for rows that belong to no split. parts: how many rows each given part has, in order of the rows.
     shares: the share of the training rows of each class that parts not given get, one row at least.
+    groups: `(n,)`, equal for equal images. They stay together where a part is carved out, and images of given parts that are
+    for training, too, or in two of the others, are in the first of training, test and validation alone.
     """
     ends = np.cumsum(list(parts.values()))
     given = dict(zip(parts, np.split(np.arange(len(labels)), ends[:-1]), strict=True))
+    groups = np.arange(len(labels)) if groups is None else groups
     rows = {part: [part_rows[labels[part_rows] >= 0]] for part, part_rows in given.items()}
     missing = {part: share for part, share in shares.items() if part not in given}
+    train, taken = rows["train"][0], [groups[rows["train"][0]]]
+    for part in ("test", "validation"):
+        if part in given:
+            rows[part] = [rows[part][0][~np.isin(groups[rows[part][0]], np.concatenate(taken))]]
+            taken.append(groups[rows[part][0]])
     if missing:
-        train, carved = rows["train"][0], {part: [] for part in ("train", *missing)}
-        for label in np.unique(labels[train]):
+        carved: dict[str, list[np.ndarray]] = {part: [] for part in ("train", *missing)}
+        firsts = first_of_groups(labels, parts["train"], groups)
+        for label in np.unique(labels[firsts]):
             # A stream of its own: more images of one class do not move those of another.
-            members = np.random.default_rng([seed, label]).permutation(train[labels[train] == label])
+            members = np.random.default_rng([seed, label]).permutation(firsts[labels[firsts] == label])
+            count = len(members)
             for part, share in missing.items():
-                count = max(1, round(share * np.count_nonzero(labels[train] == label)))
-                carved[part].append(members[:count])
-                members = members[count:]
+                part_count = max(1, round(share * count))
+                carved[part].append(members[:part_count])
+                members = members[part_count:]
             carved["train"].append(members)
+        copies = np.setdiff1d(train, firsts)
+        for chosen in carved.values():
+            chosen.append(copies[np.isin(groups[copies], groups[np.concatenate(chosen)])])
         rows |= carved
     return {part: np.random.default_rng([seed, i]).permutation(np.concatenate(rows[part])) for i, part in enumerate(PARTS)}
 

@@ -1,73 +1,246 @@
-"""Encoded images as square arrays of pixels."""
+"""Encoded images as square arrays of pixels, and what is learned of them on the way."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from edgenas.data.formats import prepare, why_unreadable
 from edgenas.data.sources import Listing, Source
+from edgenas.errors import UsageError
 from edgenas.progress import Track
+from edgenas.space import unknown
 
 CHUNK = 64  # images that a thread decodes at a time
 # Below this average, threads wait for the interpreter's lock longer than they decode (CIFAR JPEGs of 0.9 kB, two busy cores:
 # one thread 1.5 times as fast as two).
 THREADED_FILE_BYTES = 8192
+MOST_PIXELS = 89_478_485
+"""That are decoded of one image: Pillow's own limit, a quarter of a GiB of RGB."""
+BACKGROUND = 128
+"""The grey that shows through transparent pixels and around padded pictures: black and white are both seen before it."""
+FITS = ("crop", "pad", "squeeze")
+"""How a picture becomes a square: its centre is cropped, it is padded with grey, or it is squeezed."""
+EXTREMES = 0.001
+"""The share of an image's values at either end that are taken for dead pixels."""
+FAR = 10
+"""How often the usual width of a range an image's range may be away from the others."""
+
+SKETCH = 8
+FACTS = np.dtype(
+    [
+        ("content", np.uint8, 32),
+        ("picture", np.uint8, 16),
+        ("width", np.int32),
+        ("height", np.int32),
+        ("low", np.uint8),
+        ("high", np.uint8),
+        ("deep", np.bool_),
+        ("sketch", np.uint8, (SKETCH, SKETCH, 3)),
+    ]
+)
+"""Of one image: the SHA-256 of its file, a hash of the decoded pixels, width and height as stored, the lowest and the highest
+level of the decoded pixels, whether it had more than 8 bits, and the decoded pixels at a size for a thumb's nail."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How an image becomes a square of pixels.
+
+    size: of the square's side. fit: one of `FITS`.
+    value_range: of images with more than 8 bits per value, those that become black and white. None: 0 to 65,535.
+    """
+
+    size: int
+    fit: str = "crop"
+    value_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise UsageError(unknown("fit", self.fit, FITS))
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """`(size, size, 3)` uint8: upright, RGB over grey, made square, resized with antialiased bilinear.
+
+        Raises ValueError for an image of too many pixels, and whatever Pillow raises.
+        """
+        width, height = image.size
+        image.draft(None, (2 * self.size, 2 * self.size))  # lets JPEGs of more than twice the size decode at a fraction of it
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"its {width} x {height} pixels are more than {MOST_PIXELS // 10**6} million, too many to decode")
+        ImageOps.exif_transpose(image, in_place=True)
+        if is_deep(image):
+            image = Image.fromarray(as_bytes(np.asarray(image), self.value_range or (0, 65535)))
+        return np.asarray(self._square(opaque(image)))
+
+    def _square(self, image: Image.Image) -> Image.Image:
+        size = (self.size, self.size)
+        if self.fit == "crop":
+            return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+        if self.fit == "squeeze":
+            return image.resize(size, Image.Resampling.BILINEAR)
+        scale = self.size / max(image.size)
+        inner = image.resize([max(1, round(scale * side)) for side in image.size], Image.Resampling.BILINEAR)
+        square = Image.new("RGB", size, (BACKGROUND,) * 3)
+        square.paste(inner, ((self.size - inner.width) // 2, (self.size - inner.height) // 2))
+        return square
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """As RGB. What is transparent shows `BACKGROUND`."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layers = Image.new("RGBA", image.size, (BACKGROUND,) * 3 + (255,)), image.convert("RGBA")
+    return Image.alpha_composite(*layers).convert("RGB")
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether it has more than 8 bits per value: 12 or 16, or floating point. Of colours Pillow itself keeps 8 bits."""
+    return image.mode.startswith(("I", "F"))
+
+
+def bounds(image: Image.Image) -> tuple[float, float]:
+    """The lowest and the highest value of a deep image but for its extremes; 0 and 0 where no value is a number."""
+    values = np.asarray(image, dtype=np.float32).ravel()
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0.0, 0.0
+    low, high = np.quantile(values, [EXTREMES, 1 - EXTREMES])
+    return float(low), float(high)
+
+
+def as_bytes(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Values scaled so that their range is 0..255, as uint8. What is no number is black."""
+    low, high = value_range
+    scaled = (np.nan_to_num(values.astype(np.float64), nan=low) - low) * (255 / max(high - low, 1e-12))
+    return scaled.clip(0, 255).round().astype(np.uint8)
+
+
+@dataclass
+class Decoded:
+    """facts: `(n,)` of `FACTS`, zeros where an image could not be read. unreadable: the reason, by index.
+
+    value_range: of the deep images; None where there are none.
+    """
+
+    facts: np.ndarray
+    unreadable: dict[int, str] = field(default_factory=dict)
+    value_range: tuple[float, float] | None = None
+
+    @property
+    def readable(self) -> np.ndarray:
+        """`(n,)` bool"""
+        readable = np.ones(len(self.facts), dtype=bool)
+        readable[list(self.unreadable)] = False
+        return readable
 
 
 def decode_all(
-    source: Source, listing: Listing, size: int, write: Callable[[int, np.ndarray], None], description: str, track: Track
-) -> np.ndarray:
-    """Decode every image once. Returns `(n,)` bool: which could be read.
+    source: Source, listing: Listing, decoder: Decoder, write: Callable[[int, np.ndarray], None], description: str, track: Track
+) -> Decoded:
+    """Decode every image once; deep images twice, where the decoder has no range for them: it is that of all of them.
 
     write: called by several threads with an index and the `(m, size, size, 3)` uint8 images from there on, black where one
     cannot be read.
     """
+    count, size = len(listing.files), decoder.size
+    found, ranges = Decoded(np.zeros(count, FACTS)), {}
 
-    def decode_chunk(first: int) -> list[bool]:
-        files = listing.files[first : first + CHUNK]
-        pixels, readable = np.zeros((len(files), size, size, 3), np.uint8), []
-        for row, file in zip(pixels, files, strict=True):
-            try:
-                with source.open(file) as image:
-                    row[:] = decode(image, size)
-                readable.append(True)
-            except Exception:  # Pillow's decoders raise anything from SyntaxError to struct.error
-                readable.append(False)
+    def decode_one(index: int, decoder: Decoder, row: np.ndarray) -> None:
+        head = b""
+        try:
+            with source.open(listing.files[index]) as stream:
+                head = stream.read(32)
+                content = sha256(stream)
+                stream.seek(0)
+                with Image.open(stream) as image:
+                    width, height, deep = *image.size, is_deep(image)
+                    if deep and decoder.value_range is None:
+                        ranges[index] = bounds(image)
+                    else:
+                        row[:] = decoder(image)
+                    found.facts[index] = facts_of(row, content, width, height, deep)
+        except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error
+            found.unreadable[index] = why_unreadable(error, head)
+
+    def decode_chunk(first: int) -> range:
+        indices = range(first, min(first + CHUNK, count))
+        pixels = np.zeros((len(indices), size, size, 3), np.uint8)
+        for index, row in zip(indices, pixels, strict=True):
+            decode_one(index, decoder, row)
         write(first, pixels)
-        return readable
+        return indices
 
-    count = len(listing.files)
+    def decode_deep(index: int) -> None:
+        pixels = np.zeros((1, size, size, 3), np.uint8)
+        decode_one(index, replace(decoder, value_range=found.value_range), pixels[0])
+        write(index, pixels)
+
     threads = (os.cpu_count() or 1) if listing.file_bytes >= THREADED_FILE_BYTES * count else 1
     pool = ThreadPoolExecutor(threads)
     try:
-        with pillow_warnings():
-            Image.init()  # not by two threads at once
+        with pillow():
             chunks = pool.map(decode_chunk, range(0, count, CHUNK))
-            return np.array(list(track((each for chunk in chunks for each in chunk), description, count)))
+            for _ in track((each for chunk in chunks for each in chunk), description, count):
+                pass
+            found.value_range = decoder.value_range or range_of(list(ranges.values()))
+            if ranges:
+                deep = pool.map(decode_deep, sorted(ranges))
+                for _ in track(deep, "Scaling images of more than 8 bits", len(ranges)):
+                    pass
     finally:
         pool.shutdown(cancel_futures=True)
+    if not found.facts["deep"].any():
+        found.value_range = None
+    return found
+
+
+def range_of(ranges: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The range that holds the ranges of all images but for those that are far from the others, such as frames that a sensor
+    has lost; None of none."""
+    if not ranges:
+        return None
+    lows, highs = np.array(ranges).T
+    width = max(np.median(highs - lows), *(np.subtract(*np.quantile(ends, [0.75, 0.25])) for ends in (lows, highs)))
+    usual = (lows >= np.median(lows) - FAR * width) & (highs <= np.median(highs) + FAR * width)
+    return float(lows[usual].min()), float(highs[usual].max())
+
+
+def facts_of(pixels: np.ndarray, content: bytes, width: int, height: int, deep: bool) -> np.void:
+    """Of decoded `(size, size, 3)` pixels and the file that they come from."""
+    facts = np.zeros((), FACTS)
+    facts["content"] = np.frombuffer(content, np.uint8)
+    facts["picture"] = np.frombuffer(hashlib.sha256(pixels).digest()[:16], np.uint8)
+    facts["width"], facts["height"], facts["deep"] = width, height, deep
+    facts["low"], facts["high"] = pixels.min(), pixels.max()
+    facts["sketch"] = np.asarray(Image.fromarray(pixels).resize((SKETCH, SKETCH), Image.Resampling.BOX))
+    return facts[()]
+
+
+def sha256(stream: BinaryIO) -> bytes:
+    """Of a whole file, read in pieces."""
+    stream.seek(0)
+    return hashlib.file_digest(stream, "sha256").digest()
 
 
 @contextmanager
-def pillow_warnings() -> Iterator[None]:
-    """Silent about odd metadata; an image that is too large to be true is an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
-def decode(image: Image.Image, size: int) -> np.ndarray:
-    """`(size, size, 3)` uint8: upright, shorter side resized to `size` with antialiased bilinear, centre-cropped, RGB."""
-    image.draft(None, (2 * size, 2 * size))  # lets JPEGs of more than twice the size decode at a fraction of it
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
-        image = Image.fromarray(np.clip(np.asarray(image) >> 8, 0, 255).astype(np.uint8))
-    image = image.convert("RGB")
-    ImageOps.exif_transpose(image, in_place=True)
-    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
+def pillow() -> Iterator[None]:
+    """Pillow with all of its formats, silent about odd metadata. Its limit of pixels is left to `Decoder`, since a large JPEG
+    need not be decoded in full."""
+    prepare()
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit

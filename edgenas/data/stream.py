@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
-from edgenas.data.decode import decode, pillow_warnings
+from edgenas.data.decode import Decoder, pillow
 from edgenas.data.sources import Source
 from edgenas.errors import DataError
+from edgenas.names import printable
 
 
 class StreamedImages:
@@ -23,23 +25,25 @@ class StreamedImages:
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, source: Source, files: Sequence[str], size: int):
+    def __init__(self, source: Source, files: Sequence[str], decoder: Decoder):
         self.source = source
         self.files = files
-        self.shape = (len(files), size, size, 3)
+        self.decoder = decoder
+        self.shape = (len(files), decoder.size, decoder.size, 3)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """The images of `(b,)` rows. Raises DataError when one can no longer be read."""
         pixels = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        with pillow_warnings():
+        with pillow():
             for image, row in zip(pixels, rows, strict=True):
                 file = self.files[row]
                 try:
-                    with self.source.open(file) as opened:
-                        image[:] = decode(opened, self.shape[1])
+                    with self.source.open(file) as stream, Image.open(stream) as opened:
+                        image[:] = self.decoder(opened)
                 except Exception as error:  # Pillow's decoders raise anything
                     raise DataError(
-                        f"{file} in {self.source.location} could be read before and now cannot ({error}): bring it back."
+                        f"{printable(file)} in {self.source.location} could be read before and now cannot ({error}): bring it "
+                        "back."
                     ) from None
         return pixels
 

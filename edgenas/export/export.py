@@ -54,7 +54,9 @@ def export(
         folder=folder,
         architecture=architecture,
         classes=dataset.classes,
-        preprocessing=Preprocessing(architecture.resolution, tuple(dataset.mean), tuple(dataset.std)),
+        preprocessing=Preprocessing(
+            architecture.resolution, tuple(dataset.mean), tuple(dataset.std), dataset.fit, dataset.value_range
+        ),
         dynamic_batch=dynamic_batch,
         budgets=budgets,
         validation_accuracy=evaluator.network_accuracy(network),
@@ -87,12 +89,14 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
             {
                 "resolution": model.preprocessing.resolution,
                 "colour": "RGB",
-                "resize": "shorter side, bilinear, antialiased; then centre crop",
+                "fit": model.preprocessing.fit,
+                "resize": model.preprocessing.resize,
                 "scale": 1 / 255,
                 "mean": model.preprocessing.mean,
                 "std": model.preprocessing.std,
                 "layout": form.layout,
             }
+            | ({"value_range": model.preprocessing.value_range} if model.preprocessing.value_range else {})
         ),
         "architecture": str(model.architecture),
         "provenance": json.dumps(model.provenance | {"budgets": [budget.to_json() for budget in model.budgets]}),

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgenas.data.decode import BACKGROUND, FITS
 from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
@@ -29,18 +30,36 @@ VERSION = 1
 class Preprocessing:
     """How an image becomes the model's input, in this order.
 
-    Convert to RGB; resize the shorter side to `resolution` (bilinear, antialiased) and crop the centre square; divide by
-    255; subtract `mean` and divide by `std` per channel. ONNX takes NCHW, TFLite NHWC.
+    Scale values of more than 8 bits so that `value_range` becomes 0..255; convert to RGB, over grey where it is transparent;
+    make it a square of `resolution` as `fit` says (bilinear, antialiased; see `resize`); divide by 255; subtract `mean` and
+    divide by `std` per channel. ONNX takes NCHW, TFLite NHWC.
     """
 
     resolution: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    fit: str = "crop"
+    value_range: tuple[float, float] | None = None
+
+    @property
+    def resize(self) -> str:
+        """`fit` in words."""
+        how = {
+            "crop": "shorter side, bilinear, antialiased; then centre crop",
+            "pad": f"longer side, bilinear, antialiased; then padding on both sides with grey {BACKGROUND}",
+            "squeeze": "both sides, bilinear, antialiased, without regard to the aspect ratio",
+        }
+        return how[self.fit]
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:
-        """What `asdict` gives. Raises KeyError or TypeError where the data has another form."""
-        return cls(data["resolution"], tuple(data["mean"]), tuple(data["std"]))
+        """What `to_json` gives. Raises KeyError, TypeError or ValueError where the data has another form."""
+        value_range = data.get("value_range")
+        fit = FITS[FITS.index(data.get("fit", "crop"))]  # earlier versions knew no other
+        return cls(data["resolution"], tuple(data["mean"]), tuple(data["std"]), fit, value_range and tuple(value_range))
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,7 @@ class ExportedModel:
     def save(self, network: Network) -> None:
         save_tensors(self.folder / "weights.safetensors", network.state_dict(), {"architecture": str(self.architecture)})
         data = asdict(self) | {"version": VERSION, "architecture": self.architecture.to_json(), "id": self.architecture.id}
+        data["preprocessing"] = self.preprocessing.to_json()
         data["budgets"] = [budget.to_json() for budget in self.budgets]
         del data["folder"]
         write_json(self.folder / "model.json", data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
+from edgenas.data import DataReport, Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.extras import is_installed
 from edgenas.pretrained import PretrainedWeights, align, open_weights
@@ -22,7 +22,6 @@ from edgenas.training import train_supernet as train_to_the_end
 from edgenas.training.recipe import ADAPTING, DEFAULTS, check_length
 
 DEFAULT_FAMILY = "mobilenetv3"
-NAMED = 5  # of the images that are left out
 
 log = logging.getLogger("edgenas")
 Report = Callable[[dict[str, Any]], None]
@@ -61,15 +60,16 @@ def train_supernet(data: str | Path, *, track: Track = quiet, report: Report = u
 
 def create(
     data: str, *, out: Path | str | None = None, family: str | None = None, preset: str | None = None,
-    width: float | None = None, resolutions: tuple[int, ...] | None = None, stream: bool = False, seconds: float | None = None,
-    epochs: int | None = None, seed: int | None = None, warm_start: Path | str | None = None, pretrained: str | None = None,
-    recipe_file: Path | str | None = None, track: Track = quiet, **fields: Any,
+    width: float | None = None, resolutions: tuple[int, ...] | None = None, stream: bool = False, fit: str = "crop",
+    seconds: float | None = None, epochs: int | None = None, seed: int | None = None, warm_start: Path | str | None = None,
+    pretrained: str | None = None, recipe_file: Path | str | None = None, track: Track = quiet, **fields: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, to be trained.
 
     out: the folder; runs/<data> unless told otherwise. family, preset, width, resolutions: the space, see
     `edgenas.space.get_space`; by default what suits the weights, or MobileNetV3's.
-    stream: keep no decoded images on the disk. seed: of the split, the weights, the batches and the subnets.
+    stream: keep no decoded images on the disk. fit: how pictures become squares: `crop`, `pad` or `squeeze`.
+    seed: of the split, the weights, the batches and the subnets.
     seconds, epochs: how long to train, about; no epochs at all import weights as they are, with their classes.
     warm_start: a trained run, pretrained: a name of `edgenas.pretrained.PUBLISHED` or a file, whose weights to begin with.
     recipe_file, fields: what differs from the usual recipe (`edgenas.training.Recipe`), for learned weights from `ADAPTING`.
@@ -87,7 +87,8 @@ def create(
     if not recipe.epochs and weights is None:
         raise UsageError("Without an epoch nothing is learned: `epochs` 0 is for weights that are there, see `pretrained`.")
     settings = space_settings(family, preset, width, resolutions, weights)
-    space, dataset = load(data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, track=track)
+    space, dataset = load(data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, fit=fit, track=track)
+    tell(dataset)
     settings["resolutions"] = list(space.resolutions)
     run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, track=track)
     if recipe.precision == "auto" and recipe.epochs:
@@ -145,7 +146,7 @@ def default_folder(data: str) -> Path:
 
 def load(
     data: str, settings: dict[str, Any], seed: int, stream: bool, weights: PretrainedWeights | None = None,
-    as_it_is: bool = False, track: Track = quiet,
+    as_it_is: bool = False, fit: str = "crop", track: Track = quiet,
 ) -> tuple[SearchSpace, Dataset]:  # fmt: skip
     """A space with the images that it is for, normalised as the weights want them.
 
@@ -158,12 +159,21 @@ def load(
     known = KnownClasses(weights.classes, synonyms) if as_it_is else None
     with first_of_machine_first():
         dataset = load_dataset(
-            data, size=max(asked.resolutions), seed=seed, stream=stream, known=known,
+            data, size=max(asked.resolutions), seed=seed, stream=stream, fit=fit, known=known,
             normalisation=(weights.mean, weights.std) if weights else None, track=track,
         )  # fmt: skip
     if dataset.streamed and not stream:
         log.info("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with `stream`.")
     return space_of(settings, len(dataset.classes)), dataset
+
+
+def tell(dataset: Dataset) -> None:
+    """Note what is in a data set, and what of it will mislead."""
+    if report := DataReport.of(dataset):
+        for fact in report.facts:
+            log.info(fact)
+        for warning in report.warnings:
+            log.warning(f"Warning: {warning}")
 
 
 def train(run: Run, data: str | Dataset | None = None, *, track: Track = quiet, report: Report = unheard) -> Trained:
@@ -175,9 +185,6 @@ def train(run: Run, data: str | Dataset | None = None, *, track: Track = quiet, 
         return Trained(run, is_new=False)
     with first_of_machine_first():
         dataset = load_images(run, data, track)
-    if dataset.skipped:
-        names = ", ".join(dataset.skipped[:NAMED]) + (", ..." if len(dataset.skipped) > NAMED else "")
-        log.warning(f"Warning: {len(dataset.skipped)} unreadable image(s) were left out: {names}")
     log.info(
         f"{run.space.name}: {run.space.count():.3g} architectures; {len(dataset.train)} training, {len(dataset.validation)} "
         f"validation and {len(dataset.test)} test images in {len(dataset.classes)} classes."

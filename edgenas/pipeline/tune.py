@@ -12,7 +12,7 @@ from typing import Any
 
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import write_text
-from edgenas.pipeline.train import default_folder, load, recipe_from, space_settings
+from edgenas.pipeline.train import default_folder, load, recipe_from, space_settings, tell
 from edgenas.progress import Track, quiet
 from edgenas.training import write_recipe
 from edgenas.training.recipe import DEFAULTS
@@ -66,7 +66,7 @@ def tune_recipe(
 def open_tuning(
     data: str, *, out: Path | None = None, seconds: float | None = None, trials: int | None = None, epochs: int | None = None,
     sampler: str = "tpe", recipe_file: Path | None = None, precision: str | None = None, storage: str | None = None,
-    seed: int | None = None, stream: bool = False, family: str | None = None, preset: str | None = None,
+    seed: int | None = None, stream: bool = False, fit: str = "crop", family: str | None = None, preset: str | None = None,
     width: float | None = None, resolutions: tuple[int, ...] | None = None, track: Track = quiet,
 ) -> OpenTuning:  # fmt: skip
     """A study of trials on a space and images, or the one that was begun.
@@ -83,7 +83,8 @@ def open_tuning(
     recipe = recipe_from({"seed": seed, "precision": precision}, recipe_file)
     folder = (Path(out) if out else default_folder(data)) / "tune"
     settings = space_settings(family, preset, width, resolutions)
-    space, dataset = load(data, settings, recipe.seed, stream, track=track)
+    space, dataset = load(data, settings, recipe.seed, stream, fit=fit, track=track)
+    tell(dataset)
     recipe = settle(space, dataset, recipe, track)
     folder.mkdir(parents=True, exist_ok=True)
     tuning = Tuning(space, dataset, recipe, storage or f"sqlite:///{folder}/trials.db", sampler=sampler, seed=recipe.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgenas import names
-from edgenas.data import Dataset, KnownClasses, load_dataset
+from edgenas.data import Dataset, Decoder, KnownClasses, load_dataset
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
@@ -11,22 +11,27 @@ from edgenas.supernet import Supernet
 from edgenas.training.checkpoint import load_tensors, save_tensors
 
 
-def load_images(run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0) -> Dataset:
+def load_images(
+    run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0, decoder: Decoder | None = None
+) -> Dataset:
     """The images of a run, from where they were or from `data`, where they are now, or which are they.
 
     at_least: the least size of theirs in pixels, for a network that takes larger ones than the run's.
+    decoder: how to decode them in place of how the run's were.
 
     Raises UsageError when they are not there, CheckpointError when they are others.
     """
     if isinstance(data, Dataset):
         return data
-    about = run.config["data"]
+    about, how = run.config["data"], decoder or decoder_of(run)
     try:
         dataset = load_dataset(
             data or names.to_file(about["source"]),
-            size=max(about["size"], at_least),
+            size=max(how.size, at_least),
             seed=about["seed"],
             stream=about.get("streamed", False),  # older runs do not say
+            fit=how.fit,
+            value_range=how.value_range,
             known=KnownClasses(run.classes, about["folders"]) if "folders" in about else None,
             # What the weights were trained with, which need not be the images' own.
             normalisation=(tuple(about["mean"]), tuple(about["std"])),
@@ -40,6 +45,14 @@ def load_images(run: Run, data: str | Dataset | None = None, track: Track = quie
                               f"{counts} images in {len(dataset.classes)} classes instead of {about['images']} in "
                               f"{len(run.classes)}.")  # fmt: skip
     return dataset
+
+
+def decoder_of(run: Run) -> Decoder:
+    """How a run's images are decoded."""
+    about = run.config["data"]
+    if "fit" not in about:  # of an older version
+        return Decoder(about["size"])
+    return Decoder(about["size"], about["fit"], tuple(about["value_range"]) if "value_range" in about else None)
 
 
 def save_supernet(run: Run, supernet: Supernet) -> None:

@@ -21,8 +21,8 @@ class OnnxClassifier:
     set's classes in their order.
 
     batch, resolution: of the input; None where they are free.
-    mean, std: how images in 0..1 are normalised. An exported EdgeNAS model tells in its metadata; of others it is taken to be
-        the data set's.
+    mean, std, fit, value_range: how images are prepared. An exported EdgeNAS model tells in its metadata; of others it is taken
+        to be the data set's.
     """
 
     path: Path
@@ -30,6 +30,8 @@ class OnnxClassifier:
     resolution: int | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    fit: str = "crop"
+    value_range: tuple[float, float] | None = None
 
     @classmethod
     def read(cls, path: Path | str, dataset: Dataset, role: str = "model") -> OnnxClassifier:
@@ -47,7 +49,9 @@ class OnnxClassifier:
         batch, resolution = _checked_input(what, _first_input(model))
         _check_classes(what, _shape(model.graph.output[0]), json.loads(about.get("classes", "null")), dataset.classes)
         how = json.loads(about.get("preprocessing", "{}"))
-        return cls(path, batch, resolution, tuple(how.get("mean", dataset.mean)), tuple(how.get("std", dataset.std)))
+        values = how.get("value_range", dataset.value_range)
+        normalisation = tuple(how.get("mean", dataset.mean)), tuple(how.get("std", dataset.std))
+        return cls(path, batch, resolution, *normalisation, how.get("fit", dataset.fit), values and tuple(values))
 
     def for_one_image(self, resolution: int) -> bytes:
         """The file as a device runs it: for one image of this resolution, where it leaves that open."""

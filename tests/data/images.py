@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from PIL import Image
 COLOURS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "eel": (30, 30, 200)}
 
 
-def write_image(path: Path, colour: tuple[int, int, int], number: int = 0, shape: tuple[int, int] = (24, 20)) -> None:
+PARTS = ("train", "val", "test")
+
+
+def write_image(path: Path, colour: Sequence[int], number: int = 0, shape: tuple[int, int] = (24, 20)) -> None:
     """An image of one colour, told from its neighbours by `number`, which is added to its blue."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((*shape, 3), colour, dtype=np.uint8)
@@ -22,11 +26,14 @@ def write_image(path: Path, colour: tuple[int, int, int], number: int = 0, shape
 
 
 def write_folder(path: Path, counts: dict[str, int], suffix: str = ".png") -> Path:
-    """A folder with `counts[sub-folder]` images, coloured after the last name of the sub-folder."""
-    for folder, count in counts.items():
+    """A folder with `counts[sub-folder]` images, coloured after the last name of the sub-folder. No two are equal."""
+    for place, (folder, count) in enumerate(counts.items()):
         (path / folder).mkdir(parents=True, exist_ok=True)
+        first, *_, last = folder.split("/") * 2
+        red, green, blue = COLOURS.get(last, (90 + 2 * place, 99, 99))
+        part = PARTS.index(first) if first in PARTS else 0
         for i in range(count):
-            write_image(path / folder / f"{i:03}{suffix}", COLOURS.get(folder.split("/")[-1], (99, 99, 99)), i)
+            write_image(path / folder / f"{i:03}{suffix}", (red, green + 9 * part, blue), i)
     return path
 
 

@@ -36,7 +36,7 @@ def test_splits_of_folders(tmp_path, counts, expected):
     data = load_dataset(str(write_folder(tmp_path / "pets", counts)), size=4)
     assert counts_of(data) == expected
     assert (data.name, data.source, data.size) == ("pets", str(tmp_path / "pets"), 4)
-    assert data.flip and data.classes == ("cat", "dog") and data.skipped == ()
+    assert data.flip and data.classes == ("cat", "dog") and not data.skipped
     rows = np.concatenate([data.train.rows, data.validation.rows, data.test.rows])
     assert sorted(rows) == list(range(sum(counts.values())))  # disjoint and complete
 

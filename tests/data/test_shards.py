@@ -76,7 +76,7 @@ def test_a_corrupt_member_is_named_and_left_out(tmp_path, stream):
     shards = shard_folder(folder, tmp_path / "shards", count=1)
     for _ in range(2):  # decoded, then remembered
         data = load_dataset(str(shards), size=8, stream=stream)
-        assert data.skipped == ("train-000.tar/cat-003.png",)
+        assert list(data.skipped) == ["train-000.tar/cat-003.png"]
         assert len(data.train) + len(data.validation) + len(data.test) == 59
 
 

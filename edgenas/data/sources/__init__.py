@@ -8,7 +8,7 @@ from pathlib import Path
 from edgenas.data.sources.folders import ImageFolder, ZippedFolder
 from edgenas.data.sources.samples import SAMPLES
 from edgenas.data.sources.shards import Shards
-from edgenas.data.sources.source import PARTS, Listing, Source
+from edgenas.data.sources.source import PARTS, LeftOut, Listing, Source
 from edgenas.errors import UsageError
 from edgenas.space import unknown
 
@@ -36,4 +36,4 @@ def open_source(source: str) -> Source:
     raise UsageError(f"There is no folder, no .zip and no .tar at {path}.")
 
 
-__all__ = ["PARTS", "SAMPLES", "ImageFolder", "Listing", "Shards", "Source", "ZippedFolder", "open_source"]
+__all__ = ["PARTS", "SAMPLES", "ImageFolder", "LeftOut", "Listing", "Shards", "Source", "ZippedFolder", "open_source"]

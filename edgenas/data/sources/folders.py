@@ -11,9 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
-
-from PIL import Image
+from typing import BinaryIO, ClassVar
 
 from edgenas import names
 from edgenas.data.sources.content import Content, is_hidden, sort_out
@@ -27,6 +25,7 @@ class ImageFolder:
     """A folder with one sub-folder per class, in it or in its `train/`, `val/` and `test/`."""
 
     path: Path
+    lists_quickly: ClassVar = True
     flip: ClassVar = True
     shares: ClassVar = {"validation": 0.1, "test": 0.1}
 
@@ -76,8 +75,8 @@ class ImageFolder:
     def listing(self, track: Track = quiet) -> Listing:
         return self._listing
 
-    def open(self, file: str) -> Image.Image:
-        return Image.open(self._entries[1][file][0])
+    def open(self, file: str) -> BinaryIO:
+        return open(self._entries[1][file][0], "rb")
 
 
 @lru_cache(maxsize=2)
@@ -91,6 +90,7 @@ class ZippedFolder:
     """The same inside a .zip, read without unpacking it."""
 
     path: Path
+    lists_quickly: ClassVar = True
     flip: ClassVar = True
     shares: ClassVar = ImageFolder.shares
 
@@ -136,8 +136,8 @@ class ZippedFolder:
     def listing(self, track: Track = quiet) -> Listing:
         return self._listing
 
-    def open(self, file: str) -> Image.Image:
-        return Image.open(io.BytesIO(self.archive.read(self._members[file])))
+    def open(self, file: str) -> BinaryIO:
+        return io.BytesIO(self.archive.read(self._members[file]))
 
 
 UNICODE_NAME = 0x800

@@ -11,13 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, NamedTuple
-
-from PIL import Image
+from typing import BinaryIO, ClassVar, NamedTuple
 
 from edgenas import names
+from edgenas.data.formats import suffixes, why_not
 from edgenas.data.sources.folders import ImageFolder
-from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble
+from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, told
 from edgenas.errors import DataError, UsageError
 from edgenas.names import some
 from edgenas.progress import Track, quiet
@@ -44,6 +43,7 @@ class Shards:
     location: str
     paths: tuple[Path, ...]
     _members: dict[str, Member] = field(default_factory=dict, repr=False, compare=False)  # filled by `listing`
+    lists_quickly: ClassVar = False
     flip: ClassVar = True
     shares: ClassVar = ImageFolder.shares
 
@@ -75,27 +75,33 @@ class Shards:
     def listing(self, track: Track = quiet) -> Listing:
         parts, shard_names = self._parts(), self._names()
         found: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in PARTS if part in parts}
+        others: dict[str, list[str]] = defaultdict(list)
         for shard, part in enumerate(track(parts, "Indexing shards", len(parts))):
-            for image, member, label in self._samples(shard):
-                file = f"{shard_names[shard]}/{image}"
-                self._members[file] = member
-                found[part][label].append(file)
+            for name, member, label in self._samples(shard):
+                file = f"{shard_names[shard]}/{name}"
+                if member is None:
+                    others[why_not(PurePosixPath(name).suffix.lower())].append(file)
+                else:
+                    self._members[file] = member
+                    found[part][label].append(file)
+        left_out = [LeftOut.of(files, why) for why, files in others.items()]
         if not self._members:
-            raise DataError(f"There are no images in {self.location}.")
+            raise DataError(f"There are no images in {self.location}{told(left_out)}.")
         indices = all(name.isdecimal() for name in found["train"])
         classes = sorted(found["train"], key=int if indices else str)
-        return assemble(self.location, classes, found, {file: member.size for file, member in self._members.items()})
+        sizes = {file: member.size for file, member in self._members.items()}
+        return assemble(self.location, classes, found, sizes, left_out)
 
-    def open(self, file: str) -> Image.Image:
+    def open(self, file: str) -> BinaryIO:
         member = self._members[file]
         with self.paths[member.shard].open("rb") as shard:
             shard.seek(member.offset)
-            return Image.open(io.BytesIO(shard.read(member.size)))
+            return io.BytesIO(shard.read(member.size))
 
     def _names(self) -> list[str]:
         """The shards' paths as far as they differ in folder."""
         common = os.path.commonpath([path.parent for path in self.paths])
-        return [path.relative_to(common).as_posix() for path in self.paths]
+        return [names.of_file(path.relative_to(common).as_posix()) for path in self.paths]
 
     def _parts(self) -> list[str]:
         """The part of each shard, by its name; all are for training unless some are called so."""
@@ -111,9 +117,15 @@ class Shards:
             )
         return parts
 
-    def _samples(self, shard: int) -> Iterator[tuple[str, Member, str]]:
-        """The images of a shard: name, place and class. Raises DataError when an image has no class or the tar is damaged."""
-        path, images, labels = self.paths[shard], {}, {}
+    def _samples(self, shard: int) -> Iterator[tuple[str, Member | None, str]]:
+        """The images of a shard: name, place and class; no place for another file of a sample without an image.
+
+        Raises DataError when an image has no class or the tar is damaged.
+        """
+        path, read = self.paths[shard], suffixes()
+        images: dict[str, tuple[str, Member]] = {}
+        labels: dict[str, str] = {}
+        others: dict[str, str] = {}
         try:
             with tarfile.open(path, "r:", encoding="utf-8", errors="backslashreplace") as tar:
                 for info in tar:
@@ -126,8 +138,10 @@ class Shards:
                     if suffix.lower() == "cls":
                         content = tar.extractfile(info).read().removeprefix(BOM_UTF8)
                         labels[key] = names.of_class(names.of_bytes(content).strip())
-                    elif f".{suffix.lower()}" in SUFFIXES:
+                    elif f".{suffix.lower()}" in read:
                         images[key] = info.name, Member(shard, info.offset_data, info.size)
+                    else:
+                        others[key] = info.name
         except tarfile.TarError as error:
             raise DataError(
                 f"{path} is damaged, incomplete or compressed ({error}): a shard is an uncompressed .tar. Write it again."
@@ -140,6 +154,8 @@ class Shards:
             )
         for key, (name, member) in images.items():
             yield name, member, labels[key]
+        for key in labels.keys() & others.keys() - images.keys():
+            yield others[key], None, labels[key]
 
 
 def expand_braces(pattern: str) -> list[str]:

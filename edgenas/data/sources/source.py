@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
-from PIL import Image
 
 from edgenas import names
 from edgenas.errors import DataError
@@ -15,7 +14,6 @@ from edgenas.progress import Track, quiet
 
 PARTS = ("train", "validation", "test")
 PART_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,14 @@ class Source(Protocol):
 
     location: what `open_source` takes to find the source again, from any working directory.
     flip: whether a mirrored image keeps its class.
+    lists_quickly: whether a listing takes no longer than a stamp.
     shares: which part of the training images becomes validation and test images where the source has none.
     """
 
     name: str
     location: str
     flip: bool
+    lists_quickly: bool
     shares: dict[str, float]
 
     def stamp(self) -> object:
@@ -72,8 +72,8 @@ class Source(Protocol):
     def listing(self, track: Track = quiet) -> Listing:
         """Raises DataError when there is nothing to classify."""
 
-    def open(self, file: str) -> Image.Image:
-        """One image of the listing. Raises whatever Pillow raises."""
+    def open(self, file: str) -> BinaryIO:
+        """The content of an image's file, still encoded. Raises OSError, or what an archive raises."""
 
 
 def assemble(
@@ -109,10 +109,6 @@ def assemble(
         left_out=tuple(each for each in (*left_out, *strangers) if each.count),
         notes=tuple(notes),
     )
-
-
-def is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
 
 
 def told(left_out: Iterable[LeftOut]) -> str:
