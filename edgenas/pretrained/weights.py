@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from edgenas.space import SearchSpace
+from edgenas.space import FixedBlock, SearchSpace, Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class PretrainedWeights:
         if own and preset not in (None, settings.get("preset")):
             settings = {"family": settings["family"]}
         given = {"preset": preset, "width": width}
-        padded = (*self.space.stem, *self.space.stages, *self.space.head)
+        padded: tuple[FixedBlock | Stage, ...] = (*self.space.stem, *self.space.stages, *self.space.head)
         trained = {
             "padding": next(block.padding for block in padded if block.padding != "valid"),
             "batch_norm_epsilon": self.space.batch_norm_epsilon,

@@ -96,7 +96,8 @@ class Terms:
         Raises ValueError when it is not additive, as told from 64 random genomes.
         """
         terms, empty = cls.zeros(layout), layout.empty(1, 0)[0]
-        genomes, targets = [empty], [(terms.base, (), None)]  # of one branch
+        genomes = [empty]  # of one branch
+        targets: list[tuple[np.ndarray, tuple[int, ...], int | None]] = [(terms.base, (), None)]
         for s, segment in enumerate(layout.segments):
             longest = int(np.argmax(segment.depths))
             for j in range(len(segment.depths)):
@@ -116,7 +117,7 @@ class Terms:
         everywhere = np.stack(genomes) + changes[:, None]
         values = objective.score(everywhere.reshape(-1, everywhere.shape[-1])).reshape(layout.branches, -1)
         for i, (array, place, reference) in enumerate(targets):
-            array[(slice(None), *place)] = values[:, i] if reference is None else values[:, i] - values[:, reference]
+            array[:, *place] = values[:, i] if reference is None else values[:, i] - values[:, reference]
         terms._check(objective, layout)
         return terms
 

@@ -15,6 +15,12 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     `torch.nn.SyncBatchNorm` does not.
     """
 
+    # It keeps running statistics, by a momentum: `nn.BatchNorm2d` may be without.
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)

@@ -244,7 +244,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write all that the next epoch depends on."""
         tensors = {f"supernet.{name}": tensor for name, tensor in self.supernet.state_dict().items()}
-        names = {parameter: name for name, parameter in self.supernet.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.supernet.named_parameters()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
         if self.frozen is not None:
