@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from edgenas.device import Execution, ssh
 from edgenas.device.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
+from edgenas.extras import EXTRAS, note_once
 from edgenas.latency import Calibration, Entry, LatencyTable
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
@@ -110,18 +113,30 @@ def table(micro_space: SearchSpace) -> LatencyTable:
     )
 
 
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Hides the modules of extras, as if they were not installed."""
+
+    def hide(*extras: str) -> None:
+        note_once.cache_clear()
+        for module in (module for extra in extras for module in EXTRAS[extra]):
+            monkeypatch.setitem(sys.modules, module, None)
+
+    return hide
+
+
 @pytest.fixture(scope="module")
 def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home folder of an emulated Raspberry Pi 4 at ssh://pi: empty at first."""
     folder = os.environ.get("EDGENAS_EMULATED_PI")
     if folder is None or shutil.which("ssh") is None:
         pytest.skip("no emulated Raspberry Pi: run tools/emulated_pi.sh FOLDER and set EDGENAS_EMULATED_PI to it")
-    home = Path(folder) / "home"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    port = free_port()
+    home, port = Path(folder) / "home", free_port()
     script, log = Path(__file__).parents[1] / "tools" / "emulated_pi.sh", tmp_path_factory.mktemp("pi") / "sshd.log"
-    with log.open("w") as file, pytest.MonkeyPatch.context() as patch:
+    with (Path(folder) / "lock").open("w") as lock, log.open("w") as file, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # there is one, and other processes may be at their tests with it
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
         server = subprocess.Popen(["bash", str(script), folder, str(port)], stdout=file, stderr=file)
         patch.setenv(ssh.SSH, f"ssh -F {folder}/ssh_config")
         try:

@@ -17,7 +17,7 @@ TOOLS = PACKAGE.parent / "tools"
 ONEDNN = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 # From the bottom up: a package imports only from those of lower rank, and from its own.
 RANK = {
-    "bars": 1, "errors": 0, "files": 0, "onednn": 0, "processes": 0, "progress": 0, "statistics": 0,
+    "bars": 1, "errors": 0, "extras": 0, "files": 0, "onednn": 0, "processes": 0, "progress": 0, "statistics": 0,
     "space": 1, "storage": 1, "run": 1.5,
     "cost": 2, "graph": 2,
     "supernet": 3, "device": 3, "data": 3, "predictor": 3,

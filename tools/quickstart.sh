@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 source tools/environment.sh
 images=samples
 [[ " $* " == *" --photos"* ]] && images=pretrained
-make_environment "$images"
+make_environment "$images,report,tensorboard"
 exec .venv/bin/edgenas quickstart "$@"

@@ -70,7 +70,7 @@ class BundleTarget:
                 f"{path} is no result of a bundle, or damaged ({error}): take result.json from the device again."
             ) from error
         if header.device != device:
-            raise EdgeNASError(f"{path} was measured for {header.device}, not {device}: add --device {header.device}.")
+            raise EdgeNASError(f"{path} was measured for {header.device}, not {device}: add `device` {header.device}.")
         if header.fingerprint != space.fingerprint:
             raise EdgeNASError(f"{path} measures another space ({header.space}) than {space.name}, or other sizes of it: "
                                "name the run or the space that the bundle was written for.")  # fmt: skip

@@ -69,13 +69,13 @@ class DeviceProfile:
         """Raise EdgeNASError, saying what to do, when the device cannot be measured in this way."""
         if self.reach == "browser" and not remotely:
             raise EdgeNASError(
-                f"{self.name} is not this machine: measure it in its browser with --on browser, or over a USB cable with "
-                "--on browser:adb."
+                f"{self.name} is not this machine: measure it in its browser with `on` browser, or over a USB cable with "
+                "`on` browser:adb."
             )
         if self.reach == "remote" and not remotely:
             raise EdgeNASError(
-                f"{self.name} is not this machine: measure it over the network with --on ssh://user@host, or without one with "
-                "--bundle FILE.zip. If this is the device itself, add --on local."
+                f"{self.name} is not this machine: measure it over the network with `on` ssh://user@host, or without one with "
+                "`bundle` FILE.zip. If this is the device itself, add `on` local."
             )
 
     def require_arch(self, machine: str) -> None:

@@ -94,8 +94,8 @@ def get_runtime(name: str, where: str | None = None) -> Runtime:
     if name not in RUNTIMES:
         raise UsageError(unknown("runtime", name, there))
     if where == PYTHON:
-        raise UsageError(f"{name} runs in a browser: add --on browser.")
-    raise UsageError(f"{name} does not run in a browser: choose --runtime {' or '.join(there)}.")
+        raise UsageError(f"{name} runs in a browser: add `on` browser.")
+    raise UsageError(f"{name} does not run in a browser: choose `runtime` {' or '.join(there)}.")
 
 
 def precisions() -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def require_precision(runtime: str, precision: str) -> None:
         raise UsageError(unknown("precision", precision, precisions()))
     if precision not in get_runtime(runtime).precisions:
         others = " or ".join(other.name for other in RUNTIMES.values() if precision in other.precisions)
-        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose --runtime {others}.")
+        raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose `runtime` {others}.")
 
 
 def runtimes_of(format_name: str) -> list[Runtime]:

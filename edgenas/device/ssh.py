@@ -88,7 +88,7 @@ def ssh_target(url: str, runtime: str, *, provision: bool = False) -> Iterator[J
         if provision:
             _provision(connection, packages, wanted, python)
         elif not _imports(connection, packages, wanted):
-            raise EdgeNASError(f"{url} has no {runtime} that its python3 can import: add --provision to copy it there.")
+            raise EdgeNASError(f"{url} has no {runtime} that its python3 can import: add `provision` to copy it there.")
         yield JobTarget(lambda folder: _run_job(connection, packages, folder))
 
 

@@ -95,7 +95,7 @@ def open_device(device: DeviceProfile, target: LatencyTarget, execution: Executi
         return provenance
     if not allow_emulated:
         raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
-                           "For a trial, which is marked as such, add --allow-emulated.")  # fmt: skip
+                           "For a trial, which is marked as such, add `allow_emulated`.")  # fmt: skip
     return replace(provenance, method="timed in an emulator, which says nothing about the device")
 
 
@@ -124,10 +124,10 @@ def _open_table(
         return LatencyTable(device, execution, kind=kind, provenance=provenance)
     if (table.execution, table.kind) != (execution, kind):
         raise EdgeNASError(f"{path} holds {table.kind} latencies of another execution ({table.execution}, now {execution}): "
-                           "choose another file, or measure everything again with --fresh.")  # fmt: skip
+                           "choose another file, or measure everything again with `fresh`.")  # fmt: skip
     for name, words in (("fingerprint", "another machine"), ("runtime_version", f"another version of {execution.runtime}")):
         then, now = getattr(table.provenance, name), getattr(provenance, name)
         if then != now:
             raise EdgeNASError(f"{path} was measured on {words} ({then}, now {now}): "
-                               "measure everything again with --fresh, or name this device differently.")  # fmt: skip
+                               "measure everything again with `fresh`, or name this device differently.")  # fmt: skip
     return table

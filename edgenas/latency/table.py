@@ -138,7 +138,7 @@ class LatencyTable:
             lacking, all_blocks = len(self.missing(space)), len(space.distinct_blocks)
             what = f"{lacking} of the {all_blocks} blocks" if lacking else "the calibration"
             raise EdgeNASError(f"The latency table of {self.device} lacks {what} of {space.name}: "
-                               f"run `edgenas profile --device {self.device}` to measure.")  # fmt: skip
+                               f"run `profile(device={self.device})` to measure.")  # fmt: skip
         return self.calibrations[space.fingerprint]
 
     def costs(self, space: SearchSpace) -> np.ndarray:
@@ -172,9 +172,9 @@ class LatencyTable:
         data = read_json(path, "latency table")
         version = data.pop("version", None) if isinstance(data, dict) else None
         if isinstance(version, int) and version > VERSION:
-            raise EdgeNASError(f"{path} was written by a newer EdgeNAS: update EdgeNAS, or measure again with --fresh.")
+            raise EdgeNASError(f"{path} was written by a newer EdgeNAS: update EdgeNAS, or measure again with `fresh`.")
         if isinstance(version, int) and version < VERSION:
-            raise EdgeNASError(f"{path} was written by an older EdgeNAS, which timed otherwise: measure again with --fresh.")
+            raise EdgeNASError(f"{path} was written by an older EdgeNAS, which timed otherwise: measure again with `fresh`.")
         try:
             data["entries"] = {BlockSpec.from_key(key).key: Entry(**_numbers(e)) for key, e in data["entries"].items()}
             data["calibrations"] = {space: _calibration(c) for space, c in data["calibrations"].items()}
@@ -184,7 +184,7 @@ class LatencyTable:
                 raise ValueError("unknown version or kind")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EdgeNASError(
-                f"{path} is no latency table: it is damaged ({error}). Delete it, or measure again with --fresh."
+                f"{path} is no latency table: it is damaged ({error}). Delete it, or measure again with `fresh`."
             ) from error
         return table
 

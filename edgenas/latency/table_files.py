@@ -35,7 +35,7 @@ def load_table(
         table = LatencyTable.load(path)
         if table.kind == EMULATED and not allow_emulated:
             raise EdgeNASError(f"{path} was timed in an emulator, which says nothing about a real {device.name}: delete it and "
-                               "measure the device, or, for a trial, add --allow-emulated.")  # fmt: skip
+                               "measure the device, or, for a trial, add `allow_emulated`.")  # fmt: skip
         if table.covers(space):
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
@@ -43,7 +43,7 @@ def load_table(
         return estimated_table(device, space, execution)
     raise EdgeNASError(
         f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
-        f"run `edgenas profile --device {device.name}` first."
+        f"run `profile(device={device.name})` first."
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgenas.device import load_device
 from edgenas.device.execution import precision_suffix
+from edgenas.extras import is_installed
 from edgenas.files import write_json
 from edgenas.latency import load_table
 from edgenas.pipeline.search import run_ledger
@@ -23,7 +24,8 @@ from edgenas.search import SearchRecord
 class Report:
     """rows: the verified winners, one for every budget and runtime. files: winners and baselines. judgement: sentences on all.
 
-    classes: how well each is told from the others, the worst first. records: what the searches found. pictures: as PNG.
+    classes: how well each is told from the others, the worst first. records: what the searches found. pictures: as PNG; none
+    without the extra `report`.
     """
 
     rows: tuple[Row, ...]
@@ -54,6 +56,8 @@ def report_run(run: Run) -> Report:
 
 def _drawn(run: Run, records: list[SearchRecord], rows: list[Row], files: list[Contestant]) -> list[Path]:
     """A picture for every device and runtime that was searched for."""
+    if not is_installed("report", "The picture of the front"):
+        return []
     genomes, accuracy = run_ledger(run).arrays()
     pictures: list[Path] = []
     for (device, execution), group in groupby(records, key=lambda r: (r.device, r.execution)):

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgenas.data import Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
+from edgenas.extras import is_installed
 from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, is_main_process, together
 from edgenas.progress import Track, quiet
@@ -36,7 +37,8 @@ def unheard(metrics: dict[str, Any]) -> None:
 class Trained:
     """A run with its weights. is_new: whether this call trained it; else it was trained before.
 
-    picture: the training's curve as PNG; None where no epoch was trained. judgement: sentences on its outcome.
+    picture: the training's curve as PNG; None where no epoch was trained, or without the extra `report`.
+    judgement: sentences on its outcome.
     """
 
     run: Run
@@ -182,6 +184,12 @@ def train(run: Run, data: str | Dataset | None = None, *, track: Track = quiet, 
     train_to_the_end(run, dataset, track, report)
     if not (is_main_process() and run.metrics()):
         return Trained(run, is_new=True)
+    return Trained(run, is_new=True, picture=_drawn(run), judgement=tuple(judge_training(run)))
+
+
+def _drawn(run: Run) -> Path | None:
+    if not is_installed("report", "The picture of the training"):
+        return None
     picture = run.path / "training.png"
     plot_training(picture, run.metrics())
-    return Trained(run, is_new=True, picture=picture, judgement=tuple(judge_training(run)))
+    return picture

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from edgenas.baseline import OWN, SCRATCH
+from edgenas.extras import require
 from edgenas.files import replacing
 from edgenas.report.comparison import Contestant
 from edgenas.report.summary import Row
 from edgenas.search import SearchRecord, pareto_front
 from edgenas.statistics import wilson
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 def plot_training(path: Path, metrics: list[dict[str, Any]]) -> None:
     """Draw the validation accuracies of the largest and the smallest subnet over the training, and save them as PNG.
 
-    metrics: as `Run.metrics` gives them, at least one with accuracies in it.
+    metrics: as `Run.metrics` gives them, at least one with accuracies in it. Raises EdgeNASError without matplotlib.
     """
     _save(path, training_figure(metrics))
 
@@ -53,7 +54,8 @@ def plot_front(
 
     evaluated: `(n, 2)`: predicted latency in ms and validation accuracy in 0..1 of every subnet whose accuracy was
     measured. rows: verified exports, whose measured latency is drawn beside the prediction. files: winners and baselines; those
-    that were timed on that device have a panel of their own, where all is measured alike.
+    that were timed on that device have a panel of their own, where all is measured alike. Raises EdgeNASError without
+    matplotlib.
     """
     _save(path, front_figure(records, evaluated, rows, files))
 
@@ -132,14 +134,18 @@ def _kind(file: Contestant) -> str:
 
 def _finish(axes: Axes, part: str, more: str = "") -> None:
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else ""))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
     axes.set_ylabel(f"top-1 accuracy on {part} images in %{more}")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
 
 
 def _figure(panels: int = 1) -> tuple[Figure, *tuple[Axes, ...]]:
+    require("report", "A picture")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8 * panels, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, *figure.subplots(1, panels, squeeze=False)[0]

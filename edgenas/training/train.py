@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 from edgenas.data import Dataset
+from edgenas.extras import is_installed
 from edgenas.processes import is_main_process, own_device, wait_for_all
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
@@ -47,10 +46,10 @@ def train_supernet(
 ) -> None:
     """Train the run's supernet to the end of its recipe, from its checkpoint if it has one.
 
-    Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl and TensorBoard's event file, and
-    passes them to `report`. May be interrupted or killed at any time and called again. Of several processes that train
-    together (`edgenas.processes`) the first one does all of this, in a folder that all of them can read; whoever goes on
-    may be another number of processes.
+    Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl and, with the extra `tensorboard`, to
+    TensorBoard's event file, and passes them to `report`. May be interrupted or killed at any time and called again. Of several
+    processes that train together (`edgenas.processes`) the first one does all of this, in a folder that all of them can read;
+    whoever goes on may be another number of processes.
     """
     if run.weights.exists():
         return
@@ -75,7 +74,7 @@ def recording(
     run.keep_metrics(run.metrics(up_to_epoch=trainer.epoch))
     every = max(1, trainer.recipe.epochs // EVALUATIONS)
 
-    with SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.epoch + 1) as board:
+    with event_file(run, trainer.epoch) as add_scalar:
 
         def after_epoch(result: EpochResult) -> None:
             metrics: dict[str, Any] = asdict(result)
@@ -83,12 +82,24 @@ def recording(
                 metrics |= validation_accuracy(trainer, dataset)
             for name, value in metrics.items():
                 if isinstance(value, float):
-                    board.add_scalar(name, value, result.epoch)
+                    add_scalar(name, value, result.epoch)
             run.record(metrics)  # before the checkpoint: what is one epoch too many is left out by whoever goes on
             trainer.save(run.checkpoint)
             report(metrics)
 
         yield after_epoch
+
+
+@contextmanager
+def event_file(run: Run, epoch: int) -> Iterator[Callable[[str, float, int], None]]:
+    """Takes a metric's name, value and epoch for TensorBoard, where that is installed; what it has after `epoch` is void."""
+    if not is_installed("tensorboard", "An event file of the training", "metrics.jsonl holds the same."):
+        yield lambda name, value, epoch: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(run.path / "tensorboard"), purge_step=epoch + 1) as board:
+        yield board.add_scalar
 
 
 def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:

@@ -74,9 +74,9 @@ def test_a_wrong_profile_names_file_and_field(folder: Path, text: str, words: st
 
 
 def test_a_device_that_is_elsewhere_says_how_to_measure_it(folder: Path) -> None:
-    with pytest.raises(EdgeNASError, match=r"pi4 is not this machine: .*--on ssh://user@host.*--bundle FILE\.zip"):
+    with pytest.raises(EdgeNASError, match=r"pi4 is not this machine: .*`on` ssh://user@host.*`bundle` FILE\.zip"):
         load_device("pi4").require_reach(remotely=False)
-    with pytest.raises(EdgeNASError, match=r"mobile-gpu is not this machine: .*--on browser"):
+    with pytest.raises(EdgeNASError, match=r"mobile-gpu is not this machine: .*`on` browser"):
         load_device("mobile-gpu").require_reach(remotely=False)
     load_device("mobile-gpu").require_reach(remotely=True)
     load_device("pi4").require_reach(remotely=True)

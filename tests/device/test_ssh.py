@@ -108,7 +108,7 @@ def _jobs(home: Path) -> list[Path]:
 
 
 def test_without_the_runtime_it_says_provision(pi: Path) -> None:
-    with pytest.raises(EdgeNASError, match=r"has no litert .*: add --provision"), ssh_target("ssh://pi", "litert"):
+    with pytest.raises(EdgeNASError, match=r"has no litert .*: add `provision`"), ssh_target("ssh://pi", "litert"):
         pass
 
 

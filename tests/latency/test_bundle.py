@@ -83,7 +83,7 @@ def test_another_space_is_refused(measured: Path, micro_space: SearchSpace) -> N
 
 
 def test_another_device_is_refused(measured: Path, micro_space: SearchSpace) -> None:
-    with pytest.raises(EdgeNASError, match="measured for box, not crate: add --device box"):
+    with pytest.raises(EdgeNASError, match="measured for box, not crate: add `device` box"):
         BundleTarget.load(measured / "result.json", micro_space, "crate")
 
 

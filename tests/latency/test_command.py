@@ -43,10 +43,10 @@ def test_ways_exclude_each_other(ways: tuple[str, ...]) -> None:
 def test_devices_that_are_elsewhere_are_refused_before_anything_is_timed() -> None:
     with pytest.raises(EdgeNASError, match="pi4 is not this machine"):
         edgenas_profile("--device", "pi4")
-    with pytest.raises(EdgeNASError, match=r"mobile-gpu is not this machine: .*--on browser"):
+    with pytest.raises(EdgeNASError, match=r"mobile-gpu is not this machine: .*`on` browser"):
         edgenas_profile("--device", "mobile-gpu")
     for way in (("--bundle", "a.zip"), ("--on", "ssh://phone"), ("--on", "local")):
-        with pytest.raises(UsageError, match="onnxruntime-web-webgpu runs in a browser: add --on browser"):
+        with pytest.raises(UsageError, match="onnxruntime-web-webgpu runs in a browser: add `on` browser"):
             edgenas_profile("--device", "mobile-gpu", *way)
     for way in ((), ("--on", "browser")):
         with pytest.raises(UsageError, match="`provision` is for a device at ssh://"):

@@ -184,7 +184,7 @@ def test_another_space_of_the_same_device_shares_blocks(micro_space: SearchSpace
 def test_another_machine_is_refused_unless_fresh(micro_space, tmp_path: Path, environment, words) -> None:
     path = tmp_path / "t.json"
     before = profile(micro_space, BOX, FakeTarget(), path, ORT)
-    with pytest.raises(EdgeNASError, match=rf"{words} .*--fresh"):
+    with pytest.raises(EdgeNASError, match=rf"{words} .*`fresh`"):
         profile(micro_space, BOX, FakeTarget(**environment), path, ORT)
     assert LatencyTable.load(path) == before
     fresh = FakeTarget(**environment)
@@ -218,7 +218,7 @@ def test_what_cannot_be_timed_in_int8(micro_space: SearchSpace, tmp_path: Path) 
 
 def test_an_emulator_is_refused_and_never_a_measurement(micro_space: SearchSpace, tmp_path: Path) -> None:
     path, emulated = tmp_path / "t.json", FakeTarget(emulated=True)
-    with pytest.raises(EdgeNASError, match="--allow-emulated"):
+    with pytest.raises(EdgeNASError, match="`allow_emulated`"):
         profile(micro_space, BOX, emulated, path, ORT)
     assert emulated.measured == [] and not path.exists()
     profile(micro_space, BOX, emulated, path, ORT, allow_emulated=True)

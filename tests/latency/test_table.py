@@ -59,13 +59,13 @@ def test_a_file_holds_everything(table: LatencyTable, micro_space: SearchSpace, 
 
 def test_missing_blocks_name_the_command(table: LatencyTable, micro_space: SearchSpace) -> None:
     del table.entries[micro_space.distinct_blocks[0].key]
-    with pytest.raises(EdgeNASError, match=r"lacks 1 of the \d+ blocks of micro: run `edgenas profile --device box`"):
+    with pytest.raises(EdgeNASError, match=r"lacks 1 of the \d+ blocks of micro: run `profile\(device=box\)`"):
         table.predict(micro_space, micro_space.sample(np.random.default_rng(0), 1))
 
 
 def test_a_missing_calibration_names_the_command(table: LatencyTable, micro_space: SearchSpace) -> None:
     table.calibrations.clear()
-    with pytest.raises(EdgeNASError, match="lacks the calibration of micro: run `edgenas profile --device box`"):
+    with pytest.raises(EdgeNASError, match=r"lacks the calibration of micro: run `profile\(device=box\)`"):
         table.costs(micro_space)
 
 
@@ -104,7 +104,7 @@ def test_an_older_file_asks_to_measure_again(table: LatencyTable, tmp_path: Path
     path = tmp_path / "t.json"
     table.save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 1}))
-    with pytest.raises(EdgeNASError, match=r"older EdgeNAS.*--fresh"):
+    with pytest.raises(EdgeNASError, match=r"older EdgeNAS.*`fresh`"):
         LatencyTable.load(path)
 
 

@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_measurement_or_estimate_it_says_how_to_measure(folder: Path, micro_space: SearchSpace) -> None:
     (folder / "box.toml").write_text(GOOD)
-    with pytest.raises(EdgeNASError, match=r"micro on box \(onnxruntime, 1 thread\).*`edgenas profile --device box`"):
+    with pytest.raises(EdgeNASError, match=r"micro on box \(onnxruntime, 1 thread\).*`profile\(device=box\)`"):
         load_table(load_device("box"), micro_space)
 
 
@@ -42,7 +42,7 @@ def test_a_measured_table_goes_before_the_estimate(folder: Path, table: LatencyT
 def test_an_emulated_table_is_refused_unless_asked_for(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
     replace(table, kind="emulated").save(table_path("box", ORT))
-    with pytest.raises(EdgeNASError, match=r"timed in an emulator, .* a real box: .*--allow-emulated"):
+    with pytest.raises(EdgeNASError, match=r"timed in an emulator, .* a real box: .*`allow_emulated`"):
         load_table(load_device("box"), micro_space)
     assert load_table(load_device("box"), micro_space, allow_emulated=True).kind == "emulated"
 
@@ -63,7 +63,7 @@ def test_an_estimate_is_a_table_with_a_wide_interval(folder: Path, micro_space: 
 )
 def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, micro_space: SearchSpace, other: dict) -> None:
     (folder / "box.toml").write_text(GOOD + ESTIMATE)
-    with pytest.raises(EdgeNASError, match="edgenas profile"):
+    with pytest.raises(EdgeNASError, match="`profile"):
         load_table(load_device("box"), micro_space, load_device("box").execution(**other))
 
 

@@ -7,12 +7,12 @@ import torch
 
 from edgenas.data import load_dataset
 from edgenas.errors import UsageError
+from edgenas.run import Run
 from edgenas.space import Architecture, BlockChoice
 from edgenas.supernet import Supernet
 from edgenas.training import (
     Evaluator,
     Recipe,
-    Run,
     Trainer,
     finetune,
     finetune_recipe,

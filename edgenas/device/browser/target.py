@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import segno
 
 from edgenas.device.browser.adb import reversed_port
-from edgenas.device.browser.certificate import lan_address, self_signed
 from edgenas.device.browser.exchange import Exchange, Task
 from edgenas.device.browser.onnxruntime_web import onnxruntime_web
 from edgenas.device.browser.provenance import provenance
@@ -21,6 +19,7 @@ from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
 from edgenas.device.runtimes import BROWSER, get_runtime
 from edgenas.errors import UsageError
+from edgenas.extras import require
 from edgenas.progress import Track, quiet
 
 IMAGES_AT_ONCE = 64
@@ -78,11 +77,14 @@ def browser_target(
     on a USB cable.
 
     say: shows the person at the terminal what to do. Raises UsageError for another `way` or a runtime that no browser has, and
-    EdgeNASError when ONNX Runtime Web cannot be downloaded or adb finds no phone.
+    EdgeNASError without the extra `browser`, when ONNX Runtime Web cannot be downloaded or adb finds no phone.
     """
     if way not in ("browser", "browser:adb"):
         raise UsageError(f"{way} is no way to reach a browser: write browser, or browser:adb for a phone on a USB cable.")
     get_runtime(runtime, BROWSER)
+    require("browser", "Measuring in a browser")
+    from edgenas.device.browser.certificate import lan_address, self_signed
+
     files, exchange = onnxruntime_web(track), Exchange(say)
     if way == "browser":
         address = lan_address()
@@ -97,6 +99,8 @@ def browser_target(
 
 
 def _invitation(url: str) -> str:
+    import segno
+
     code = io.StringIO()
     segno.make(url, error="l").terminal(code, border=2, compact=True)
     return f"{code.getvalue()}Open this page on the phone, in Chrome 121 or newer: {url}"

@@ -81,7 +81,7 @@ def test_a_page_closed_half_way_is_opened_again_and_the_table_arrives(monkeypatc
 @pytest.mark.usefixtures("ort_web", "micro")
 @pytest.mark.parametrize(
     ("flag", "words"),
-    [(SOFTWARE_WEBGPU, "is emulated: .*--allow-emulated"), ("--disable-gpu", "it shows no GPU")],
+    [(SOFTWARE_WEBGPU, "is emulated: .*allow.emulated"), ("--disable-gpu", "it shows no GPU")],
 )
 def test_without_a_real_gpu_there_is_no_table(
     flag: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -68,7 +68,7 @@ def test_a_software_gpu_is_no_measurement(served: Served, micro_space: SearchSpa
         return outcome
 
     refused = profiled()["error"]
-    assert isinstance(refused, EdgeNASError) and "--allow-emulated" in str(refused) and not path.exists()
+    assert isinstance(refused, EdgeNASError) and "`allow_emulated`" in str(refused) and not path.exists()
     table = profiled(allow_emulated=True)["result"]
     assert (table.kind, table.measured) == ("emulated", False)
     assert table.provenance.adapter == SOFTWARE

@@ -1,0 +1,45 @@
+"""The modules that only an extra of EdgeNAS brings, such as `pip install 'edgenas[report]'`, and what is said without them."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from importlib.util import find_spec
+
+from edgenas.errors import EdgeNASError
+
+EXTRAS = {
+    "browser": ("cryptography", "segno"),
+    "report": ("matplotlib",),
+    "tensorboard": ("tensorboard",),
+}
+"""The modules of an extra, as pyproject.toml has them."""
+
+log = logging.getLogger("edgenas")
+note_once = cache(log.info)
+"""Notes the same thing once in a process, however many trainings it is true of."""
+
+
+def require(extra: str, what: str) -> None:
+    """Raises EdgeNASError, which says what to install, where modules of an extra are missing.
+
+    what: needs them, as the beginning of a sentence.
+    """
+    if missing := [module for module in EXTRAS[extra] if find_spec(module) is None]:
+        verb = "is" if len(missing) == 1 else "are"
+        raise EdgeNASError(
+            f"{what} needs {' and '.join(missing)}, which {verb} not installed", f"pip install 'edgenas[{extra}]'"
+        )
+
+
+def is_installed(extra: str, what: str, instead: str = "") -> bool:
+    """Whether an extra is there, for what can be done without; where it is not, that is noted once.
+
+    instead: a sentence on what there is in its place.
+    """
+    try:
+        require(extra, what)
+    except EdgeNASError as missing:
+        note_once(f"{missing}{instead and f'. {instead}'}")
+        return False
+    return True
