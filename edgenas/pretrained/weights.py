@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from edgenas.data import Channels
 from edgenas.space import FixedBlock, SearchSpace, Stage
 
 
@@ -27,8 +28,8 @@ class PretrainedWeights:
     space: SearchSpace
     tensors: dict[str, Tensor]
     classes: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     settings: dict[str, Any]
     synonyms: dict[str, int] = field(default_factory=dict)
     about: dict[str, dict[str, str]] = field(default_factory=dict)

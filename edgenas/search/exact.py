@@ -170,8 +170,8 @@ def _infeasible(parts: Parts) -> InfeasibleError:
             lowest = best_within(parts.separated(Terms.of(constraint.measure, layout).negative, limits)).genome
             if lowest is None:
                 raise EdgeNASError(
-                    f"The search for an architecture of {problem.space.name} with {' and '.join(map(str, met))} had to stop before "
-                    "it found one: allow more of one of them, or search a smaller space."
+                    f"The search for an architecture of {problem.space.name} with {' and '.join(map(str, met))} had to stop "
+                    "before it found one: allow more of one of them, or search a smaller space."
                 )
             closest = float(constraint.measure(lowest[None])[0])
             member = f", of {problem.space.decode(lowest)}"

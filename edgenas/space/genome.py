@@ -10,7 +10,6 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-
 A = TypeVar("A", bound=Hashable)
 
 

@@ -43,7 +43,9 @@ def fold(network: Network) -> list[BlockWeights]:
         for name in weight_shapes(spec):
             layer_name, kind = name.rsplit(".", 1)
             norm = getattr(block, f"{layer_name}_norm", None)
-            value = block.get_parameter(name) if norm is None else _folded(block.get_parameter(f"{layer_name}.weight"), norm, kind)
+            value = (
+                block.get_parameter(name) if norm is None else _folded(block.get_parameter(f"{layer_name}.weight"), norm, kind)
+            )
             weights[name] = value.float().cpu().contiguous().numpy()
         folded.append(weights)
     return folded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -21,7 +22,7 @@ def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
         spared = parameter.ndim < 2 or "kernel_transforms" in name
         rate = recipe.classifier_rate if is_classifier(name) else 1.0
         groups.setdefault((0.0 if spared else recipe.weight_decay, rate), []).append(parameter)
-    make = {
+    make: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0),
         "adagrad": torch.optim.Adagrad,
         "rmsprop": partial(torch.optim.RMSprop, momentum=recipe.momentum),

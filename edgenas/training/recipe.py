@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +14,8 @@ from edgenas.space import unknown
 SCHEMES = ("sandwich", "progressive-shrinking", "single-path")
 LEARNING_RATES = {"sgd": 0.15, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 """The optimisers, each with the learning rate that is usual for it; SGD's is for batches of 64."""
+USUAL = math.nan
+"""Stands for the optimiser's usual learning rate until a recipe is made, whose rate is a number."""
 INITIALISATIONS = ("he", "xavier")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -25,7 +28,7 @@ class Recipe:
         `single-path` (one uniformly drawn subnet per step).
     epochs: passes over the training images; 0 leaves weights as they begin.
     optimizer: `sgd` (Nesterov's unless nesterov is off, plain with momentum 0), `adagrad`, `rmsprop`, `adam`, `adamw`.
-    learning_rate: its peak, after the warm-up and before the cosine, for this batch size; None: the optimiser's usual one.
+    learning_rate: its peak, after the warm-up and before the cosine, for this batch size; by default the optimiser's usual one.
     classifier_rate: factor of the learning rate for the classifier, which is new where the rest has been learned.
     initialisation: `he` or `xavier`.
     warmup: share of all steps in which the learning rate rises linearly.
@@ -56,7 +59,7 @@ class Recipe:
     epochs: int = 60
     batch_size: int = 64
     optimizer: str = "sgd"
-    learning_rate: float | None = None
+    learning_rate: float = USUAL
     classifier_rate: float = 1.0
     momentum: float = 0.9
     nesterov: bool = True
@@ -90,7 +93,7 @@ class Recipe:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UsageError(unknown(name, getattr(self, name), known))
-        if self.learning_rate is None:
+        if math.isnan(self.learning_rate):
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         if self.epochs < 0:
             raise UsageError(f"epochs must be at least 0, not {self.epochs}.")
