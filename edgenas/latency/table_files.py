@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgenas.device import DEVICES, DeviceProfile, Execution, Provenance, get_runtime
-from edgenas.device.profile import Estimate
+from edgenas.device import DEVICES, DeviceProfile, Estimate, Execution, Provenance, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
 from edgenas.space import SearchSpace
