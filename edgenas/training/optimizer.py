@@ -30,7 +30,7 @@ def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
         "adamw": torch.optim.AdamW,
     }
     described = [{"params": some, "weight_decay": decay, "rate": rate} for (decay, rate), some in groups.items()]
-    return make[recipe.optimizer](described, lr=recipe.learning_rate)
+    return make[recipe.optimizer](described, lr=recipe.peak)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -47,6 +47,6 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Linear warm-up, then cosine to 0 (SGDR, arXiv:1608.03983, without restarts)."""
     warmup = max(1, round(recipe.warmup * steps))
     if step < warmup:
-        return recipe.learning_rate * (step + 1) / warmup
+        return recipe.peak * (step + 1) / warmup
     done = (step - warmup) / max(1, steps - warmup)
-    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    return recipe.peak * (1 + math.cos(math.pi * done)) / 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -14,8 +13,6 @@ from edgenas.space import unknown
 SCHEMES = ("sandwich", "progressive-shrinking", "single-path")
 LEARNING_RATES = {"sgd": 0.15, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 """The optimisers, each with the learning rate that is usual for it; SGD's is for batches of 64."""
-USUAL = math.nan
-"""Stands for the optimiser's usual learning rate until a recipe is made, whose rate is a number."""
 INITIALISATIONS = ("he", "xavier")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -28,7 +25,7 @@ class Recipe:
         `single-path` (one uniformly drawn subnet per step).
     epochs: passes over the training images; 0 leaves weights as they begin.
     optimizer: `sgd` (Nesterov's unless nesterov is off, plain with momentum 0), `adagrad`, `rmsprop`, `adam`, `adamw`.
-    learning_rate: its peak, after the warm-up and before the cosine, for this batch size; by default the optimiser's usual one.
+    learning_rate: its peak, after the warm-up and before the cosine, for this batch size; None: the optimiser's usual one.
     classifier_rate: factor of the learning rate for the classifier, which is new where the rest has been learned.
     initialisation: `he` or `xavier`.
     warmup: share of all steps in which the learning rate rises linearly.
@@ -59,7 +56,7 @@ class Recipe:
     epochs: int = 60
     batch_size: int = 64
     optimizer: str = "sgd"
-    learning_rate: float = USUAL
+    learning_rate: float | None = None
     classifier_rate: float = 1.0
     momentum: float = 0.9
     nesterov: bool = True
@@ -93,8 +90,7 @@ class Recipe:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UsageError(unknown(name, getattr(self, name), known))
-        if math.isnan(self.learning_rate):
-            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
+        object.__setattr__(self, "learning_rate", self.peak)
         if self.epochs < 0:
             raise UsageError(f"epochs must be at least 0, not {self.epochs}.")
         for name in ("batch_size", "learning_rate", "classifier_rate"):
@@ -114,6 +110,11 @@ class Recipe:
                 raise UsageError(f"{name} must be at least 0, not {getattr(self, name)}.")
         if any(budget <= 0 for budget in self.macs):
             raise UsageError(f"macs must be above 0: {self.macs}")
+
+    @property
+    def peak(self) -> float:
+        """The learning rate after the warm-up, in any case a number."""
+        return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
     def to_dict(self) -> dict[str, Any]:
         """As TOML and JSON take it and give it back."""

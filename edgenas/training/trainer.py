@@ -121,7 +121,7 @@ class Trainer:
                 if not math.isfinite(loss):
                     raise DivergenceError(
                         f"The loss became {loss} at step {step}: training diverged. Start again with a lower `learning_rate` "
-                        f"(it was {self.recipe.learning_rate:g})."
+                        f"(it was {self.recipe.peak:g})."
                     )
 
     def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Generator[tuple[int, float]]:
