@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,14 @@ def read_json(path: Path, what: str) -> Any:
         raise EdgeNASError(f"There is no {what} at {path}.") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise EdgeNASError(f"{path} is no {what}: it is damaged or incomplete ({error}).") from None
+
+
+def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """The content of a file in an archive. Raises tarfile.TarError for what is no file, such as a folder."""
+    file = tar.extractfile(member)
+    if file is None:
+        raise tarfile.ReadError(f"{member.name} is no file")
+    return file.read()
 
 
 def cache_dir() -> Path:

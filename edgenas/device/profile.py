@@ -78,7 +78,7 @@ class DeviceProfile:
                 "`bundle` FILE.zip. If this is the device itself, add `on` local."
             )
 
-    def require_arch(self, machine: str) -> None:
+    def require_arch(self, machine: str | None) -> None:
         """Raise EdgeNASError when what answers is another kind of machine."""
         if self.arch not in ("native", machine):
             raise EdgeNASError(f"{self.name} is {self.arch}, but what answers is {machine}: choose another device or address.")
@@ -137,7 +137,7 @@ def _read(kind: type, data: Any, path: Path, prefix: str, skip: str = "") -> dic
         if name not in data:
             continue
         types = {"str": (str, "text"), "int": (int, "a whole number"), "float": (int | float, "a number")}
-        expected, words = types[f.type]
+        expected, words = types[str(f.type)]
         if not isinstance(data[name], expected) or isinstance(data[name], bool):
             raise EdgeNASError(f"{path}: {prefix}{name} must be {words}, not {data[name]!r}.")
     return data

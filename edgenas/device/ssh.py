@@ -19,6 +19,7 @@ from edgenas.device.provision import RemotePython, download_packages
 from edgenas.device.runtimes import PYTHON, Runtime, get_runtime
 from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
+from edgenas.files import read_member
 
 CACHE = "~/.cache/edgenas"
 """All that is left on the device: what --provision unpacked. Safe to delete."""
@@ -139,24 +140,25 @@ class _Connection:
                 [*self._ssh, "-S", self._socket, "-o", "ControlMaster=no", "-o", "BatchMode=yes", self.url, script],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
             )  # fmt: skip
+            to_device, from_device = _pipes(process)
             text = b""
             try:
                 if archive is not None:
                     archive.seek(0)
                     while chunk := archive.read(1 << 16):
-                        _write_all(process.stdin, chunk)
+                        _write_all(to_device, chunk)
                 if into is None:
-                    process.stdin.close()
-                    text = b"".join(iter(lambda: process.stdout.read(1 << 16), b""))
+                    to_device.close()
+                    text = b"".join(iter(lambda: from_device.read(1 << 16), b""))
                 else:
-                    _extract(process.stdout, into)
-                    process.stdin.close()
+                    _extract(from_device, into)
+                    to_device.close()
             except (BrokenPipeError, tarfile.TarError, EOFError):
                 pass  # the exit status tells why
             finally:
                 # Closing standard input ends the job on the device.
-                process.stdin.close()
-                process.stdout.close()
+                to_device.close()
+                from_device.close()
                 if process.poll() is None:
                     _ended(process)
             if process.returncode in (255, -15, -9):
@@ -178,7 +180,8 @@ class _Connection:
         except OSError as error:
             self._errors.close()
             raise EdgeNASError(f"{command[0]} cannot be run ({error.strerror}): install the OpenSSH client.") from error
-        if not any(line.strip() == b"ready" for line in self._master.stdout):
+        _, says = _pipes(self._master)
+        if not any(line.strip() == b"ready" for line in says):
             self._errors.seek(0)
             message = self._errors.read()
             self._disconnect()
@@ -187,8 +190,8 @@ class _Connection:
 
     def _disconnect(self) -> None:
         if self._master is not None:
-            self._master.stdin.close()
-            self._master.stdout.close()
+            for pipe in _pipes(self._master):
+                pipe.close()
             _ended(self._master)
             self._errors.close()
             self._master = None
@@ -255,7 +258,13 @@ def _extract(stream: IO[bytes], folder: Path) -> None:
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.isfile() and member.name in (*_RESULTS, "log"):
-                (folder / member.name).write_bytes(tar.extractfile(member).read())
+                (folder / member.name).write_bytes(read_member(tar, member))
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """The standard input and output of a process that was started with pipes for both."""
+    assert process.stdin is not None and process.stdout is not None
+    return process.stdin, process.stdout
 
 
 def _write_all(stream: IO[bytes], data: bytes) -> None:

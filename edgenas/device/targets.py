@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,21 +53,30 @@ class JobTarget:
         self._run_folder = run_folder
 
     def environment(self, runtime: str) -> Provenance:
-        return Provenance.from_json(self._job(*_job(Execution(runtime)))[0]["environment"])
+        return Provenance.from_json(self._result(*_job(Execution(runtime)))["environment"])
 
     def time(
         self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
         job, files = timing_job(models, execution, rounds)
-        (times_ms,) = [self._job(job, files)[0]["times_ms"] for _ in track(range(1), "timing", 1)]
+        (times_ms,) = [self._result(job, files)["times_ms"] for _ in track(range(1), "timing", 1)]
         return times_ms
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         task = {"model": "model", "inputs": "inputs.npy", "outputs": "outputs.npy"}
         job, files = _job(execution)
-        return self._job(job | {"run": [task]}, files | {"model": model}, images)[1]
+        with self._done(job | {"run": [task]}, files | {"model": model}, images) as (folder, _):
+            return np.load(folder / "outputs.npy", allow_pickle=False)
 
-    def _job(self, job: dict, files: Mapping[str, bytes], images: np.ndarray | None = None) -> tuple[dict, np.ndarray | None]:
+    def _result(self, job: dict[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+        with self._done(job, files) as (_, result):
+            return result
+
+    @contextmanager
+    def _done(
+        self, job: dict[str, Any], files: Mapping[str, bytes], images: np.ndarray | None = None
+    ) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Do a job: its folder, until the block ends, and its result. images: for it to run."""
         with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
@@ -81,7 +91,7 @@ class JobTarget:
                 raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.") from None
             if "error" in result:
                 raise EdgeNASError(f"The device's timer failed: {result['error']}.")
-            return result, np.load(folder / "outputs.npy", allow_pickle=False) if images is not None else None
+            yield folder, result
 
 
 class Stopwatch:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgenas.data import Channels
 from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
@@ -34,8 +35,8 @@ class Preprocessing:
     """
 
     resolution: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:

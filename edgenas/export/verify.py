@@ -31,7 +31,7 @@ VERIFIED = "verify.json"
 
 @dataclass(frozen=True)
 class Verification:
-    """One file in one runtime, on the machine of this fingerprint.
+    """One file in one runtime, on the machine of this fingerprint, as its target tells it.
 
     device: the profile's name of a device that was reached over the network; empty for the machine that EdgeNAS runs on.
     emulated: the device was an emulator. What it computes counts, what it takes does not.
@@ -47,8 +47,8 @@ class Verification:
 
     file: str
     execution: Execution
-    runtime_version: str
-    fingerprint: str
+    runtime_version: str | None
+    fingerprint: str | None
     parity: Parity | None
     torch_accuracy: float | None
     accuracy: float
@@ -103,12 +103,12 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]
     """
     testbeds = []
     for kind, precisions in _precisions(files).items():
-        for runtime in runtimes_of(kind):
-            target = python_target(runtime.python)
+        for runtime, python in runtimes_of(kind):
+            target = python_target(python)
             environment = target.environment(runtime.name)
             for precision in precisions:
                 if precision in runtime.precisions:
-                    execution = Execution(runtime.name, min(threads, environment.cores), precision)
+                    execution = Execution(runtime.name, min(threads, environment.cores or threads), precision)
                     testbeds.append(Testbed(execution, target, environment))
     return testbeds
 
@@ -177,7 +177,7 @@ def verify_classifier(
 
 def load_verifications(folder: Path) -> list[Verification]:
     """What the last verifications measured, here and on devices, as kept in a model's folder; nothing when there was none."""
-    results = []
+    results: list[Verification] = []
     for path in [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]:
         try:
             results += map(Verification.from_json, read_json(path, "verification")["results"])

@@ -15,7 +15,7 @@ The families that come with EdgeNAS are such files, in `families`, and the examp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from typing import Any
 
@@ -36,9 +36,9 @@ class DescriptionError(ValueError):
         super().__init__(reason)
 
 
-def unknown(what: str, name: str, known: object) -> str:
+def unknown(what: str, name: str, known: Collection[str]) -> str:
     """The sentence for a name that does not exist."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.4)
+    near = get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"Unknown {what} {name!r}.{hint} Known: {', '.join(known)}."
 

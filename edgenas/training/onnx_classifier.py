@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from edgenas.data import Dataset
+from edgenas.data import Channels, Dataset
 from edgenas.device import Execution, open_session
 from edgenas.errors import UsageError
 
@@ -27,8 +27,8 @@ class OnnxClassifier:
     path: Path
     batch: int | None
     resolution: int | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
 
     @classmethod
     def read(cls, path: Path | str, dataset: Dataset, role: str = "model") -> OnnxClassifier:

@@ -90,8 +90,7 @@ class Recipe:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UsageError(unknown(name, getattr(self, name), known))
-        if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
+        object.__setattr__(self, "learning_rate", self.peak)
         if self.epochs < 0:
             raise UsageError(f"epochs must be at least 0, not {self.epochs}.")
         for name in ("batch_size", "learning_rate", "classifier_rate"):
@@ -111,6 +110,11 @@ class Recipe:
                 raise UsageError(f"{name} must be at least 0, not {getattr(self, name)}.")
         if any(budget <= 0 for budget in self.macs):
             raise UsageError(f"macs must be above 0: {self.macs}")
+
+    @property
+    def peak(self) -> float:
+        """The learning rate after the warm-up, in any case a number."""
+        return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
     def to_dict(self) -> dict[str, Any]:
         """As TOML and JSON take it and give it back."""
