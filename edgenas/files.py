@@ -8,10 +8,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from edgenas.errors import EdgeNASError
+from edgenas.errors import EdgeNASError, UsageError
 
 
 @contextmanager
@@ -55,8 +56,44 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file of lines, or begin it. What a killed process left of a line of its own is cut first."""
+    with path.open("a+b") as file:
+        cut_torn_line(file)
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def cut_torn_line(file: BinaryIO) -> None:
+    """Cut the last line if it has no end."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        begin = max(0, end - 65536)
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            end = begin + found + 1
+            break
+        end = begin
+    file.truncate(end)
+
+
 def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1) + "\n")
+
+
+def now() -> str:
+    """The time that files are given: that of $SOURCE_DATE_EPOCH where it is set, so that they can be made again byte by byte.
+
+    See https://reproducible-builds.org/specs/source-date-epoch. Raises UsageError where it is no number of seconds.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        moment = datetime.now(UTC) if not epoch else datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {str(epoch)[:50]!r}: correct or unset it.") from None
+    return moment.isoformat(timespec="seconds")
 
 
 def read_json(path: Path, what: str) -> Any:

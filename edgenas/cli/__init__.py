@@ -45,7 +45,7 @@ class Story(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
-        from edgenas.space import unknown
+        from edgenas.values import unknown
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(unknown("command", args[0], COMMANDS), ctx)

@@ -25,7 +25,7 @@ from edgenas.space import NETWORKS
 )
 @click.option("--resolutions", type=Resolutions(), help="Sizes of its images, such as 96,128.  [default: the run's largest]")
 @click.option("--time", "seconds", type=SECONDS, help="Train each about this long.  [default: as long as the run was trained]")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images, in place of a time.")
+@click.option("--epochs", type=int, help="Passes over the training images, in place of a time.")
 @click.option(
     "--from-scratch",
     is_flag=True,

@@ -52,10 +52,10 @@ def command(folder: Path | None, out: Path | None, seconds: float | None, seed: 
     Without --photos on 5,000 handwritten digits that come with an installed package. Run again, it goes on where it stopped;
     of a finished run, it verifies and reports once more.
     """
-    story = photos(folder) if folder else DIGITS
+    story = DIGITS if folder is None else photos(str(folder))
     if seconds:
         story = replace(story, seconds=seconds)
-    out = out or (default_folder(story.data) if folder else Path("runs/quickstart"))
+    out = out or (Path("runs/quickstart") if folder is None else default_folder(story.data))
     tell(story, out, seed, track=track, watch=_Shown())
 
 

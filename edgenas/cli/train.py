@@ -56,10 +56,10 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
 @click.option(
     "--epochs",
-    type=click.IntRange(min=0),
+    type=int,
     help=f"Passes over the training images; 0 imports weights as they are, with their classes.  [default: {DEFAULTS.epochs}]",
 )
-@click.option("--batch-size", type=click.IntRange(min=8), default=DEFAULTS.batch_size, show_default=True)
+@click.option("--batch-size", type=int, default=DEFAULTS.batch_size, show_default=True)
 @click.option("--optimizer", type=click.Choice(list(LEARNING_RATES)), default=DEFAULTS.optimizer, show_default=True)
 @click.option("--learning-rate", type=float, help=f"Its peak, for this batch size.  [default: {USUAL_RATES}]")
 @click.option(

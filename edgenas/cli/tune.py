@@ -39,9 +39,9 @@ SHOWN = 8
 @seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder: all goes into its tune/.  [default: runs/<data>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to make trials, such as 30m.")
-@click.option("--trials", type=click.IntRange(min=1), help="The most trials in all, with those of earlier calls.")
+@click.option("--trials", type=int, help="The most trials in all, with those of earlier calls.")
 @click.option(
-    "--epochs", type=click.IntRange(min=1), help=f"How long each trial trains.  [default: {TRIALS} trials fit into the time]"
+    "--epochs", type=int, help=f"How long each trial trains.  [default: {TRIALS} trials fit into the time]"
 )
 @click.option("--sampler", default="tpe", show_default=True, help=f"One of {', '.join(SAMPLERS)}.")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), metavar="TOML", help="What is not tuned.")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -18,13 +17,15 @@ from edgenas.errors import EdgeNASError
 from edgenas.export.export import in_layout
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity, compare
-from edgenas.files import read_json, write_json
+from edgenas.files import now
 from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network
 from edgenas.training import OnnxClassifier, as_seen
+from edgenas.values import Format, Length, inlined
+from edgenas.values.kinds import Count, Images, Line, Milliseconds, Name, Positive, Share
 
 VERIFIED = "verify.json"
 
@@ -45,38 +46,43 @@ class Verification:
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
-    file: str
-    execution: Execution
-    runtime_version: str
-    fingerprint: str
+    file: Name
+    execution: Execution = inlined()
+    runtime_version: Line
+    fingerprint: Line
     parity: Parity | None
-    torch_accuracy: float | None
-    accuracy: float
-    confusion: list[list[int]]
-    images: int
-    latency_ms: float
-    predicted_ms: float | None
-    predicted_low_ms: float | None
-    predicted_high_ms: float | None
-    slowdown: float
-    file_bytes: int
-    device: str = ""
+    torch_accuracy: Share | None
+    accuracy: Share
+    confusion: Annotated[list[list[Count]], Length(2, 100_000)]
+    images: Images
+    latency_ms: Milliseconds
+    predicted_ms: Milliseconds | None
+    predicted_low_ms: Milliseconds | None
+    predicted_high_ms: Milliseconds | None
+    slowdown: Positive
+    file_bytes: Count
+    device: Name | Literal[""] = ""
     emulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a confusion that cannot be."""
+        if any(len(row) != len(self.confusion) for row in self.confusion):
+            raise ValueError("its confusion is no square")
 
     @property
     def passed(self) -> bool:
         return self.parity is None or self.parity.holds
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Raises KeyError or TypeError where the data has another form."""
-        data.setdefault("precision", "fp32")  # earlier versions knew no other
-        parity = data.pop("parity")
-        return cls(execution=Execution.pop_from(data), parity=parity and Parity(**parity), **data)
 
-    def to_json(self) -> dict[str, Any]:
-        data = asdict(self)
-        return {"file": data.pop("file")} | data.pop("execution") | data
+@dataclass(frozen=True)
+class _Kept:
+    """The content of verify.json."""
+
+    date: Line
+    results: Annotated[list[Verification], Length(1, 10_000)]
+
+
+FORMAT = Format("verification", _Kept, remedy="Verify again.")
 
 
 @dataclass(frozen=True)
@@ -177,13 +183,8 @@ def verify_classifier(
 
 def load_verifications(folder: Path) -> list[Verification]:
     """What the last verifications measured, here and on devices, as kept in a model's folder; nothing when there was none."""
-    results = []
-    for path in [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]:
-        try:
-            results += map(Verification.from_json, read_json(path, "verification")["results"])
-        except (KeyError, TypeError) as error:
-            raise EdgeNASError(f"{path} is damaged ({error}): verify again.") from None
-    return results
+    paths = [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]
+    return [result for path in paths for result in FORMAT.load(path).results]
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -261,5 +262,4 @@ def _save(folder: Path, results: Sequence[Verification]) -> None:
     device, fresh = results[0].device, {result.execution for result in results}
     path = folder / (f"verify-{device}.json" if device else VERIFIED)
     kept = [v for v in load_verifications(folder) if v.device == device and v.execution not in fresh] if device else []
-    rows = [result.to_json() for result in [*kept, *results]]
-    write_json(path, {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": rows})
+    FORMAT.save(path, _Kept(now(), [*kept, *results]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator, load_images, load_supernet
+from edgenas.values import Length, Within, checked
+from edgenas.values.kinds import GivenText, Limit, Milliseconds, Seconds, Seed, ShareBelowOne
 
 EVALUATIONS = 75
 SIZES = {"memory": memory_constraint, "macs": macs_constraint, "parameters": parameters_constraint}
@@ -43,12 +46,14 @@ class Searched:
     judgement: tuple[str, ...]
 
 
+@checked
 def search_run(
-    run: Run, budgets_ms: Sequence[float], device: str | LatencyTable = "cpu", *,
-    elsewhere_ms: Mapping[str, float] | None = None, confidence: float = CONFIDENCE, memory: float | None = None,
-    macs: float | None = None, parameters: float | None = None, runtime: str | None = None, strategy: str = "bayesian",
-    evaluations: int = EVALUATIONS, seconds: float | None = None, storage: str | None = None, seed: int = 0,
-    allow_emulated: bool = False, data: str | Dataset | None = None, track: Track = quiet,
+    run: Run, budgets_ms: Annotated[tuple[Milliseconds, ...], Length(1, 1000)], device: str | LatencyTable = "cpu", *,
+    elsewhere_ms: dict[str, Milliseconds] | None = None, confidence: ShareBelowOne = CONFIDENCE, memory: Limit | None = None,
+    macs: Limit | None = None, parameters: Limit | None = None, runtime: str | None = None, strategy: str = "bayesian",
+    evaluations: Annotated[int, Within(10, 1_000_000)] = EVALUATIONS, seconds: Seconds | None = None,
+    storage: GivenText | None = None, seed: Seed = 0, allow_emulated: bool = False, data: GivenText | Dataset | None = None,
+    track: Track = quiet,
 ) -> Searched:  # fmt: skip
     """Search for every budget on a device, and keep the results in the run.
 
@@ -103,7 +108,8 @@ def split_budgets(
     """
     named = [name for name, _ in budgets if name is not None]
     plain = len(named) < len(budgets)
-    device = device or ("cpu" if plain or not named else named[0])
+    if device is None:
+        device = "cpu" if plain or not named else named[0]
     own = tuple(budget for name, budget in budgets if name in (None, device))
     others = [(name, budget) for name, budget in budgets if name not in (None, device)]
     if not own:

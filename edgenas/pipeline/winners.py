@@ -6,7 +6,8 @@ from edgenas.errors import UsageError
 from edgenas.export import Budget
 from edgenas.run import Run
 from edgenas.search import SearchRecord, load_records
-from edgenas.space import Architecture, unknown
+from edgenas.space import Architecture
+from edgenas.values import unknown
 
 
 def require_records(run: Run, purpose: str) -> list[SearchRecord]:

@@ -16,7 +16,7 @@ from edgenas.pretrained.catalogue import PUBLISHED, Published
 from edgenas.pretrained.naming import Match, match
 from edgenas.pretrained.tensor_files import read_state, sha256
 from edgenas.pretrained.weights import PretrainedWeights
-from edgenas.space import unknown
+from edgenas.values import unknown
 
 FEW = 3  # tensors that a message names
 

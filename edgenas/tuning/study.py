@@ -21,13 +21,14 @@ from edgenas.data import Dataset
 from edgenas.errors import DivergenceError, EdgeNASError, UsageError
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
-from edgenas.space import SearchSpace, unknown
+from edgenas.space import SearchSpace
 from edgenas.storage import SILENT, open_storage, open_study, optuna_says
 from edgenas.training import Recipe, Trainer
 from edgenas.training.train import validation_accuracy
 from edgenas.training.trainer import EpochResult
 from edgenas.tuning.parameters import parameters
 from edgenas.tuning.samplers import SAMPLERS, Grid
+from edgenas.values import unknown
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ENOUGH_FOR_IMPORTANCE = 10
