@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from edgenas.errors import EdgeNASError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -23,12 +29,13 @@ def replacing(path: Path) -> Iterator[Path]:
     or the folder cannot be written.
     """
     path = Path(path)
-    temporary = None
+    temporary = handle = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, path.name)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
         temporary = Path(name)
+        _lock(handle)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -43,8 +50,31 @@ def replacing(path: Path) -> Iterator[Path]:
             raise EdgeNASError(f"{path} cannot be written: {error.strerror}.") from error
         raise
     finally:
-        if temporary is not None:
+        if temporary is not None and handle is not None:
             temporary.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def sweep(folder: Path, name: str = "*") -> None:
+    """Delete what killed processes left of files that they were `replacing` in a folder, those of one name or all.
+
+    A process at work holds a lock on its own, which ends with it, however it does.
+    """
+    for left in folder.glob(f".{glob.escape(name) if name != '*' else name}.????????"):
+        with suppress(OSError), left.open("rb") as file:
+            if _lock(file.fileno()):
+                left.unlink()
+
+
+def _lock(handle: int) -> bool:
+    """Whether an open file is now locked by this process alone. Where a file system knows no locks, it never is."""
+    try:
+        if fcntl is None:
+            return False
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -92,7 +122,7 @@ def now() -> str:
     try:
         moment = datetime.now(UTC) if not epoch else datetime.fromtimestamp(int(epoch), UTC)
     except (ValueError, OverflowError, OSError):
-        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {str(epoch)[:50]!r}: correct or unset it.") from None
+        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {str(epoch)[:50]!r}: unset it.") from None
     return moment.isoformat(timespec="seconds")
 
 

@@ -13,6 +13,7 @@ search/  export/       what later commands add
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 import tomli_w
 
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.files import append_line, write_text
+from edgenas.files import append_line, sweep, write_text
 from edgenas.space import SearchSpace, get_space
 from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
 from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from edgenas.training import Recipe
 
 VERSION = 1
+PARTS = ("search", "finetune", "tune")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,18 @@ class Run:
             read(_Settings, config)
         except ValueError as error:
             raise CheckpointError(f"{file} is damaged: {str(error).rstrip('.')}.") from None
-        return cls(path, config)
+        run = cls(path, config)
+        run._sweep()
+        return run
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left: files half written, and the checkpoint of a training that ended."""
+        parts = [self.path / name for name in PARTS]
+        for folder in (self.path, *parts, *self.path.glob("export/*"), *self.path.glob("baselines/*")):
+            sweep(folder)
+        if self.weights.exists():
+            with suppress(OSError):
+                self.checkpoint.unlink(missing_ok=True)
 
     @classmethod
     def latest(cls, folder: Path = Path("runs")) -> Run:
@@ -168,11 +181,8 @@ class Run:
         file = self.path / "metrics.jsonl"
         rows = []
         for line in read_text(file, "record of a training").splitlines() if file.exists() else []:
-            try:
-                epoch = read(_Epoch, row := decoded_json(line)).epoch
-            except ValueError:
-                continue
-            if up_to_epoch is None or epoch <= up_to_epoch:
+            row = _epoch(line)
+            if row is not None and (up_to_epoch is None or row["epoch"] <= up_to_epoch):
                 rows.append(row)
         return rows
 
@@ -298,13 +308,23 @@ class _Epoch:
     """What a line of metrics.jsonl has to hold."""
 
     epoch: Count
+    phase: Line
     loss: Annotated[float, Within(-1e30, 1e30)]
-    seconds: Annotated[float, Within(0, 1e10)] = 0.0
-    learning_rate: Annotated[float, Within(0, 1e3)] = 0.0
-    phase: Line = ""
-    largest_validation_accuracy: Share | None = None
-    smallest_validation_accuracy: Share | None = None
+    learning_rate: Annotated[float, Within(0, 1e6)]
+    seconds: Annotated[float, Within(0, 1e10)]
+    largest_validation_accuracy: Share = 0.0
+    smallest_validation_accuracy: Share = 0.0
     takes_others: ClassVar = True
+
+
+def _epoch(line: str) -> dict[str, Any] | None:
+    """What a line records; None of one that is none."""
+    try:
+        row = decoded_json(line)
+        read(_Epoch, row)
+    except ValueError:
+        return None
+    return row if ("largest_validation_accuracy" in row) == ("smallest_validation_accuracy" in row) else None
 
 
 def space_of(settings: dict[str, Any], classes: int) -> SearchSpace:

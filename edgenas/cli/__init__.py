@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from edgenas.cli.notes import shown_notes
+from edgenas.cli.stopping import exit_status, terminable
 from edgenas.cli.vocabulary import in_flags
 from edgenas.errors import EdgeNASError
 
@@ -56,22 +57,26 @@ class Story(click.Group):
             return in_flags(text, ctx.invoked_subcommand, lambda name: self.get_command(ctx, name))
 
         try:
-            with shown_notes(worded):
+            with terminable(), shown_notes(worded):
                 return super().invoke(ctx)
         except EdgeNASError as error:
             failure = click.ClickException(f"{_speaker()}{worded(str(error))}")
             failure.exit_code = error.exit_code
             raise failure from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             if not _speaker():
                 click.echo("\nStopped. What was finished is kept: the same command goes on from there.", err=True)
-            sys.exit(130)
+            sys.exit(exit_status(stop))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise
             where = f": {error.filename}" if error.filename else ""
             raise click.ClickException(
                 f"{_speaker()}{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again."
+            ) from error
+        except MemoryError as error:
+            raise click.ClickException(
+                f"{_speaker()}This takes more memory than there is. Nothing finished is lost: give it more, or ask for less."
             ) from error
 
 

@@ -8,7 +8,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.display import say, say_all
-from edgenas.cli.options import SECONDS, Resolutions, data_option, open_run, run_argument
+from edgenas.cli.options import PATH, SECONDS, Resolutions, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_by_hand, show_epoch_by_hand
 from edgenas.pipeline.baseline import compare_by_hand
 from edgenas.space import NETWORKS
@@ -35,7 +35,7 @@ from edgenas.space import NETWORKS
     "--model",
     "models",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.ONNX",
     help="Your own classifier of the same classes, to be verified and timed as it is; repeatable.",
 )

@@ -49,6 +49,18 @@ BYTES = Quantity("amount of memory", {"b": 1, "kb": 1e3, "mb": 1e6, "kib": 1024,
 COUNT = Quantity("number", {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}, "40M", Limit)
 
 
+class AnyPath(click.ParamType):
+    """A path as it is written. What it has to be, the step says that takes it."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return Path(value)
+
+
+PATH = AnyPath()
+
+
 class Budget(click.ParamType):
     """A latency, on a named device or on the command's: `2ms` or `pi4=30ms`, as `(None, 2.0)` or `("pi4", 30.0)`."""
 
@@ -129,7 +141,7 @@ def given_options(ctx: click.Context) -> dict[str, Any]:
 
 def run_argument(command):
     """The run that a command works on: a folder, or the latest one."""
-    return click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")(command)
+    return click.argument("run", required=False, type=PATH, metavar="[RUN]")(command)
 
 
 def data_option(command):

@@ -8,7 +8,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.display import say
-from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
+from edgenas.cli.options import PATH, SECONDS, SPACE_HELP, Resolutions
 from edgenas.cli.show_latency import show_drift, show_table
 from edgenas.device import load_device, precisions
 from edgenas.errors import UsageError
@@ -27,15 +27,15 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 )
 @click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
 @click.option(
-    "--bundle", type=click.Path(path_type=Path), metavar="ZIP", help="Write what measures a device without a network."
+    "--bundle", type=PATH, metavar="ZIP", help="Write what measures a device without a network."
 )
-@click.option("--from", "result", type=click.Path(path_type=Path), metavar="JSON", help="Read what a bundle measured.")
+@click.option("--from", "result", type=PATH, metavar="JSON", help="Read what a bundle measured.")
 @click.option("--check", is_flag=True, help="Time a few entries of the table again and say whether it still holds.")
 @click.option(
-    "--prior", type=click.Path(path_type=Path), metavar="TABLE", help="Estimate from another device's table and ten runs."
+    "--prior", type=PATH, metavar="TABLE", help="Estimate from another device's table and ten runs."
 )
 @click.option(
-    "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
+    "--run", type=PATH, help="Measure what the space of this run can reach.  [default: the latest run]"
 )
 @click.option("--space", "family", metavar="NAME|FILE", help=f"Measure a space before there is a run. {SPACE_HELP}")
 @click.option("--preset", help=f"With --space: the scale of a family.  [default: {DEFAULT_PRESET}]")

@@ -10,7 +10,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.display import percent, say, say_all
-from edgenas.cli.options import SECONDS
+from edgenas.cli.options import PATH, SECONDS
 from edgenas.cli.show_files import show_verified
 from edgenas.cli.show_latency import show_table
 from edgenas.cli.show_report import show_report
@@ -33,12 +33,12 @@ from edgenas.training import FineTuned
 @click.option(
     "--photos",
     "folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER|ZIP",
     help="Your own photos, one sub-folder per class, in place of the digits; begins with EfficientNet-Lite0's weights.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
+    "--out", type=PATH, help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
 )
 @click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 100s, 5m for photos]")
 @click.option("--seed", type=int, default=0, show_default=True)

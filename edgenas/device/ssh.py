@@ -19,6 +19,7 @@ from edgenas.device.provision import RemotePython, download_packages
 from edgenas.device.runtimes import PYTHON, Runtime, get_runtime
 from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
+from edgenas.values import shown
 
 CACHE = "~/.cache/edgenas"
 """All that is left on the device: what --provision unpacked. Safe to delete."""
@@ -30,6 +31,9 @@ RECONNECTS = 5
 RECONNECT_PAUSE_S = 2.0
 
 _RESULTS = ("result.json", "outputs.npy")
+
+MOST_BYTES, MOST_PRINTED, MOST_HOST = 2**30, 2**20, 254
+"""Of a result, of what a command prints, and of a host's name."""
 
 # The archive on standard input is followed by silence. Its end means that the host has gone: then the timer goes too.
 _JOB = """
@@ -96,8 +100,8 @@ class _Connection:
     """One login, which all commands share (ControlMaster)."""
 
     def __init__(self, url: str):
-        if urlsplit(url).scheme != "ssh" or not urlsplit(url).hostname or urlsplit(url).path.strip("/"):
-            raise UsageError(f"{url} is no address of a device: write ssh://user@host or ssh://user@host:port.")
+        if not _is_address(url):
+            raise UsageError(f"{shown(url)} is no address of a device: write ssh://user@host or ssh://user@host:port.")
         self.url = url
         self._ssh = shlex.split(os.environ.get(SSH, "ssh"))
         self._master: subprocess.Popen[bytes] | None = None
@@ -147,7 +151,7 @@ class _Connection:
                         _write_all(process.stdin, chunk)
                 if into is None:
                     process.stdin.close()
-                    text = b"".join(iter(lambda: process.stdout.read(1 << 16), b""))
+                    text = _read_all(process.stdout, self.url)
                 else:
                     _extract(process.stdout, into)
                     process.stdin.close()
@@ -203,6 +207,17 @@ class _Connection:
                 raise
 
 
+def _is_address(url: str) -> bool:
+    """Whether it can be one: nothing in it is an option of ssh, or no text."""
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme != "ssh" or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment
+        fits = (parts.port is None or parts.port > 0) and len(parts.hostname or "") < MOST_HOST
+    except ValueError:  # half an IPv6 address, a port that is no number
+        return False
+    return not wrong and fits and url.isprintable() and not (parts.hostname or "").startswith("-") and url.isascii()
+
+
 def _run_job(connection: _Connection, packages: str, folder: Path) -> None:
     with _archive(folder, Path(device_timer.__file__)) as archive:
         size = archive.seek(0, os.SEEK_END)
@@ -254,8 +269,20 @@ def _extract(stream: IO[bytes], folder: Path) -> None:
     """The result files of a tar stream, up to its end mark; what else a device may send is ignored."""
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
-            if member.isfile() and member.name in (*_RESULTS, "log"):
-                (folder / member.name).write_bytes(tar.extractfile(member).read())
+            if member.isfile() and member.name in (*_RESULTS, "log") and (file := tar.extractfile(member)):
+                if member.size > MOST_BYTES:
+                    raise EdgeNASError(f"The device sent {member.size} bytes of {member.name}: it is no timer of ours.")
+                (folder / member.name).write_bytes(file.read())
+
+
+def _read_all(stream: IO[bytes], url: str) -> bytes:
+    """What a command prints. Raises EdgeNASError for more than any of ours does."""
+    text = b""
+    while chunk := stream.read(1 << 16):
+        text += chunk
+        if len(text) > MOST_PRINTED:
+            raise EdgeNASError(f"{url} prints without end: log in by hand and see what its shell prints.")
+    return text
 
 
 def _write_all(stream: IO[bytes], data: bytes) -> None:

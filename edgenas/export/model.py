@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
+from edgenas.errors import CheckpointError
 from edgenas.graph import FORMATS, get_format
 from edgenas.search import Candidate, SearchRecord
 from edgenas.space import Architecture, SearchSpace
@@ -86,6 +87,12 @@ class ExportedModel:
     inherited_accuracy: Share | None = None
     folder: Path = field(default=Path(), compare=False)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for images of another size than the network's."""
+        if self.preprocessing.resolution != self.architecture.resolution:
+            raise ValueError(f"its images have {self.preprocessing.resolution} pixels, its network takes "
+                             f"{self.architecture.resolution}")  # fmt: skip
+
     def save(self, network: Network) -> None:
         save_tensors(self.folder / "weights.safetensors", network.state_dict(), {"architecture": str(self.architecture)})
         FORMAT.save(self.folder / "model.json", self)
@@ -104,7 +111,10 @@ class ExportedModel:
     def network(self, space: SearchSpace) -> Network:
         """The torch network that the files must agree with."""
         tensors, _ = load_tensors(self.folder / "weights.safetensors")
-        network = Network(space.blocks(self.architecture), space.batch_norm_epsilon)
+        try:
+            network = Network(space.blocks(self.architecture), space.batch_norm_epsilon)
+        except ValueError as error:
+            raise CheckpointError(f"{self.folder} holds none of the run's networks: {error}. Export it again.") from None
         return fill(network, tensors, self.folder / "weights.safetensors").eval()
 
     def file(self, format_name: str, precision: str = "fp32") -> Path:

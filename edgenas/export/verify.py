@@ -13,7 +13,7 @@ import torch
 from edgenas.data import Dataset
 from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
 from edgenas.device.runtimes import runtimes_of
-from edgenas.errors import EdgeNASError
+from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.export import in_layout
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity, compare
@@ -143,7 +143,14 @@ def verify(
     pairs = [(file, testbed) for file in files for testbed in testbeds if testbed.takes(file)]
     if not pairs:
         raise EdgeNASError(f"{model.folder} holds no model file that can run there: export it again.")
-    trial = _Trial.of(dataset, model.preprocessing, images).against(model.network(space))
+    if sorted(model.classes) != sorted(dataset.classes):
+        raise CheckpointError(f"{model.folder / 'model.json'} names other classes than the images have: export it again.")
+    # As a user runs it: prepared as model.json says, each output the class that it names. What is expected is the run's own.
+    trial = replace(
+        _Trial.of(dataset, model.preprocessing, images),
+        order=np.array([model.classes.index(name) for name in dataset.classes]),
+        expected=_expected(model.network(space), dataset, images),
+    )
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
         if not table.covers(space):
@@ -181,10 +188,16 @@ def verify_classifier(
     return results
 
 
-def load_verifications(folder: Path) -> list[Verification]:
-    """What the last verifications measured, here and on devices, as kept in a model's folder; nothing when there was none."""
+def load_verifications(folder: Path, classes: int | None = None) -> list[Verification]:
+    """What the last verifications measured, here and on devices, as kept in a model's folder; nothing when there was none.
+
+    classes: that the model tells apart. Raises CheckpointError where a file is damaged, or of a model with others.
+    """
     paths = [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]
-    return [result for path in paths for result in FORMAT.load(path).results]
+    results = [result for path in paths for result in FORMAT.load(path).results]
+    if any(len(result.confusion) != (classes or len(result.confusion)) for result in results):
+        raise CheckpointError(f"What {folder} was verified with has other classes than the model. {FORMAT.remedy}")
+    return results
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -196,12 +209,16 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 @dataclass(frozen=True)
 class _Trial:
-    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and the `(n, classes)` logits of the torch network."""
+    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and the `(n, classes)` logits of the torch network.
+
+    order: of a file's outputs, those of the data set's classes one after the other; None where they are in this order.
+    """
 
     images: torch.Tensor
     labels: np.ndarray
     classes: int
     expected: np.ndarray | None = None
+    order: np.ndarray | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None) -> _Trial:
@@ -211,9 +228,12 @@ class _Trial:
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
         return cls(images, labels.numpy(), len(dataset.classes))
 
-    @torch.no_grad()
-    def against(self, network: Network) -> _Trial:
-        return replace(self, expected=torch.cat([network(batch) for batch in self.images.split(128)]).numpy())
+
+@torch.no_grad()
+def _expected(network: Network, dataset: Dataset, count: int | None) -> np.ndarray:
+    """`(n, classes)` logits of the torch network, for images as it was trained on."""
+    images = _Trial.of(dataset, Preprocessing(network.resolution, dataset.mean, dataset.std), count).images
+    return torch.cat([network(batch) for batch in images.split(128)]).numpy()
 
 
 def _verify_file(
@@ -224,6 +244,8 @@ def _verify_file(
     emulated = environment.emulated
     images = in_layout(trial.images, get_runtime(execution.runtime).format)
     outputs = testbed.target.run(content, images, replace(execution, threads=1))
+    if trial.order is not None and outputs.shape[1:] == trial.order.shape:
+        outputs = outputs[:, trial.order]
 
     def is_of_that_machine(table: LatencyTable) -> bool:
         about = table.provenance

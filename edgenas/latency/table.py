@@ -22,6 +22,9 @@ MEASURED, ESTIMATED, EMULATED = "measured", "estimated", "emulated"
 CONFIDENCE = 0.9
 """Of intervals, unless another is asked for."""
 
+PLAUSIBLE = 500
+"""Networks whose predictions are looked at before a table is believed."""
+
 DRIFT = 0.006
 """Standard deviation of what all latencies of a machine gain or lose together from one minute to another, relative. Profiling,
 which is over in seconds, does not see it; 60 networks timed again and again on a quiet machine did."""
@@ -173,6 +176,27 @@ class LatencyTable:
         """Where such a share of the real latencies lies, for predictions of any shape."""
         factor = 1 + self.calibration(space).relative_interval(confidence)
         return Interval(np.asarray(latency_ms) / factor, np.asarray(latency_ms) * factor)
+
+    # ---- plausibility ----
+
+    def require_of(self, device: str, execution: Execution, path: Path) -> None:
+        """Raises EdgeNASError for a table of another device or execution, which a file may hold whatever its name."""
+        if (self.device, self.execution) != (device, execution):
+            raise EdgeNASError(
+                f"{path} is the table of {self.device} ({self.execution}), not of {device} ({execution}): put it where it "
+                "belongs, or measure again with `fresh`."
+            )
+
+    def require_plausible(self, space: SearchSpace) -> None:
+        """Raises EdgeNASError where what it predicts cannot be latencies: costs below zero, or networks that take no time."""
+        costs = self.costs(space)
+        ends = np.stack([space.encode(space.smallest), space.encode(space.largest)])
+        some = np.concatenate([ends, space.sample(np.random.default_rng(0), PLAUSIBLE)])
+        if not (np.isfinite(costs).all() and (costs >= 0).all() and (self.predict(space, some) > 0).all()):
+            raise EdgeNASError(
+                f"The latency table of {self.device} predicts latencies below zero in {space.name}: it is damaged, or what was "
+                "timed was no network. Measure again with `fresh`."
+            )
 
     # ---- files ----
 

@@ -12,6 +12,7 @@ from edgenas.report import judge_finetuning
 from edgenas.run import Run
 from edgenas.space import Architecture
 from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_images, load_supernet
+from edgenas.training.finetune import sweep_checkpoints
 from edgenas.training.recipe import check_length
 from edgenas.values import checked
 from edgenas.values.kinds import Epochs, GivenText, LearningRate, Seconds, Seed
@@ -41,6 +42,7 @@ def finetune_run(
     A checkpoint follows every epoch: interrupted, the next call goes on. What was done in the same way is not done again.
     """
     check_length(seconds, epochs)
+    sweep_checkpoints(run)
     dataset = load_images(run, data, track)
     recipe = finetune_recipe(run, epochs, learning_rate, seed)
     chosen = list(winners(run, architecture))

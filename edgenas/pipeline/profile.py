@@ -64,7 +64,7 @@ def profile_device(
     execution = device.execution(runtime=runtime, threads=threads, precision=precision)
     path = table_path(device.name, execution)
     device.require_reach(remotely=on is not None)
-    with _target(on or "local", execution.runtime, provision, track) as target:
+    with _target("local" if on is None else on, execution.runtime, provision, track) as target:
         if prior is not None:
             return transfer(
                 LatencyTable.load(prior), space, device, target, path, execution, allow_emulated=allow_emulated, track=track

@@ -83,6 +83,8 @@ def search_run(
     dataset = load_images(run, data, track)
     evaluator, own = Evaluator(load_supernet(run), dataset), run_ledger(run)
     ledger = own if storage is None else _shared_ledger(run, storage, own)
+    if len(ledger):
+        log.info(f"{len(ledger)} evaluations are known already: `evaluations` {evaluations} counts new ones, from here on.")
     results = search(
         space, latencies, evaluator.accuracy, ledger, budgets_ms, confidence=confidence, constraints=tuple(limits.values()),
         images=len(dataset.validation), evaluations=evaluations, seconds=np.inf if seconds is None else seconds,

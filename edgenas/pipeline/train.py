@@ -136,8 +136,8 @@ def space_settings(
     else:
         settings = {"family": DEFAULT_FAMILY if family is None else family, "width": 1.0 if width is None else width}
         settings |= {} if preset is None else {"preset": preset}
-    preset = settings.get("preset") or default_preset(settings["family"])
-    settings |= {"preset": preset} if preset else {}
+    preset = settings.get("preset", default_preset(settings["family"]))
+    settings |= {} if preset is None else {"preset": preset}
     if is_file(settings["family"]) and "description" not in settings:
         # A user's own file is copied into the run, which can then be opened where the file is not.
         settings["description"] = read_description(Path(settings["family"]))

@@ -14,6 +14,7 @@ from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import write_text
 from edgenas.pipeline.train import default_folder, load, recipe_from, space_settings
 from edgenas.progress import Track, quiet
+from edgenas.storage import open_storage
 from edgenas.training import write_recipe
 from edgenas.training.recipe import DEFAULTS
 from edgenas.training.train import fit_epochs, settle
@@ -86,14 +87,15 @@ def open_tuning(
     if seconds is None and epochs is None:
         raise UsageError("Say how long each trial trains with `epochs`, or how long they may take together with `seconds`.")
     recipe = recipe_from({"seed": seed, "precision": precision}, recipe_file)
+    shared = None if storage is None else open_storage(storage)
     folder = (default_folder(data) if out is None else out) / "tune"
     settings = space_settings(family, preset, width, resolutions)
     space, dataset = load(data, settings, recipe.seed, stream, track=track)
     recipe = settle(space, dataset, recipe, track)
-    if storage is None:
+    if shared is None:
         folder.mkdir(parents=True, exist_ok=True)
-        storage = f"sqlite:///{folder}/trials.db"
-    tuning = Tuning(space, dataset, recipe, storage, sampler=sampler, seed=recipe.seed)
+    trials_in = shared or f"sqlite:///{folder}/trials.db"
+    tuning = Tuning(space, dataset, recipe, trials_in, sampler=sampler, seed=recipe.seed)
     tuning.settle_epochs(epochs or tuning.epochs or fit_epochs(space, dataset, recipe, seconds / TRIALS).epochs)
     if tuning.trials:
         log.info(f"Going on: {len(tuning.trials)} trial(s) are finished.")

@@ -21,6 +21,8 @@ from edgenas.device.execution import precision_suffix
 from edgenas.errors import EdgeNASError
 from edgenas.space import Space
 from edgenas.storage import is_dead, open_storage, open_study, own_worker
+from edgenas.values import Unfit, read, shown
+from edgenas.values.kinds import Share
 
 HEARTBEAT_S = 10.0
 """How often a worker tells that it is alive while it evaluates."""
@@ -74,7 +76,9 @@ class Ledger:
         """Learn what other workers have measured meanwhile."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             architecture = self._architecture(trial)
-            self._accuracies[architecture] = _plausible(trial.value, architecture, "is kept in this ledger")
+            values = trial.values or []
+            accuracy = values[0] if len(values) == 1 else None
+            self._accuracies[architecture] = _plausible(accuracy, architecture, "is kept in this ledger")
 
     def of_share(self, share: float) -> Ledger:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
@@ -184,12 +188,14 @@ def _is_alive(trial: FrozenTrial) -> bool:
     return isinstance(beat, int | float) and abs(time.time() - beat) < LEASE_S and not is_dead(trial.user_attrs.get("worker"))
 
 
-def _plausible(accuracy: float, architecture: Hashable, verb: str) -> float:
+def _plausible(accuracy: object, architecture: Hashable, verb: str) -> float:
     """Raises EdgeNASError for what no accuracy can be."""
-    if not 0 <= accuracy <= 1:
-        raise EdgeNASError(f"An accuracy of {accuracy} {verb} for {architecture}: accuracies are in 0..1. Where the weights "
-                           "are sound, restore or remove what gave it.")  # fmt: skip
-    return accuracy
+    try:
+        plausible: float = read(Share, accuracy)
+    except Unfit:
+        raise EdgeNASError(f"An accuracy of {shown(accuracy)} {verb} for {architecture}: accuracies are in 0..1. Where the "
+                           "weights are sound, restore or remove what gave it.") from None  # fmt: skip
+    return plausible
 
 
 def weights_key(weights: Path, precision: str = "fp32") -> str:

@@ -148,6 +148,8 @@ class _Trunk:
         if is_padded and (even := next((k for k in kernels if k % 2 == 0 and k), 0)):
             raise table.error("kernels", f"kernels {_even(even)}")
         starts = table.get("starts", (0,))
+        if even := next((k for k in starts if k % 2 == 0 and k), 0):
+            raise table.error("starts", f"starts {_even(even)}")
         if stride > 1 and 0 in kernels and 0 in starts:
             raise table.error("kernels", "A stride needs a depthwise convolution, and kernel 0 with start 0 has none: take the "
                               "0 out of one, or give the stride to a stage of depth 1 before this one.")  # fmt: skip

@@ -141,6 +141,18 @@ def finetune(
     return result
 
 
+def sweep_checkpoints(run: Run) -> None:
+    """Delete the checkpoints of fine-tunings that ended: a process that is killed just then leaves one."""
+    for path in (run.path / "finetune").glob("*.checkpoint.safetensors"):
+        done = path.with_name(path.name.replace(".checkpoint", ""))
+        with suppress(CheckpointError):
+            _, checkpoint = load_tensors(path)
+            if done.exists() and load_tensors(done)[1].get("recipe") == checkpoint.get("recipe") and (
+                checkpoint.get("epoch") == recipe_of(checkpoint.get("recipe"), path).epochs
+            ):
+                path.unlink()
+
+
 def _asked(recipe: Recipe, seconds: float | None) -> tuple[Recipe, float | None]:
     """What was asked for: the epochs that fit into a time are no part of it."""
     return (recipe if seconds is None else replace(recipe, epochs=1)), seconds

@@ -15,6 +15,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from edgenas.data import Dataset
@@ -63,8 +64,9 @@ class Tuning:
     """
 
     def __init__(
-        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, storage: str, *, sampler: str = "tpe", seed: int = 0
-    ):
+        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, storage: str | BaseStorage, *, sampler: str = "tpe",
+        seed: int = 0,
+    ):  # fmt: skip
         if sampler not in SAMPLERS:
             raise UsageError(unknown("sampler", sampler, SAMPLERS))
         self.space, self.dataset, self.recipe = space, dataset, recipe

@@ -204,7 +204,7 @@ def test_int8_has_a_table_of_its_own(micro_space: SearchSpace, tmp_path: Path) -
     assert table.calibration(micro_space).check.mean_error < 1  # micro-seconds, and the machine may be busy
     with pytest.raises(
         EdgeNASError,
-        match=r"holds measured latencies of another execution \(onnxruntime, int8, 1 thread, now onnxruntime, 1 thread\)",
+        match=r"is the table of box \(onnxruntime, int8, 1 thread\), not of box \(onnxruntime, 1 thread\)",
     ):
         profile(micro_space, BOX, python_target(), path, ORT)
 

@@ -136,7 +136,7 @@ def test_a_copy_of_a_family_is_the_family(family: str, tmp_path: Path) -> None:
         ("kernel = 3", "kernel = 4", 7, "kernel must be odd, so that it has a centre, not 4: take 3 or 5."),
         ("stride = 2", 'padding = "full"', 8, "Unknown padding 'full'. Known: symmetric, same, valid."),
         ('op = "fused"', 'op = "fused"\npadding = "valid"', 12, "Only a conv or a maxpool can do without padding"),
-        ("resolutions = [16, 20]", 'resolutions = [16, 20]\npadding = "valid"', 3, "Unknown padding 'valid'. Known: symmetric, same."),
+        ("resolutions = [16, 20]", 'resolutions = [16, 20]\npadding = "valid"', 3, "Unknown padding 'valid'."),
         ("kernel = 3", 'kernel = 20\npadding = "valid"', 2, "An image of 16 pixels is too small for the kernels"),
         ("features = 96", 'mix = "biased"', 32, "Without features there is nothing to mix: write features, or leave mix out."),
         ("features = 96", 'features = 96\nmix = "mixed"', 33, "Unknown mix 'mixed'. Did you mean 'biased'?"),

@@ -19,6 +19,8 @@ from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, as
 from edgenas.errors import DataError, UsageError
 from edgenas.progress import Track, quiet
 
+MOST_SHARDS = 100_000
+
 
 class Member(NamedTuple):
     """Where a file is: the number of its shard, and its place there in bytes."""
@@ -55,7 +57,11 @@ class Shards:
     def of_pattern(cls, pattern: Path) -> Shards:
         """Raises UsageError when a shard is missing."""
         location = Path(os.path.abspath(pattern))
+        if (count := _expansions(str(location))) > MOST_SHARDS:
+            raise UsageError(f"{pattern} stands for {count} shards, and {MOST_SHARDS} are the most.")
         paths = tuple(map(Path, expand_braces(str(location))))
+        if not paths:
+            raise UsageError(f"{pattern} stands for no shard: write the smaller number first.")
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise UsageError(f"{len(missing)} of the {len(paths)} shards {pattern} do not exist: {some(missing)}.")
@@ -136,6 +142,15 @@ class Shards:
             )
         for key, (name, member) in images.items():
             yield name, member, labels[key]
+
+
+def _expansions(pattern: str) -> int:
+    """How many paths `expand_braces` would make, or more."""
+    count = 1
+    for inside in re.findall(r"\{([^{}]*)\}", pattern):
+        bounds = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", inside)
+        count *= max(0, int(bounds[2]) - int(bounds[1]) + 1) if bounds else inside.count(",") + 1
+    return count
 
 
 def expand_braces(pattern: str) -> list[str]:

@@ -88,7 +88,7 @@ def browser_target(
     files, exchange = onnxruntime_web(track), Exchange(say)
     if way == "browser":
         address = lan_address()
-        with serve(exchange, files, "", self_signed(address)) as (port, token):
+        with serve(exchange, files, address, self_signed(address)) as (port, token):
             say(f"{_invitation(f'https://{address}:{port}/{token}/')}\nThe phone must be in this network. Its browser will "
                 "warn of a certificate that it does not know: this machine has just made it, so choose to go on.")  # fmt: skip
             yield BrowserTarget(exchange, track)
