@@ -126,16 +126,6 @@ def now() -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def read_json(path: Path, what: str) -> Any:
-    """The content of a JSON file. Raises EdgeNASError naming `what` it should have been when it cannot be read."""
-    try:
-        return json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise EdgeNASError(f"There is no {what} at {path}.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise EdgeNASError(f"{path} is no {what}: it is damaged or incomplete ({error}).") from None
-
-
 def cache_dir() -> Path:
     """Where decoded images and helper environments are kept: $EDGENAS_CACHE, else ~/.cache/edgenas. Safe to delete."""
     return Path(os.environ.get("EDGENAS_CACHE") or Path.home() / ".cache" / "edgenas")

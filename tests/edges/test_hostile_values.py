@@ -47,8 +47,8 @@ SETTINGS = [
     "subnet_weight=nan", "subnet_weight=inf", "ema=1", "ema=nan", "macs=[1e400]", "macs=[-1]", "macs=[nan]", "macs=5",
     "macs=[[]]", "dropout=nan", "dropout=1", "batch_norm_momentum=nan", "batch_norm_momentum=0", "randaugment=11",
     "randaugment=nan", "cutout=nan", "cutout=2", "mixup=nan", "mixup=-1", "mixup=inf", "cutmix=1e308",
-    "random_resized_crop=nan", "balance=2", "scheme=none", "optimizer=none", "precision=int3", "initialisation=none", "teacher=a\0b",
-    "a" * 5000 + "=1", "epochs=" + "[" * 3000, "macs=" + "[" * 100000,
+    "random_resized_crop=nan", "balance=2", "scheme=none", "optimizer=none", "precision=int3", "initialisation=none",
+    "teacher=a\0b", "a" * 5000 + "=1", "epochs=" + "[" * 3000, "macs=" + "[" * 100000,
 ]  # fmt: skip
 
 TRAIN = ["train-supernet", "--data", "digits", "--space", "mobilenetv3", "--preset", "tiny", "--out", "runs/new"]
