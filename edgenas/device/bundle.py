@@ -15,8 +15,8 @@ from edgenas.device.provenance import Provenance
 from edgenas.errors import EdgeNASError
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
-from edgenas.values import Format, Length, inlined, plain
-from edgenas.values.kinds import Hex, Line, Milliseconds, Name, Rounds
+from edgenas.values import Format, Inlined, Length, plain
+from edgenas.values.kinds import Elapsed, Hex, Line, Name, Rounds
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class BundleHeader:
     device: Name
     space: Line
     fingerprint: Hex
-    execution: Execution = inlined()
+    execution: Inlined[Execution]
     rounds: Rounds
 
     def plan(self, jobs: list[str]) -> dict[str, Any]:
@@ -38,10 +38,10 @@ class BundleHeader:
 class BundleResult:
     """The content of result.json."""
 
-    header: BundleHeader = inlined()
+    header: Inlined[BundleHeader]
     jobs: Annotated[tuple[Hex, ...], Length(1, 10_000)]
     environment: Provenance
-    times_ms: dict[Hex, dict[Line, tuple[Milliseconds, ...]]]
+    times_ms: dict[Hex, dict[Line, tuple[Elapsed, ...]]]
 
     def __post_init__(self) -> None:
         if any(len(times) != self.header.rounds for group in self.times_ms.values() for times in group.values()):

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from edgenas.values import Length, Within
 from edgenas.values.kinds import Line, Text, Threads
 
+Cores = Annotated[int, Within(1, 10_000)]
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -25,7 +27,7 @@ class Provenance:
     execution_providers: Annotated[tuple[Line, ...], Length(0, 100)] | None = None
     machine: Line | None = None
     cpu: Line | None = None
-    cores: Annotated[int, Within(1, 10_000)] | None = None
+    cores: Cores | None = None
     fingerprint: Line | None = None
     governor: Line | None = None
     temperature_c: Annotated[float, Within(-300, 1000)] | None = None

@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlsplit
@@ -34,6 +36,8 @@ _RESULTS = ("result.json", "outputs.npy")
 
 MOST_BYTES, MOST_PRINTED, MOST_HOST = 2**30, 2**20, 254
 """Of a result, of what a command prints, and of a host's name."""
+MOST_LINES, MOST_LINE = 10_000, 4096
+"""Of what a login prints before it is ready, and the bytes of one."""
 
 # The archive on standard input is followed by silence. Its end means that the host has gone: then the timer goes too.
 _JOB = """
@@ -151,6 +155,7 @@ class _Connection:
                         _write_all(process.stdin, chunk)
                 if into is None:
                     process.stdin.close()
+                    assert process.stdout is not None
                     text = _read_all(process.stdout, self.url)
                 else:
                     _extract(process.stdout, into)
@@ -182,7 +187,9 @@ class _Connection:
         except OSError as error:
             self._errors.close()
             raise EdgeNASError(f"{command[0]} cannot be run ({error.strerror}): install the OpenSSH client.") from error
-        if not any(line.strip() == b"ready" for line in self._master.stdout):
+        assert self._master.stdout is not None
+        lines = islice(iter(partial(self._master.stdout.readline, MOST_LINE), b""), MOST_LINES)  # a shell may greet, not talk
+        if not any(line.strip() == b"ready" for line in lines):
             self._errors.seek(0)
             message = self._errors.read()
             self._disconnect()

@@ -21,7 +21,7 @@ from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.progress import Track, quiet
 from edgenas.values import decoded_json, read, read_text
-from edgenas.values.kinds import Line, Milliseconds, Text
+from edgenas.values.kinds import Elapsed, Line, Text
 
 
 class LatencyTarget(Protocol):
@@ -50,7 +50,7 @@ class Answer:
     """The content of a job's result.json, but for its error."""
 
     environment: Provenance
-    times_ms: dict[Line, tuple[Milliseconds, ...]] = field(default_factory=dict)
+    times_ms: dict[Line, tuple[Elapsed, ...]] = field(default_factory=dict)
 
 
 class JobTarget:

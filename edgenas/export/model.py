@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
 from edgenas.graph import FORMATS, get_format
+from edgenas.latency.table import Kind
 from edgenas.search import Candidate, SearchRecord
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
 from edgenas.training.checkpoint import fill, load_tensors, save_tensors
-from edgenas.values import Format, Length, inlined, plain_fields
+from edgenas.values import Format, Inlined, Length, plain_fields
 from edgenas.values.kinds import ClassNames, Deviations, Means, Milliseconds, Name, Resolution, Share, ShareBelowOne
 
 
@@ -42,10 +43,10 @@ class Budget:
     """A search that chose an architecture: its budget, and the latency that its table predicted, with its interval, in ms."""
 
     device: Name
-    execution: Execution = inlined()
+    execution: Inlined[Execution]
     budget_ms: Milliseconds
     confidence: ShareBelowOne
-    latency_kind: Literal["measured", "estimated", "emulated"]
+    latency_kind: Kind
     latency_provenance: Provenance
     latency_ms: Milliseconds
     latency_low_ms: Milliseconds

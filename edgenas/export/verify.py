@@ -24,7 +24,7 @@ from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network
 from edgenas.training import OnnxClassifier, as_seen
-from edgenas.values import Format, Length, inlined
+from edgenas.values import Format, Inlined, Length
 from edgenas.values.kinds import Count, Images, Line, Milliseconds, Name, Positive, Share
 
 VERIFIED = "verify.json"
@@ -47,7 +47,7 @@ class Verification:
     """
 
     file: Name
-    execution: Execution = inlined()
+    execution: Inlined[Execution]
     runtime_version: Line
     fingerprint: Line
     parity: Parity | None

@@ -17,7 +17,7 @@ from edgenas.latency.table import Entry
 from edgenas.progress import Track, quiet
 from edgenas.space import BlockSpec, SearchSpace
 from edgenas.values import Length, Unfit, read
-from edgenas.values.kinds import Milliseconds
+from edgenas.values.kinds import Elapsed
 
 ROUNDS = 12
 LEAST_ROUNDS, MOST_ROUNDS = 2, 50
@@ -159,8 +159,12 @@ def believed(timed: Mapping[str, Sequence[float]], models: Iterable[str], rounds
     try:
         if set(timed) != set(models):
             raise Unfit(f"it timed {len(timed)} models instead of those that it was asked for.")
-        return {name: read(Annotated[list[Milliseconds], Length(rounds, rounds, "times")], ms, name.strip())
-                for name, ms in timed.items()}  # fmt: skip
+        read_ms = {name: read(Annotated[list[Elapsed], Length(rounds, rounds, "times")], ms, name.strip())
+                   for name, ms in timed.items()}  # fmt: skip
+        for name in read_ms.keys() - {_EMPTY}:
+            if _quiet(read_ms[name]) <= 0:
+                raise Unfit(f"{name.strip()} took no time.")
+        return read_ms
     except Unfit as refusal:
         raise EdgeNASError(f"What the device answered cannot be its latencies: {refusal} Measure again.") from None
 

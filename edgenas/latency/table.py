@@ -14,10 +14,13 @@ from edgenas.device import Execution, Provenance
 from edgenas.errors import EdgeNASError
 from edgenas.latency.tolerance import normal_half_width, tolerance
 from edgenas.space import Architecture, BlockSpec, SearchSpace
-from edgenas.values import Ascending, Format, Length, Rule, Within, inlined
+from edgenas.values import Ascending, Format, Inlined, Length, Rule, Within
 from edgenas.values.kinds import Correlation, Count, Hex, Milliseconds, Name
 
-MEASURED, ESTIMATED, EMULATED = "measured", "estimated", "emulated"
+Kind = Literal["measured", "estimated", "emulated"]
+MEASURED: Kind = "measured"
+ESTIMATED: Kind = "estimated"
+EMULATED: Kind = "emulated"
 
 CONFIDENCE = 0.9
 """Of intervals, unless another is asked for."""
@@ -129,8 +132,8 @@ class LatencyTable:
     """
 
     device: Name
-    execution: Execution = inlined()
-    kind: Literal["measured", "estimated", "emulated"] = "measured"
+    execution: Inlined[Execution]
+    kind: Kind = MEASURED
     provenance: Provenance = field(default_factory=Provenance)
     reference_ms: Milliseconds | None = None
     entries: dict[BlockKey, Entry] = field(default_factory=dict)

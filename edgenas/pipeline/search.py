@@ -14,7 +14,7 @@ from edgenas.device import load_device
 from edgenas.errors import UsageError
 from edgenas.latency import CONFIDENCE, LatencyTable, load_table
 from edgenas.latency.table import EMULATED
-from edgenas.predictor import PredictorQuality
+from edgenas.predictor import LEAST_SAMPLES, PredictorQuality
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_search
 from edgenas.run import Run
@@ -51,7 +51,7 @@ def search_run(
     run: Run, budgets_ms: Annotated[tuple[Milliseconds, ...], Length(1, 1000)], device: str | LatencyTable = "cpu", *,
     elsewhere_ms: dict[str, Milliseconds] | None = None, confidence: ShareBelowOne = CONFIDENCE, memory: Limit | None = None,
     macs: Limit | None = None, parameters: Limit | None = None, runtime: str | None = None, strategy: str = "bayesian",
-    evaluations: Annotated[int, Within(10, 1_000_000)] = EVALUATIONS, seconds: Seconds | None = None,
+    evaluations: Annotated[int, Within(0, 1_000_000)] = EVALUATIONS, seconds: Seconds | None = None,
     storage: GivenText | None = None, seed: Seed = 0, allow_emulated: bool = False, data: GivenText | Dataset | None = None,
     track: Track = quiet,
 ) -> Searched:  # fmt: skip
@@ -75,6 +75,7 @@ def search_run(
         return table
 
     latencies = table_of(device) if isinstance(device, str) else device
+    latencies.require_plausible(space)
     limits = {
         name: latency_constraint(space, table_of(name), budget, confidence) for name, budget in (elsewhere_ms or {}).items()
     }
@@ -83,6 +84,8 @@ def search_run(
     dataset = load_images(run, data, track)
     evaluator, own = Evaluator(load_supernet(run), dataset), run_ledger(run)
     ledger = own if storage is None else _shared_ledger(run, storage, own)
+    if len(ledger) + evaluations < LEAST_SAMPLES:
+        raise UsageError(f"{len(ledger)} subnets are evaluated, a search needs {LEAST_SAMPLES}", "allow more `evaluations`.")
     if len(ledger):
         log.info(f"{len(ledger)} evaluations are known already: `evaluations` {evaluations} counts new ones, from here on.")
     results = search(

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 
 from edgenas.device import Execution, Provenance
 from edgenas.files import now
 from edgenas.latency import CONFIDENCE, LatencyTable
+from edgenas.latency.table import Kind
 from edgenas.predictor import PredictorQuality, Shift
 from edgenas.search.search import Candidate, Claim, SearchResult
 from edgenas.statistics import differ
-from edgenas.values import Format, Length, inlined
+from edgenas.values import Format, Inlined, Length
 from edgenas.values.kinds import Count, Limit, Line, Milliseconds, Name, ShareBelowOne
 
 
@@ -32,9 +33,9 @@ class SearchRecord:
     """
 
     device: Name
-    execution: Execution = inlined()
+    execution: Inlined[Execution]
     budget_ms: Milliseconds
-    latency_kind: Literal["measured", "estimated", "emulated"]
+    latency_kind: Kind
     latency_provenance: Provenance
     best: Candidate
     front: Annotated[tuple[Candidate, ...], Length(1, 100_000)]

@@ -15,7 +15,8 @@ from edgenas.files import replacing
 from edgenas.values import decoded_json, read
 
 VERSION = 1
-M, T = TypeVar("M", bound=nn.Module), TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
+T = TypeVar("T")
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

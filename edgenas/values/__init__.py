@@ -6,7 +6,7 @@ the same for functions' arguments, and `formats` files of plain data with their 
 
 from edgenas.values.calls import checked, fit
 from edgenas.values.formats import Format, decoded_json, decoded_toml, read_text
-from edgenas.values.reading import Unfit, check_fields, inlined, plain, plain_fields, read
+from edgenas.values.reading import Inlined, Unfit, check_fields, plain, plain_fields, read
 from edgenas.values.rules import (
     Ascending,
     AsWritten,
@@ -28,6 +28,7 @@ __all__ = [
     "Ascending",
     "Distinct",
     "Format",
+    "Inlined",
     "Length",
     "Matches",
     "OneOf",
@@ -42,7 +43,6 @@ __all__ = [
     "decoded_json",
     "decoded_toml",
     "fit",
-    "inlined",
     "plain",
     "plain_fields",
     "read",

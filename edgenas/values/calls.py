@@ -10,7 +10,8 @@ from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_origin, get
 from edgenas.errors import UsageError
 from edgenas.values.reading import Unfit, read
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

@@ -22,6 +22,8 @@ Correlation = Annotated[float, OrNaN(Within(-1.001, 1.001))]
 """A rank correlation, rounded; undefined where all values are equal."""
 Milliseconds = Annotated[float, Within(0, 1e7, above=True)]
 """A latency or a budget: less than three hours."""
+Elapsed = Annotated[float, Within(0, 1e7)]
+"""What a clock says of one run, in milliseconds: nothing, where its ticks are long or it jumps."""
 Seconds = Annotated[float, Within(0, 1e9, above=True)]
 """How long something may take: less than thirty years."""
 Count = Annotated[int, Within(0, 10**15)]
@@ -37,7 +39,7 @@ Threads = Annotated[int, Within(1, 1024)]
 Rounds = Annotated[int, Within(1, 10_000)]
 Positive = Annotated[float, Within(0, 1e6, above=True)]
 WidthFactor = Annotated[float, Within(0, 16, above=True)]
-LearningRate = Annotated[float, Within(0, 1e6, above=True)]
+LearningRate = Annotated[float, Within(0, 1e12, above=True)]
 
 # ---- spaces ----
 

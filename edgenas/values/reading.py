@@ -1,7 +1,7 @@
 """`read`: the one reader of what comes from outside. Plain data in, a checked value out.
 
 What is wanted is said by types: dataclasses, `Annotated` with the rules of `edgenas.values.rules`, tuples, dictionaries,
-unions. A dataclass that holds another one's fields among its own marks that by `inlined()`.
+unions. A dataclass that has another one's fields among its own in plain data marks that one as `Inlined`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -26,9 +26,9 @@ class Unfit(ValueError):
     """Data that is not what is wanted. The message is one sentence and says where in the data."""
 
 
-def inlined() -> Any:
-    """A field of a dataclass that, in plain data, is not a table of its own: its fields stand beside the others."""
-    return field(metadata={"inlined": True})
+_INLINED = object()
+Inlined = Annotated[T, _INLINED]
+"""A field of a dataclass that is, in plain data, no table of its own: its fields stand beside the others."""
 
 
 def read(kind: Any, data: Any, place: str = "") -> Any:
@@ -49,7 +49,7 @@ def plain(value: Any) -> Any:
     """Inverse of `read`. What has a `to_json` is written as that says."""
     if hasattr(value, "to_json"):
         return value.to_json()
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value):
         return plain_fields(value)
     if isinstance(value, Mapping):
         return {name: plain(inner) for name, inner in value.items()}
@@ -60,16 +60,18 @@ def plain(value: Any) -> Any:
 
 def plain_fields(value: Any) -> dict[str, Any]:
     """A dataclass as plain data, for a `to_json` that adds to it."""
+    kind: Any = type(value)
     data: dict[str, Any] = {}
-    for f in fields(value):
-        inner = plain(getattr(value, f.name))
-        data |= inner if f.metadata.get("inlined") else {f.name: inner}
+    for name, hint in _hints(kind).items():
+        inner = plain(getattr(value, name))
+        data |= inner if _is_inlined(hint) else {name: inner}
     return data
 
 
 def check_fields(value: Any) -> None:
     """For the `__post_init__` of a frozen dataclass: every field as its annotation demands. Raises Unfit."""
-    for name, kind in _hints(type(value)).items():
+    own: Any = type(value)
+    for name, kind in _hints(own).items():
         object.__setattr__(value, name, read(kind, getattr(value, name), name))
 
 
@@ -111,7 +113,7 @@ def _typed(kind: Any, rules: Sequence[Rule], data: Any, place: str) -> Any:
             return kind.from_json(data)
         except (Unfit, ValueError, KeyError, TypeError) as error:
             raise Unfit(f"{place} is wrong: {error}") from None
-    if is_dataclass(kind) and not isinstance(data, kind):
+    if is_dataclass(kind) and type(data) is not kind:
         return _dataclass(kind, data, place)
     if kind in _WORDS:
         return _scalar(kind, rules, data, place)
@@ -195,9 +197,10 @@ def _fields(kind: Any, data: dict[str, Any], place: str) -> tuple[dict[str, Any]
     values = {}
     for f in fields(kind):
         hint = _hints(kind)[f.name]
-        if f.metadata.get("inlined"):
-            inner, data = _fields(hint, data, place)
-            values[f.name] = hint(**inner)
+        if _is_inlined(hint):
+            kind_inside, _ = _parts(hint)
+            inner, data = _fields(kind_inside, data, place)
+            values[f.name] = kind_inside(**inner)
         elif f.name in data:
             values[f.name] = read(hint, data.pop(f.name), _dot(place) + f.name)
         elif f.default is MISSING and f.default_factory is MISSING:
@@ -207,11 +210,14 @@ def _fields(kind: Any, data: dict[str, Any], place: str) -> tuple[dict[str, Any]
 
 def _plain_names(kind: Any) -> list[str]:
     """The names that a dataclass's plain data may have."""
-    return [
-        name
-        for f in fields(kind)
-        for name in (_plain_names(_hints(kind)[f.name]) if f.metadata.get("inlined") else [f.name])
-    ]
+    names: list[str] = []
+    for name, hint in _hints(kind).items():
+        names += _plain_names(_parts(hint)[0]) if _is_inlined(hint) else [name]
+    return names
+
+
+def _is_inlined(hint: Any) -> bool:
+    return get_origin(hint) is Annotated and _INLINED in get_args(hint)
 
 
 def _dot(place: str) -> str:

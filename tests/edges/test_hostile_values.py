@@ -109,7 +109,7 @@ OPTIONS: list[tuple[list[str], str, list[str]]] = [
     (SEARCH, "--parameters", AMOUNT),
     (SEARCH, "--runtime", NAMES),
     (SEARCH, "--strategy", [*NAMES, "optuna:", "optuna:nosuch", "optuna:__init__"]),
-    (SEARCH, "--evaluations", [*COUNT, "9"]),
+    (SEARCH, "--evaluations", [*WHOLE, str(2**63), str(10**9)]),
     (SEARCH, "--time", TIME),
     (SEARCH, "--storage", URL),
     (SEARCH, "--seed", SEED),

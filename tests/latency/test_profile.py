@@ -231,7 +231,7 @@ def test_an_emulator_is_refused_and_never_a_measurement(micro_space: SearchSpace
 def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     profile(micro_space, BOX, FakeTarget(), path, ORT)
-    with pytest.raises(EdgeNASError, match=r"another execution \(onnxruntime, 1 thread, now onnxruntime, 4 threads\)"):
+    with pytest.raises(EdgeNASError, match=r"table of box \(onnxruntime, 1 thread\), not of box \(onnxruntime, 4 threads\)"):
         profile(micro_space, BOX, FakeTarget(), path, Execution("onnxruntime", 4))
 
 

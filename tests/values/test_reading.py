@@ -12,12 +12,12 @@ from edgenas.values import (
     Ascending,
     AsWritten,
     Distinct,
+    Inlined,
     Length,
     OneOf,
     Unfit,
     Within,
     check_fields,
-    inlined,
     plain,
     read,
 )
@@ -33,7 +33,7 @@ class Inner:
 @dataclass(frozen=True)
 class Outer:
     label: str
-    inner: Inner = inlined()
+    inner: Inlined[Inner]
     own: Inner | None = None
     times: dict[str, tuple[Milliseconds, ...]] = field(default_factory=dict)
     anything: dict[str, Any] = field(default_factory=dict)
