@@ -1,6 +1,6 @@
 """Files that others wrote, damaged at random: each is read, or refused in one sentence, with little memory and at once.
 
-EDGENAS_FUZZ_SEEDS: how many seeds each kind gets, in place of the few of a usual run.
+EDGENAS_FUZZ_SEEDS: how many seeds each kind gets, in place of the few of a usual run, which are some 400 in all.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from edgenas.baseline.record import OwnFile
 from edgenas.data import Dataset
@@ -27,8 +28,10 @@ from edgenas.latency import load_table
 from edgenas.latency.bench import believed
 from edgenas.pipeline.search import run_ledger
 from edgenas.pipeline.winners import winners
+from edgenas.pretrained.tensor_files import read_state
 from edgenas.report import class_rows, contestants, judge, summarise
 from edgenas.run import Run
+from edgenas.search import Ledger
 from edgenas.space import get_space
 from edgenas.supernet import fold
 from edgenas.training import FineTuned, OnnxClassifier, Trainer, load_images, load_supernet, read_recipe
@@ -57,6 +60,14 @@ def look() -> None:
 def ledger() -> None:
     genomes, accuracies = run_ledger(Run.open(RUN)).arrays()
     assert ((accuracies >= 0) & (accuracies <= 1)).all() and len(genomes) == len(accuracies)
+
+
+def database() -> None:
+    """Evaluations in a database, read and added to."""
+    space = Run.open(RUN).space
+    shared = Ledger("sqlite:///shared.db", "weights", space)
+    shared.arrays()
+    shared.evaluate(space.smallest, lambda architecture: 0.25)
 
 
 def table() -> None:
@@ -131,7 +142,10 @@ def workshop(old_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         Trainer(run.space, load_images(run), run.recipe).save(Path("checkpoint.safetensors"))
         metadata = {"classes": json.dumps(run.classes), "preprocessing": json.dumps({"mean": [0.5] * 3, "std": [0.5] * 3})}
         Path("mine.onnx").write_bytes(build_onnx(network.specs, fold(network), metadata=metadata).SerializeToString())
+        torch.save(network.state_dict(), "weights.pt", _use_new_zipfile_serialization=False)
         OwnFile("/home/me/mine.onnx", "ab12", Preprocessing(16, (0.5,) * 3, (0.5,) * 3)).save(folder)
+        shared = Ledger("sqlite:///shared.db", "weights", run.space)
+        shared.evaluate(run.space.largest, lambda architecture: 0.5)
     shutil.copy(BUNDLE, folder / "result.json")
     write_answers(folder)
     (folder / "recipe.toml").write_text('batch_size = 64\noptimizer = "adam"\nmacs = [5e6, 1e7]\nbalance = true\nepochs = 3\n')
@@ -148,6 +162,8 @@ KINDS: dict[str, tuple[Path, Damage, Callable[[], object]]] = {
     "model": (EXPORTED / "model.json", mutations.damaged_json, look),
     "verification": (EXPORTED / "verify.json", mutations.damaged_json, look),
     "ledger": (RUN / "search/evaluations.log", mutations.damaged_lines, ledger),
+    "database": (Path("shared.db"), mutations.damaged_bytes, database),
+    "pretrained": (Path("weights.pt"), mutations.damaged_bytes, lambda: read_state(Path("weights.pt"))),
     "table": (TABLE, mutations.damaged_json, table),
     "weights": (RUN / "supernet.safetensors", mutations.damaged_tensors, lambda: load_supernet(Run.open(RUN))),
     "exported weights": (EXPORTED / "weights.safetensors", mutations.damaged_tensors, exported),
