@@ -11,6 +11,7 @@ from edgenas.pipeline.winners import winners
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
+from edgenas.training.finetune import sweep_checkpoints
 from edgenas.values import checked
 from edgenas.values.kinds import GivenText
 
@@ -33,6 +34,7 @@ def export_run(
 
     Raises ParityError, leaving no file, where one computes something else than torch.
     """
+    sweep_checkpoints(run)
     dataset = load_images(run, data, track)
     subnets = winners(run, architecture)
     evaluator = Evaluator(load_supernet(run), dataset)

@@ -59,8 +59,6 @@ Hex = Annotated[str, Matches(r"[0-9a-f]{1,64}", "of hexadecimal digits")]
 """A fingerprint or a hash."""
 ClassName = Annotated[str, Length(1, 1000, "characters")]
 ClassNames = Annotated[tuple[ClassName, ...], Length(2, 100_000), Distinct()]
-Channels = Annotated[tuple[float, ...], Length(1, 4)]
-"""One number for every colour channel."""
 Means = Annotated[tuple[Annotated[float, Within(-1e3, 1e3)], ...], Length(3, 3)]
 Deviations = Annotated[tuple[Annotated[float, Within(1e-6, 1e3)], ...], Length(3, 3)]
 
