@@ -6,6 +6,7 @@ import errno
 import glob
 import json
 import os
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -124,6 +125,14 @@ def now() -> str:
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {str(epoch)[:50]!r}: unset it.") from None
     return moment.isoformat(timespec="seconds")
+
+
+def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """The content of a file in an archive. Raises tarfile.TarError for what is no file, such as a folder."""
+    file = tar.extractfile(member)
+    if file is None:
+        raise tarfile.ReadError(f"{member.name} is no file")
+    return file.read()
 
 
 def cache_dir() -> Path:

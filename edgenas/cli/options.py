@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -15,6 +16,8 @@ from edgenas.space import DEFAULT_PRESET, FAMILIES
 from edgenas.training.recipe import PRECISIONS
 from edgenas.values import Unfit, read, shown
 from edgenas.values.kinds import Limit, Milliseconds, Seconds
+
+F = TypeVar("F", bound="Callable[..., Any] | click.Command")
 
 SPACE_HELP = f"Family of networks, {', '.join(FAMILIES)}, or your own: a .toml file."
 IMAGES = "FOLDER|ZIP|TAR|NAME"
@@ -139,12 +142,12 @@ def given_options(ctx: click.Context) -> dict[str, Any]:
     return {name: value for name, value in ctx.params.items() if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
 
 
-def run_argument(command):
+def run_argument(command: F) -> F:
     """The run that a command works on: a folder, or the latest one."""
     return click.argument("run", required=False, type=PATH, metavar="[RUN]")(command)
 
 
-def data_option(command):
+def data_option(command: F) -> F:
     text = "Where the images of the run are now, if they have moved."
     return click.option("--data", metavar=IMAGES, help=text)(command)
 

@@ -109,14 +109,14 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, settings:
     A folder may have train/, val/ and test/ in it, or the classes directly: then it is split by the seed. A checkpoint
     is written after every epoch.
     """
-    if resume is None and data is None:
-        raise UsageError("Say what to train on with `data`, or what to continue with `resume`.")
     with together():
         if resume is not None:
             run = Run.open(resume)
-        else:
+        elif data is not None:
             given = {name: value for name, value in given_options(ctx).items() if name in options}
             run = create(data, track=track, **given | _settings(settings))
+        else:
+            raise UsageError("Say what to train on with `data`, or what to continue with `resume`.")
         train_and_show(run, data)
 
 

@@ -12,7 +12,7 @@ from edgenas.data.augment import (
     resize,
 )
 from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
-from edgenas.data.dataset import Dataset, Split, load_dataset
+from edgenas.data.dataset import Channels, Dataset, Split, load_dataset
 from edgenas.data.known import KnownClasses
 from edgenas.data.mixing import cutmix, mix, mixup
 from edgenas.data.randaugment import rand_augment
@@ -21,6 +21,7 @@ from edgenas.data.sources import SAMPLES, open_source
 __all__ = [
     "SAMPLES",
     "Augmentation",
+    "Channels",
     "Dataset",
     "KnownClasses",
     "Split",

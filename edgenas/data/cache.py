@@ -72,7 +72,7 @@ def decoded(
     streamed = None
     if stream or not _fits(folder, listing, size):
         folder, streamed = folder.with_name(f"{fingerprint}-streamed"), StreamedImages(source, listing.files, size)
-    found = streamed and _read(folder, size, streamed)
+    found = _read(folder, size, streamed) if streamed is not None else None
     if found is None:
         _build(folder, source, listing, size, keep=streamed is None, track=track)
         found = _read(folder, size, streamed)
@@ -167,7 +167,7 @@ def _decode_into(path: Path, source: Source, listing: Listing, size: int, track:
         def write(first: int, pixels: np.ndarray) -> None:
             with lock:
                 out.seek(start + first * size * size * 3)
-                out.write(pixels)
+                out.write(pixels.data)
 
         readable = decode_all(source, listing, size, write, "Decoding images", track)
         out.flush()

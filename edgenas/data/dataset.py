@@ -20,6 +20,9 @@ from edgenas.progress import Track, quiet
 
 STATISTICS_IMAGES, STATISTICS_VALUES = 10_000, 150_000_000
 
+Channels = tuple[float, float, float]
+"""Red, green and blue."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -78,8 +81,8 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     skipped: tuple[str, ...] = ()
     flip: bool = False
     fingerprint: str = ""
@@ -89,7 +92,7 @@ class Dataset:
 
 def load_dataset(
     source: str, *, size: int, seed: int = 0, stream: bool = False, known: KnownClasses | None = None,
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None, track: Track = quiet,
+    normalisation: tuple[Channels, Channels] | None = None, track: Track = quiet,
 ) -> Dataset:  # fmt: skip
     """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
@@ -146,7 +149,7 @@ def _check_split(source: Source, labels: np.ndarray, parts: dict[str, int], clas
         )
 
 
-def split_rows(labels: np.ndarray, parts: dict[str, int], shares: dict[str, float], seed: int) -> dict[str, np.ndarray]:
+def split_rows(labels: np.ndarray, parts: dict[str, int], shares: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
     """The rows of every part, shuffled so that any first few are a fair sample.
 
     labels: `(n,)`, -1 for rows that belong to no split. parts: how many rows each given part has, in order of the rows.
@@ -157,7 +160,8 @@ def split_rows(labels: np.ndarray, parts: dict[str, int], shares: dict[str, floa
     rows = {part: [part_rows[labels[part_rows] >= 0]] for part, part_rows in given.items()}
     missing = {part: share for part, share in shares.items() if part not in given}
     if missing:
-        train, carved = rows["train"][0], {part: [] for part in ("train", *missing)}
+        train = rows["train"][0]
+        carved: dict[str, list[np.ndarray]] = {part: [] for part in ("train", *missing)}
         for label in np.unique(labels[train]):
             # A stream of its own: more images of one class do not move those of another.
             members = np.random.default_rng([seed, label]).permutation(train[labels[train] == label])
@@ -170,7 +174,7 @@ def split_rows(labels: np.ndarray, parts: dict[str, int], shares: dict[str, floa
     return {part: np.random.default_rng([seed, i]).permutation(np.concatenate(rows[part])) for i, part in enumerate(PARTS)}
 
 
-def channel_statistics(split: Split) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def channel_statistics(split: Split) -> tuple[Channels, Channels]:
     """Mean and standard deviation of red, green and blue in 0..1, over at most 10,000 images (fewer of large ones)."""
     count = min(len(split), STATISTICS_IMAGES, max(1, STATISTICS_VALUES // math.prod(split.images.shape[1:])))
     histogram = np.zeros((3, 256), dtype=np.int64)  # whole numbers: the same to the last digit on every machine

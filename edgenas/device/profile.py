@@ -86,7 +86,7 @@ class DeviceProfile:
                 "`bundle` FILE.zip. If this is the device itself, add `on` local."
             )
 
-    def require_arch(self, machine: str) -> None:
+    def require_arch(self, machine: str | None) -> None:
         """Raise EdgeNASError when what answers is another kind of machine."""
         if self.arch not in ("native", machine):
             raise EdgeNASError(f"{self.name} is {self.arch}, but what answers is {machine}: choose another device or address.")

@@ -21,6 +21,7 @@ from edgenas.device.provision import RemotePython, download_packages
 from edgenas.device.runtimes import PYTHON, Runtime, get_runtime
 from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
+from edgenas.files import read_member
 from edgenas.values import shown
 
 CACHE = "~/.cache/edgenas"
@@ -147,25 +148,25 @@ class _Connection:
                 [*self._ssh, "-S", self._socket, "-o", "ControlMaster=no", "-o", "BatchMode=yes", self.url, script],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
             )  # fmt: skip
+            to_device, from_device = _pipes(process)
             text = b""
             try:
                 if archive is not None:
                     archive.seek(0)
                     while chunk := archive.read(1 << 16):
-                        _write_all(process.stdin, chunk)
+                        _write_all(to_device, chunk)
                 if into is None:
-                    process.stdin.close()
-                    assert process.stdout is not None
-                    text = _read_all(process.stdout, self.url)
+                    to_device.close()
+                    text = _read_all(from_device, self.url)
                 else:
-                    _extract(process.stdout, into)
-                    process.stdin.close()
+                    _extract(from_device, into)
+                    to_device.close()
             except (BrokenPipeError, tarfile.TarError, EOFError):
                 pass  # the exit status tells why
             finally:
                 # Closing standard input ends the job on the device.
-                process.stdin.close()
-                process.stdout.close()
+                to_device.close()
+                from_device.close()
                 if process.poll() is None:
                     _ended(process)
             if process.returncode in (255, -15, -9):
@@ -187,8 +188,8 @@ class _Connection:
         except OSError as error:
             self._errors.close()
             raise EdgeNASError(f"{command[0]} cannot be run ({error.strerror}): install the OpenSSH client.") from error
-        assert self._master.stdout is not None
-        lines = islice(iter(partial(self._master.stdout.readline, MOST_LINE), b""), MOST_LINES)  # a shell may greet, not talk
+        _, says = _pipes(self._master)
+        lines = islice(iter(partial(says.readline, MOST_LINE), b""), MOST_LINES)  # a shell may greet, not talk
         if not any(line.strip() == b"ready" for line in lines):
             self._errors.seek(0)
             message = self._errors.read()
@@ -198,8 +199,8 @@ class _Connection:
 
     def _disconnect(self) -> None:
         if self._master is not None:
-            self._master.stdin.close()
-            self._master.stdout.close()
+            for pipe in _pipes(self._master):
+                pipe.close()
             _ended(self._master)
             self._errors.close()
             self._master = None
@@ -276,10 +277,10 @@ def _extract(stream: IO[bytes], folder: Path) -> None:
     """The result files of a tar stream, up to its end mark; what else a device may send is ignored."""
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
-            if member.isfile() and member.name in (*_RESULTS, "log") and (file := tar.extractfile(member)):
+            if member.isfile() and member.name in (*_RESULTS, "log"):
                 if member.size > MOST_BYTES:
                     raise EdgeNASError(f"The device sent {member.size} bytes of {member.name}: it is no timer of ours.")
-                (folder / member.name).write_bytes(file.read())
+                (folder / member.name).write_bytes(read_member(tar, member))
 
 
 def _read_all(stream: IO[bytes], url: str) -> bytes:
@@ -290,6 +291,12 @@ def _read_all(stream: IO[bytes], url: str) -> bytes:
         if len(text) > MOST_PRINTED:
             raise EdgeNASError(f"{url} prints without end: log in by hand and see what its shell prints.")
     return text
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """The standard input and output of a process that was started with pipes for both."""
+    assert process.stdin is not None and process.stdout is not None
+    return process.stdin, process.stdout
 
 
 def _write_all(stream: IO[bytes], data: bytes) -> None:

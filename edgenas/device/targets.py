@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,26 +64,30 @@ class JobTarget:
         self._run_folder = run_folder
 
     def environment(self, runtime: str) -> Provenance:
-        return self._job(*_job(Execution(runtime)))[0].environment
+        return self._answer(*_job(Execution(runtime))).environment
 
     def time(
         self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
         job, files = timing_job(models, execution, rounds)
-        (answer,) = [self._job(job, files)[0] for _ in track(range(1), "timing", 1)]
+        (answer,) = [self._answer(job, files) for _ in track(range(1), "timing", 1)]
         return {name: list(times) for name, times in answer.times_ms.items()}
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         task = {"model": "model", "inputs": "inputs.npy", "outputs": "outputs.npy"}
         job, files = _job(execution)
-        folder_files = files | {"model": model}
-        _, outputs = self._job(job | {"run": [task]}, folder_files, images)
-        assert outputs is not None
-        return outputs
+        with self._done(job | {"run": [task]}, files | {"model": model}, images) as (folder, _):
+            return _outputs(folder / "outputs.npy", len(images))
 
-    def _job(
+    def _answer(self, job: dict[str, Any], files: Mapping[str, bytes]) -> Answer:
+        with self._done(job, files) as (_, answer):
+            return answer
+
+    @contextmanager
+    def _done(
         self, job: dict[str, Any], files: Mapping[str, bytes], images: np.ndarray | None = None
-    ) -> tuple[Answer, np.ndarray | None]:  # fmt: skip
+    ) -> Iterator[tuple[Path, Answer]]:
+        """Do a job: its folder, until the block ends, and its answer. images: for it to run."""
         with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job))
@@ -93,8 +98,7 @@ class JobTarget:
             self._run_folder(folder)
             if not (folder / "result.json").exists():
                 raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.")
-            answer = _answer(folder / "result.json")
-            return answer, None if images is None else _outputs(folder / "outputs.npy", len(images))
+            yield folder, _answer(folder / "result.json")
 
 
 def _answer(path: Path) -> Answer:

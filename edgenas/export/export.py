@@ -48,24 +48,24 @@ def export(
     """
     chosen = [get_format(name) for name in formats]
     dataset = evaluator.dataset
-    use_finetuned = finetuned is not None and finetuned.is_used
-    network = finetuned.network if use_finetuned else evaluator.network(architecture)
+    used = finetuned if finetuned is not None and finetuned.is_used else None
+    network = evaluator.network(architecture) if used is None else used.network
     model = ExportedModel(
         folder=folder,
         architecture=architecture,
         classes=dataset.classes,
-        preprocessing=Preprocessing(architecture.resolution, tuple(dataset.mean), tuple(dataset.std)),
+        preprocessing=Preprocessing(architecture.resolution, dataset.mean, dataset.std),
         dynamic_batch=dynamic_batch,
         budgets=budgets,
         validation_accuracy=evaluator.network_accuracy(network),
-        inherited_accuracy=finetuned.inherited_accuracy if use_finetuned else None,
+        inherited_accuracy=None if used is None else used.inherited_accuracy,
         provenance={
             "edgenas": version("edgenas"),
             "torch": torch.__version__,
             "date": now(),
         }
         | (provenance or {})
-        | ({"finetuned": finetuned.recipe.to_dict()} if use_finetuned else {}),
+        | ({} if used is None else {"finetuned": used.recipe.to_dict()}),
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
@@ -114,7 +114,8 @@ def check_parity(content: bytes, kind: str, network: Network, images: torch.Tens
     nothing here opens it."""
     if not (here := runtimes_of(kind)):
         raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried.")
-    outputs = python_target(here[0].python).run(content, in_layout(images, kind), Execution(here[0].name))
+    runtime, python = here[0]
+    outputs = python_target(python).run(content, in_layout(images, kind), Execution(runtime.name))
     parity = compare(network.cpu()(images).numpy(), outputs)
     if not parity.holds:
         raise ParityError(

@@ -32,7 +32,7 @@ VERIFIED = "verify.json"
 
 @dataclass(frozen=True)
 class Verification:
-    """One file in one runtime, on the machine of this fingerprint.
+    """One file in one runtime, on the machine of this fingerprint, as its target tells it.
 
     device: the profile's name of a device that was reached over the network; empty for the machine that EdgeNAS runs on.
     emulated: the device was an emulator. What it computes counts, what it takes does not.
@@ -48,8 +48,8 @@ class Verification:
 
     file: Name
     execution: Inlined[Execution]
-    runtime_version: Line
-    fingerprint: Line
+    runtime_version: Line | None
+    fingerprint: Line | None
     parity: Parity | None
     torch_accuracy: Share | None
     accuracy: Share
@@ -109,12 +109,12 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]
     """
     testbeds = []
     for kind, precisions in _precisions(files).items():
-        for runtime in runtimes_of(kind):
-            target = python_target(runtime.python)
+        for runtime, python in runtimes_of(kind):
+            target = python_target(python)
             environment = target.environment(runtime.name)
             for precision in precisions:
                 if precision in runtime.precisions:
-                    execution = Execution(runtime.name, min(threads, environment.cores), precision)
+                    execution = Execution(runtime.name, min(threads, environment.cores or threads), precision)
                     testbeds.append(Testbed(execution, target, environment))
     return testbeds
 

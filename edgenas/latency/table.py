@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgenas.cost import block_parameters
 from edgenas.device import Execution, Provenance
@@ -225,12 +225,12 @@ def block_features(entries: dict[str, Entry], space: SearchSpace) -> np.ndarray:
     ])  # fmt: skip
 
 
-def spearman(a: Sequence[float], b: Sequence[float]) -> float:
+def spearman(a: ArrayLike, b: ArrayLike) -> float:
     """Rank correlation of two `(n,)` sequences, ties sharing their mean rank; nan where one is constant."""
-    ranks = [_ranks(np.asarray(values, dtype=float)) for values in (a, b)]
-    if any(np.ptp(r) == 0 for r in ranks):
+    first, second = (_ranks(np.asarray(values, dtype=float)) for values in (a, b))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -159,8 +159,9 @@ def load(
     asked = space_of(settings, classes=2)
     if weights:
         align(weights.space, asked)  # before any image is decoded
-    synonyms = {name: weights.classes[i] for name, i in weights.synonyms.items()} if as_it_is else {}
-    known = KnownClasses(weights.classes, synonyms) if as_it_is else None
+    known = None
+    if weights and as_it_is:
+        known = KnownClasses(weights.classes, {name: weights.classes[i] for name, i in weights.synonyms.items()})
     with first_of_machine_first():
         dataset = load_dataset(
             data, size=max(asked.resolutions), seed=seed, stream=stream, known=known,

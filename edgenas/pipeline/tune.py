@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,10 @@ log = logging.getLogger("edgenas")
 
 @dataclass(frozen=True)
 class OpenTuning:
-    """A study of trials, which earlier calls may have begun, and the folder that its results go to."""
+    """A study of trials, which earlier calls may have begun, the epochs of each, and the folder that its results go to."""
 
     tuning: Tuning
+    epochs: int
     folder: Path
 
 
@@ -86,6 +88,7 @@ def open_tuning(
         raise UsageError("Say how long to tune with `seconds`, or how many trials to make with `trials`.")
     if seconds is None and epochs is None:
         raise UsageError("Say how long each trial trains with `epochs`, or how long they may take together with `seconds`.")
+    trial_s = math.inf if seconds is None else seconds / TRIALS
     recipe = recipe_from({"seed": seed, "precision": precision}, recipe_file)
     shared = None if storage is None else open_storage(storage)
     folder = (default_folder(data) if out is None else out) / "tune"
@@ -96,10 +99,11 @@ def open_tuning(
         folder.mkdir(parents=True, exist_ok=True)
     trials_in = shared or f"sqlite:///{folder}/trials.db"
     tuning = Tuning(space, dataset, recipe, trials_in, sampler=sampler, seed=recipe.seed)
-    tuning.settle_epochs(epochs or tuning.epochs or fit_epochs(space, dataset, recipe, seconds / TRIALS).epochs)
+    settled = epochs or tuning.epochs or fit_epochs(space, dataset, recipe, trial_s).epochs
+    tuning.settle_epochs(settled)
     if tuning.trials:
         log.info(f"Going on: {len(tuning.trials)} trial(s) are finished.")
-    return OpenTuning(tuning, folder)
+    return OpenTuning(tuning, settled, folder)
 
 
 def write_tuned(opened: OpenTuning) -> Tuned | None:
@@ -110,7 +114,7 @@ def write_tuned(opened: OpenTuning) -> Tuned | None:
     best, whole = trials[0], sum(not trial.pruned for trial in trials)
     _write_trials(opened.folder / "trials.csv", tuning, trials)
     summary = (
-        f"The best of {whole} trials of {tuning.epochs} epoch{'s' * (tuning.epochs != 1)} each ({len(trials) - whole} more "
+        f"The best of {whole} trials of {opened.epochs} epoch{'s' * (opened.epochs != 1)} each ({len(trials) - whole} more "
         f"were given up early): {100 * best.accuracy:.2f} % on {len(tuning.dataset.validation)} validation images, mean of the "
         "largest and the smallest subnet."
     )
@@ -120,7 +124,7 @@ def write_tuned(opened: OpenTuning) -> Tuned | None:
     found = {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in best.fields.items()}
     path = opened.folder / "recipe.toml"
     write_recipe(path, given | found, summary)
-    return Tuned(tuple(trials), path, tuning.epochs, tuning.importances(), summary)
+    return Tuned(tuple(trials), path, opened.epochs, tuning.importances(), summary)
 
 
 def _write_trials(path: Path, tuning: Tuning, trials: list[Trial]) -> None:

@@ -57,15 +57,16 @@ def verify_run(
     images: use so many test images. allow_emulated: accept a device under qemu, whose latency says nothing.
     data: where the run's images are now, or they.
     """
-    if (device is None) != (on is None):
-        raise UsageError("`device` and `on` belong together: name the device and say where it is.")
-    if provision and on is None:
-        raise UsageError("`provision` is for a device: say which with `device` and `on`.")
-    dataset = load_images(run, data, track)
-    if on is None:
-        results = _here(run, dataset, images, track)
-    else:
-        results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
+    match device, on:
+        case None, None:
+            if provision:
+                raise UsageError("`provision` is for a device: say which with `device` and `on`.")
+            results = _here(run, load_images(run, data, track), images, track)
+        case str(), str():
+            dataset = load_images(run, data, track)
+            results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
+        case _:
+            raise UsageError("`device` and `on` belong together: name the device and say where it is.")
     return Verified(results, tuple(judge_files(run)))
 
 

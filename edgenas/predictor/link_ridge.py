@@ -167,4 +167,4 @@ def _best_by_leave_one_out(x: np.ndarray, accuracies: np.ndarray) -> tuple[float
             leverage = (u**2 * shrink).sum(1) + 1 / len(z)
             residual = (z - z.mean() - u @ (shrink * target)) / np.maximum(1 - leverage, 1e-6)
             errors[ceiling, penalty] = np.mean((_accuracy(z - residual, ceiling) - accuracies) ** 2)
-    return min(errors, key=errors.get)
+    return min(errors, key=errors.__getitem__)

@@ -38,10 +38,10 @@ def open_weights(source: str) -> PretrainedWeights:
     if name not in PUBLISHED:
         raise UsageError(unknown("weights", name, PUBLISHED))
     entry = PUBLISHED[name]
-    path = Path(file).expanduser() if file else entry.find()
-    if path is None:
+    found = Path(file).expanduser() if file else entry.find()
+    if found is None:
         raise UsageError(f"{name} is not on this machine: {how_to_get(entry)}.")
-    return _recognise(path, read_state(path), [entry])
+    return _recognise(found, read_state(found), [entry])
 
 
 def how_to_get(entry: Published) -> str:

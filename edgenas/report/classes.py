@@ -37,7 +37,7 @@ class ClassRow:
 
 def class_rows(run: Run) -> list[ClassRow]:
     """The rows of all verified exports, the worst recall first."""
-    rows = []
+    rows: list[ClassRow] = []
     for model in load_exports(run.path / "export"):
         for v in load_verifications(model.folder, len(model.classes)):
             rows += _rows(model.architecture.id, v.file, v.execution.runtime, np.array(v.confusion), model.classes)

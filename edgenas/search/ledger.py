@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Generic
 
 import numpy as np
 import optuna
@@ -20,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import EdgeNASError
 from edgenas.space import Space
+from edgenas.space.genome import A
 from edgenas.storage import is_dead, open_storage, open_study, own_worker, storage_answers
 from edgenas.values import Unfit, read, shown
 from edgenas.values.kinds import Share
@@ -36,7 +38,7 @@ NOTICE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Ledger:
+class Ledger(Generic[A]):
     """Validation accuracies of one supernet's architectures: an Optuna study, which optuna-dashboard opens.
 
     storage: an Optuna journal file, or the URL of a database that several workers share, such as
@@ -46,25 +48,25 @@ class Ledger:
     device begins with all of them. Raises EdgeNASError when the storage cannot be opened or holds what no accuracy can be.
     """
 
-    def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space):
+    def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space[A]):
         self.space = space
         self._key = key
         self._storage = open_storage(storage)
         with storage_answers(WHAT):
             self._study = open_study(self._storage, key, direction="maximize")
-        self._accuracies: dict[Hashable, float] = {}
+        self._accuracies: dict[A, float] = {}
         self.refresh()
 
     def __len__(self) -> int:
         return len(self._accuracies)
 
-    def __contains__(self, architecture: Hashable) -> bool:
+    def __contains__(self, architecture: A) -> bool:
         return architecture in self._accuracies
 
-    def __getitem__(self, architecture: Hashable) -> float:
+    def __getitem__(self, architecture: A) -> float:
         return self._accuracies[architecture]
 
-    def items(self) -> list[tuple[Hashable, float]]:
+    def items(self) -> list[tuple[A, float]]:
         return list(self._accuracies.items())
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -82,11 +84,11 @@ class Ledger:
             accuracy = values[0] if len(values) == 1 else None
             self._accuracies[architecture] = _plausible(accuracy, architecture, "is kept in this ledger")
 
-    def of_share(self, share: float) -> Ledger:
+    def of_share(self, share: float) -> Ledger[A]:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
         return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space)
 
-    def evaluate(self, architecture: Hashable, evaluate: Callable[[Hashable], float]) -> float | None:
+    def evaluate(self, architecture: A, evaluate: Callable[[A], float]) -> float | None:
         """The accuracy, measured unless it is known; None while another worker measures it.
 
         A worker first enters what it is about to measure. The storage numbers the entries, so that of two workers that choose
@@ -112,7 +114,7 @@ class Ledger:
         self._accuracies[architecture] = accuracy
         return accuracy
 
-    def wait_for(self, architecture: Hashable, evaluate: Callable[[Hashable], float]) -> float:
+    def wait_for(self, architecture: A, evaluate: Callable[[A], float]) -> float:
         """`evaluate`, but waits where another worker has it in hand, and measures it should that worker die."""
         begin, said = time.monotonic(), False
         while (accuracy := self.evaluate(architecture, evaluate)) is None:
@@ -122,12 +124,12 @@ class Ledger:
             time.sleep(0.5)
         return accuracy
 
-    def absorb(self, other: Ledger) -> None:
+    def absorb(self, other: Ledger[A]) -> None:
         """Take over what another ledger of the same weights knows."""
-        for architecture, accuracy in other.items():
-            self.evaluate(architecture, lambda _, accuracy=accuracy: accuracy)
+        for architecture, _ in other.items():
+            self.evaluate(architecture, other.__getitem__)
 
-    def _claim(self, architecture: Hashable) -> int | None:
+    def _claim(self, architecture: A) -> int | None:
         """The number of an entry that gives the right to measure it; None where another worker has that."""
         genome, token = self.space.encode(architecture).tolist(), uuid.uuid4().hex
         if self._claims(genome):
@@ -155,7 +157,7 @@ class Ledger:
         with storage_answers(WHAT):
             self._study.tell(number, accuracy, state=state)
 
-    def _architecture(self, trial: FrozenTrial) -> Hashable:
+    def _architecture(self, trial: FrozenTrial) -> A:
         try:
             return self.space.decode(np.array(trial.user_attrs["genome"]))
         except (IndexError, KeyError, TypeError, ValueError) as error:
@@ -184,7 +186,7 @@ class Ledger:
             done.set()
             thread.join()
 
-    def _entry(self, architecture: Hashable, genome: list[int], token: str) -> FrozenTrial:
+    def _entry(self, architecture: A, genome: list[int], token: str) -> FrozenTrial:
         names, sizes = self.space.gene_names, self.space.gene_sizes.tolist()
         return optuna.create_trial(
             state=TrialState.RUNNING,

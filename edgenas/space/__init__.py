@@ -66,9 +66,10 @@ def is_file(family: str) -> bool:
 
 def default_preset(family: str) -> str | None:
     """What a family's preset is unless another one is asked for; None for a single network and for a file, which have none."""
-    if is_file(family) or family in NETWORKS:
-        return None
-    presets = FAMILIES.get(family, ())
+    return None if is_file(family) or family in NETWORKS else _default_of(FAMILIES.get(family, ()))
+
+
+def _default_of(presets: tuple[str, ...]) -> str:
     return DEFAULT_PRESET if DEFAULT_PRESET in presets or not presets else presets[0]
 
 
@@ -80,7 +81,7 @@ def _find(family: str, preset: str | None) -> tuple[str, dict[str, Any]]:
         return family, tomllib.loads((_NETWORKS / f"{family}.toml").read_text("utf-8"))
     if family not in FAMILIES:
         raise UsageError(unknown("space", family, (*FAMILIES, *NETWORKS)))
-    preset = default_preset(family) if preset is None else preset
+    preset = _default_of(FAMILIES[family]) if preset is None else preset
     if preset not in FAMILIES[family]:
         raise UsageError(unknown(f"preset of {family}", preset, FAMILIES[family]))
     return f"{family}-{preset}", tomllib.loads((_FOLDER / family / f"{preset}.toml").read_text("utf-8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,8 @@ from optuna.storages.journal import JournalFileBackend
 from edgenas.errors import EdgeNASError
 from edgenas.files import cut_torn_line
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 NOTICE_S = 3.0
 """How long a lock is waited for before that is said. A record is written in milliseconds."""
@@ -91,9 +90,9 @@ def _wait_for_lock(file: BinaryIO, path: Path) -> None:
 
 
 def _try_lock(file: BinaryIO, path: Path) -> bool:
-    """Whether it is ours now. Where a file system knows no locks, it always is."""
+    """Whether it is ours now. On Windows, and where a file system knows no locks, it always is."""
     try:
-        if fcntl is not None:
+        if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False

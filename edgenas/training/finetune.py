@@ -73,7 +73,7 @@ def finetune_recipe(run: Run, epochs: int | None = None, learning_rate: float | 
     Without averaged weights: over so few steps they would mostly be those that were inherited.
     """
     epochs = epochs or max(1, round(SHARE * run.recipe.epochs))
-    rate = learning_rate or min(run.recipe.learning_rate, SHARE * LEARNING_RATES[run.recipe.optimizer])
+    rate = learning_rate or min(run.recipe.peak, SHARE * LEARNING_RATES[run.recipe.optimizer])
     return replace(
         run.recipe, scheme="single-path", epochs=epochs, learning_rate=rate, warmup=0.1, macs=(), teacher="", ema=0.0, seed=seed
     )

@@ -9,7 +9,7 @@ from typing import ClassVar
 import onnx
 from onnx import TensorProto
 
-from edgenas.data import Dataset
+from edgenas.data import Channels, Dataset
 from edgenas.device import Execution, open_session
 from edgenas.errors import UsageError
 from edgenas.values import decoded_json, read
@@ -29,8 +29,8 @@ class OnnxClassifier:
     path: Path
     batch: int | None
     resolution: int | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
 
     @classmethod
     def read(cls, path: Path | str, dataset: Dataset, role: str = "model") -> OnnxClassifier:
@@ -52,7 +52,7 @@ class OnnxClassifier:
         except ValueError as error:
             raise UsageError(f"{what} has metadata that cannot be: {error}") from None
         _check_classes(what, _shape(model.graph.output[0]), classes, dataset.classes)
-        return cls(path, batch, resolution, how.mean or tuple(dataset.mean), how.std or tuple(dataset.std))
+        return cls(path, batch, resolution, how.mean or dataset.mean, how.std or dataset.std)
 
     def for_one_image(self, resolution: int) -> bytes:
         """The file as a device runs it: for one image of this resolution, where it leaves that open."""

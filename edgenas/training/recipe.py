@@ -95,8 +95,12 @@ class Recipe:
             check_fields(self)
         except Unfit as refusal:
             raise UsageError(str(refusal)) from None
-        if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
+        object.__setattr__(self, "learning_rate", self.peak)
+
+    @property
+    def peak(self) -> float:
+        """The learning rate after the warm-up, in any case a number."""
+        return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
     def to_dict(self) -> dict[str, Any]:
         """As TOML and JSON take it and give it back."""

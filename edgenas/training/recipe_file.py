@@ -36,9 +36,8 @@ def write_recipe(path: Path, fields: dict[str, Any], comment: str) -> None:
 
 def _line_of(message: str, fields: dict[str, Any], text: str) -> str:
     """Where the field that a message is about, the first that it names, is set."""
-    named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in fields}
-    named = {name: found.start() for name, found in named.items() if found}
-    if not named:
+    places = {name: found.start() for name in fields if (found := re.search(rf"\b{re.escape(name)}\b", message))}
+    if not places:
         return ""
-    field = re.escape(min(named, key=named.get))
+    field = re.escape(min(places, key=places.__getitem__))
     return next((f", line {n}" for n, line in enumerate(text.splitlines(), 1) if re.match(rf'\s*\[?"?{field}\b', line)), "")

@@ -123,7 +123,7 @@ class Trainer:
                 if not math.isfinite(loss):
                     raise DivergenceError(
                         f"The loss became {loss} at step {step}: training diverged. Start again with a lower `learning_rate` "
-                        f"(it was {self.recipe.learning_rate:g})."
+                        f"(it was {self.recipe.peak:g})."
                     )
 
     def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Generator[tuple[int, float]]:
@@ -246,7 +246,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write all that the next epoch depends on."""
         tensors = {f"supernet.{name}": tensor for name, tensor in self.supernet.state_dict().items()}
-        names = {parameter: name for name, parameter in self.supernet.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.supernet.named_parameters()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
         if self.frozen is not None:

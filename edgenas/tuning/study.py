@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import optuna
@@ -131,14 +132,18 @@ class Tuning:
         `report` gets each when it is finished. An interrupted one is the first of the next call. Raises EdgeNASError when the
         storage fails.
         """
-        work = self._work(seconds, trials, track, report)
+        if self.epochs is None:
+            raise ValueError("settle_epochs comes first: it says how long each trial trains")
+        work = self._work(self.epochs, seconds, trials, track, report)
         try:
             for _ in track(work, *(("Tuning, in seconds", int(seconds)) if seconds else ("Tuning, in trials", trials))):
                 pass
         except StorageInternalError as error:
             raise EdgeNASError(f"The storage of trials failed: {error}. Run the same command again to go on.") from error
 
-    def _work(self, seconds: float | None, trials: int | None, track: Track, report: Callable[[Trial], None]) -> Iterator[None]:
+    def _work(
+        self, epochs: int, seconds: float | None, trials: int | None, track: Track, report: Callable[[Trial], None]
+    ) -> Iterator[None]:
         """Makes the trials. Yields once for every second, or, where there is no time limit, for every trial."""
         values = {p: getattr(self.recipe, p.field) for p in self.parameters}
         if not self._study.get_trials(deepcopy=False) and all(p.allows(value) for p, value in values.items()):
@@ -147,25 +152,25 @@ class Tuning:
         started, yielded = time.monotonic(), 0
         while True:
             finished, elapsed = len(self.trials), time.monotonic() - started
-            progress = min(elapsed, seconds) if seconds else min(finished, trials)
+            progress = min(elapsed, seconds) if seconds else min(finished, trials or math.inf)
             yield from (None for _ in range(yielded, int(progress)))
             yielded = int(progress)
             if finished >= (trials or math.inf) or elapsed >= (seconds or math.inf) or self._is_exhausted():
                 return
             shown = [lambda study, trial: report(self._trial(trial))]
             with optuna_says(SILENT):
-                self._study.optimize(partial(self._train, track=track), n_trials=1, callbacks=shown)
+                self._study.optimize(partial(self._train, epochs=epochs, track=track), n_trials=1, callbacks=shown)
 
-    def _train(self, trial: optuna.Trial, track: Track) -> float:
-        fields = {p.field: p.suggest(trial) for p in self.parameters}
-        trainer = Trainer(self.space, self.dataset, replace(self.recipe, epochs=self.epochs, **fields), own_device())
+    def _train(self, trial: optuna.Trial, epochs: int, track: Track) -> float:
+        fields: dict[str, Any] = {p.field: p.suggest(trial) for p in self.parameters}
+        trainer = Trainer(self.space, self.dataset, replace(self.recipe, epochs=epochs, **fields), own_device())
         accuracy = 0.0
 
         def after_epoch(result: EpochResult) -> None:
             nonlocal accuracy
             accuracy = float(np.mean(list(validation_accuracy(trainer, self.dataset).values())))
             trial.report(accuracy, result.epoch)
-            if result.epoch < self.epochs and trial.should_prune():
+            if result.epoch < epochs and trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
@@ -186,7 +191,7 @@ class Tuning:
         return Trial(
             trial.number,
             fields,
-            accuracy=float(trial.value),
+            accuracy=trial.value or 0.0,
             epochs=trial.last_step or 0,
             pruned=trial.state == TrialState.PRUNED,
             own=trial.user_attrs.get("own", False),

@@ -59,8 +59,11 @@ Hex = Annotated[str, Matches(r"[0-9a-f]{1,64}", "of hexadecimal digits")]
 """A fingerprint or a hash."""
 ClassName = Annotated[str, Length(1, 1000, "characters")]
 ClassNames = Annotated[tuple[ClassName, ...], Length(2, 100_000), Distinct()]
-Means = Annotated[tuple[Annotated[float, Within(-1e3, 1e3)], ...], Length(3, 3)]
-Deviations = Annotated[tuple[Annotated[float, Within(1e-6, 1e3)], ...], Length(3, 3)]
+Mean = Annotated[float, Within(-1e3, 1e3)]
+Deviation = Annotated[float, Within(1e-6, 1e3)]
+Means = tuple[Mean, Mean, Mean]
+"""Of red, green and blue, by which images in 0..1 are normalised."""
+Deviations = tuple[Deviation, Deviation, Deviation]
 
 # ---- paths ----
 

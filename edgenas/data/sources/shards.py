@@ -17,6 +17,7 @@ from PIL import Image
 from edgenas.data.sources.folders import ImageFolder
 from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble, some
 from edgenas.errors import DataError, UsageError
+from edgenas.files import read_member
 from edgenas.progress import Track, quiet
 
 MOST_SHARDS = 100_000
@@ -102,12 +103,12 @@ class Shards:
 
     def _parts(self) -> list[str]:
         """The part of each shard, by its name; all are for training unless some are called so."""
-        words = [re.match("[a-z]*", path.name.lower())[0] for path in self.paths]
-        parts = [PART_NAMES.get(word) for word in words]
+        words = [re.split("[^a-z]", path.name.lower(), maxsplit=1)[0] for path in self.paths]
+        parts = [PART_NAMES.get(word, "") for word in words]
         if "train" not in parts:
             return ["train"] * len(parts)
-        if None in parts:
-            other, train = self.paths[parts.index(None)].name, self.paths[parts.index("train")].name
+        if "" in parts:
+            other, train = self.paths[parts.index("")].name, self.paths[parts.index("train")].name
             raise DataError(
                 f"{train} in {self.location} is for training, but what is {other} for? Call shards train-*.tar, val-*.tar "
                 "and test-*.tar, or give a pattern of those to train on."
@@ -116,18 +117,20 @@ class Shards:
 
     def _samples(self, shard: int) -> Iterator[tuple[str, Member, str]]:
         """The images of a shard: name, place and class. Raises DataError when an image has no class or the tar is damaged."""
-        path, images, labels = self.paths[shard], {}, {}
+        path = self.paths[shard]
+        images: dict[str, tuple[str, Member]] = {}
+        labels: dict[str, str] = {}
         try:
             with tarfile.open(path, "r:") as tar:
                 for info in tar:
-                    tar.members = []  # or it keeps them all
-                    name = PurePosixPath(info.name)
-                    if not info.isfile() or any(part.startswith(".") for part in name.parts):
+                    tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
+                    inside = PurePosixPath(info.name)
+                    if not info.isfile() or any(part.startswith(".") for part in inside.parts):
                         continue
-                    stem, _, suffix = name.name.partition(".")  # WebDataset: the basename ends at its first dot
-                    key = str(name.with_name(stem))
+                    stem, _, suffix = inside.name.partition(".")  # WebDataset: the basename ends at its first dot
+                    key = str(inside.with_name(stem))
                     if suffix.lower() == "cls":
-                        labels[key] = tar.extractfile(info).read().decode().strip()
+                        labels[key] = read_member(tar, info).decode().strip()
                     elif f".{suffix.lower()}" in SUFFIXES:
                         images[key] = info.name, Member(shard, info.offset_data, info.size)
         except (tarfile.TarError, UnicodeDecodeError) as error:

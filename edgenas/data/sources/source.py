@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,10 +41,14 @@ class Source(Protocol):
     shares: which part of the training images becomes validation and test images where the source has none.
     """
 
-    name: str
-    location: str
-    flip: bool
-    shares: dict[str, float]
+    @property
+    def name(self) -> str: ...
+    @property
+    def location(self) -> str: ...
+    @property
+    def flip(self) -> bool: ...
+    @property
+    def shares(self) -> Mapping[str, float]: ...
 
     def stamp(self) -> object:
         """JSON data that changes whenever the images do. Quick to make."""
