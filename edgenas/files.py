@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import tomli_w
+
+from edgenas import names
 from edgenas.errors import EdgeNASError, UsageError
 
 try:
@@ -87,6 +90,18 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def read_text(path: Path, most_bytes: int | None = None) -> str:
+    """The text of a file, in UTF-8 whatever the locale (`edgenas.names.text_of`).
+
+    Raises OSError, UnicodeDecodeError and, where it has more bytes than that, ValueError.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(-1 if most_bytes is None else most_bytes + 1)
+    if most_bytes is not None and len(content) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes // 2**20} MiB")
+    return names.text_of(content)
+
+
 def append_line(path: Path, line: str) -> None:
     """Add a line to a file of lines, or begin it. What a killed process left of a line of its own is cut first."""
     with path.open("a+b") as file:
@@ -108,6 +123,10 @@ def cut_torn_line(file: BinaryIO) -> None:
             break
         end = begin
     file.truncate(end)
+def write_toml(path: Path, data: dict[str, Any], comment: str = "") -> None:
+    """comment: one or more lines above the content."""
+    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    write_text(path, lines + tomli_w.dumps(names.storable(data)))
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -13,6 +13,7 @@ search/  export/       what later commands add
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import tomli_w
 
+from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.files import append_line, sweep, write_text
+from edgenas.files import append_line, sweep, write_text, write_toml
 from edgenas.space import SearchSpace, get_space
 from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
 from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
@@ -60,8 +61,9 @@ class Run:
 
         begins_with: what is to be remembered of the weights that it begins with: `PretrainedWeights.about`.
 
-        Raises UsageError when the folder holds a run already.
+        Raises UsageError when the folder holds a run already, or has a name that cannot be written.
         """
+        require_text(path)
         if (path / "config.toml").exists():
             raise UsageError(f"{path} holds a run already", "continue it with `resume`, or choose another `out`.")
         data = {
@@ -79,13 +81,14 @@ class Run:
         if dataset.folders:
             data["folders"] = dict(dataset.folders)
         config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})
-        write_text(path / "config.toml", tomli_w.dumps(config))
+        write_toml(path / "config.toml", config)
         return cls(path, config)
 
     @classmethod
     def open(cls, path: Path) -> Run:
         """Raises UsageError where there is no run, CheckpointError where it is damaged or too new."""
         file = fit(GivenPath, path, "run") / "config.toml"
+        require_text(path)
         try:
             is_there = file.exists()
         except OSError as error:
@@ -124,7 +127,7 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self.config["data"]["classes"])
+        return tuple(map(names.of_class, self.config["data"]["classes"]))
 
     def images(self, part: str) -> int:
         """How many images are in `train`, `validation` or `test`."""
@@ -140,7 +143,7 @@ class Run:
         begun = {name: dict(self.config[name]) for name in ("pretrained", "warm_start") if name in self.config}
         for about in begun.values():
             about.pop("file", None)
-        return {"run": self.path.name} | begun
+        return {"run": names.of_file(self.path.name)} | begun
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -325,6 +328,16 @@ def _epoch(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if ("largest_validation_accuracy" in row) == ("smallest_validation_accuracy" in row) else None
+
+
+def require_text(path: Path) -> None:
+    """Raises UsageError for the path of a run that is no text: what writes its files takes UTF-8 alone."""
+    if str(path).isascii() or not any("\ud800" <= c <= "\udfff" for c in str(path)):
+        return
+    raise UsageError(
+        f"{names.of_file(str(path))} is no name that this system's character set ({sys.getfilesystemencoding()}) can write",
+        "choose another `out`, or set PYTHONUTF8=1 where names are UTF-8.",
+    )
 
 
 def space_of(settings: dict[str, Any], classes: int) -> SearchSpace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from importlib import import_module
@@ -61,6 +62,8 @@ class Story(click.Group):
         def worded(text: str) -> str:
             return in_flags(text, ctx.invoked_subcommand, lambda name: self.get_command(ctx, name))
 
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name is no reason to stop
         try:
             with terminable(), shown_notes(worded):
                 return super().invoke(ctx)

@@ -90,7 +90,7 @@ class JobTarget:
         """Do a job: its folder, until the block ends, and its answer. images: for it to run."""
         with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
             folder = Path(name)
-            (folder / "job.json").write_text(json.dumps(job))
+            (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
             for file, content in files.items():
                 (folder / file).write_bytes(content)
             if images is not None:

@@ -15,7 +15,7 @@ from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, is_main_process, together
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_training, plot_training
-from edgenas.run import Run, space_of
+from edgenas.run import Run, require_text, space_of
 from edgenas.space import SearchSpace, default_preset, is_file, read_description
 from edgenas.training import Recipe, begin, load_images, read_recipe, weights_of
 from edgenas.training import train_supernet as train_to_the_end
@@ -82,6 +82,7 @@ def create(
     """
     check_length(seconds, epochs)
     path = default_folder(data) if out is None else out
+    require_text(path)
     if (path / "config.toml").exists():
         raise UsageError(f"{path} holds a run already", f"continue it with `resume` {path}, or choose another `out`.")
     given = fields | {"epochs": epochs, "seed": seed}

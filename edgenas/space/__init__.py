@@ -78,13 +78,13 @@ def _find(family: str, preset: str | None) -> tuple[str, dict[str, Any]]:
     if is_file(family):
         return Path(family).stem, read_description(Path(family))
     if family in NETWORKS:
-        return family, tomllib.loads((_NETWORKS / f"{family}.toml").read_text("utf-8"))
+        return family, tomllib.loads((_NETWORKS / f"{family}.toml").read_text(encoding="utf-8"))
     if family not in FAMILIES:
         raise UsageError(unknown("space", family, (*FAMILIES, *NETWORKS)))
     preset = _default_of(FAMILIES[family]) if preset is None else preset
     if preset not in FAMILIES[family]:
         raise UsageError(unknown(f"preset of {family}", preset, FAMILIES[family]))
-    return f"{family}-{preset}", tomllib.loads((_FOLDER / family / f"{preset}.toml").read_text("utf-8"))
+    return f"{family}-{preset}", tomllib.loads((_FOLDER / family / f"{preset}.toml").read_text(encoding="utf-8"))
 
 
 __all__ = [

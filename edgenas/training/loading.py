@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgenas import names
 from edgenas.data import Dataset, KnownClasses, load_dataset
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.progress import Track, quiet
@@ -22,7 +23,7 @@ def load_images(run: Run, data: str | Dataset | None = None, track: Track = quie
     about = run.config["data"]
     try:
         dataset = load_dataset(
-            data or about["source"],
+            data or names.to_file(about["source"]),
             size=max(about["size"], at_least),
             seed=about["seed"],
             stream=about.get("streamed", False),  # older runs do not say

@@ -12,6 +12,7 @@ from onnx import TensorProto
 from edgenas.data import Channels, Dataset
 from edgenas.device import Execution, open_session
 from edgenas.errors import UsageError
+from edgenas.names import of_class, some
 from edgenas.values import decoded_json, read
 from edgenas.values.kinds import ClassNames, Deviations, Means
 
@@ -97,6 +98,6 @@ def _check_classes(what: str, shape: list[int | None], theirs: tuple[str, ...] |
     if len(shape) != 2 or shape[1] not in (None, len(ours)):
         raise UsageError(f"{what} gives outputs of shape {shape}: it must give (batch, {len(ours)}), "
                          f"one logit for each class of the data set.")  # fmt: skip
-    if theirs is not None and theirs != ours:
+    if theirs is not None and tuple(map(of_class, theirs)) != ours:
         raise UsageError(f"{what} has other classes than the data set, or another order of them: "
-                         f"{', '.join(theirs[:5])}, ... instead of {', '.join(ours[:5])}, ...")  # fmt: skip
+                         f"{some(theirs, 5)} instead of {some(ours, 5)}.")  # fmt: skip

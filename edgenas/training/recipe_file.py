@@ -6,10 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from edgenas.errors import UsageError
-from edgenas.files import write_text
+from edgenas.files import write_toml
 from edgenas.training.recipe import Recipe
 from edgenas.values import decoded_toml, read_text
 
@@ -30,8 +28,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 def write_recipe(path: Path, fields: dict[str, Any], comment: str) -> None:
     """Write fields below a comment of one or more lines."""
-    lines = "".join(f"# {line}\n" for line in comment.splitlines())
-    write_text(path, lines + tomli_w.dumps(fields))
+    write_toml(path, fields, comment)
 
 
 def _line_of(message: str, fields: dict[str, Any], text: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from edgenas import files
 from edgenas.errors import CheckpointError, EdgeNASError, UsageError
-from edgenas.files import write_json
 from edgenas.values.kinds import GivenPath
 from edgenas.values.reading import Unfit, plain, read
 
@@ -21,14 +21,12 @@ MOST_BYTES = 32 * 2**20
 
 
 def read_text(path: Path, what: str, most_bytes: int = MOST_BYTES, error: type[EdgeNASError] = EdgeNASError) -> str:
-    """A text file as UTF-8. Raises `error`, naming `what` it should have been, when it is not there or cannot be read."""
+    """A text file, as `edgenas.names.text_of` decodes it.
+
+    Raises `error`, naming `what` it should have been, when it is not there or cannot be read.
+    """
     try:
-        path = read(GivenPath, path, "the path")
-        with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
-        if len(content) > most_bytes:
-            raise error(f"{path} is no {what}: it has more than {most_bytes // 2**20} MiB.")
-        return content.decode("utf-8-sig")
+        return files.read_text(read(GivenPath, path, "the path"), most_bytes)
     except FileNotFoundError:
         raise error(f"There is no {what} at {path}.") from None
     except Unfit as refusal:
@@ -37,6 +35,8 @@ def read_text(path: Path, what: str, most_bytes: int = MOST_BYTES, error: type[E
         raise error(f"{path} is no {what}: it cannot be read ({failure.strerror}).") from None
     except UnicodeDecodeError:
         raise error(f"{path} is no {what}: it is no text.") from None
+    except ValueError as failure:
+        raise error(f"{path} is no {what}: {failure}.") from None
 
 
 def decoded_json(text: str | bytes) -> Any:
@@ -86,7 +86,7 @@ class Format(Generic[T]):
 
     def save(self, path: Path, value: T, **others: Any) -> None:
         """others: entries for readers of the file, which `upgrade` takes away."""
-        write_json(path, ({"version": self.version} if self.version else {}) | plain(value) | others)
+        files.write_json(path, ({"version": self.version} if self.version else {}) | plain(value) | others)
 
     def _decoded(self, path: Path) -> Any:
         text = read_text(path, self.what)

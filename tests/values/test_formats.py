@@ -66,7 +66,7 @@ def test_what_is_no_text_or_not_there_or_too_much(tmp_path):
     path = tmp_path / "n.json"
     with pytest.raises(EdgeNASError, match="There is no note at"):
         NOTE.load(path)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff\xfa")
     with pytest.raises(EdgeNASError, match="it is no text"):
         NOTE.load(path)
     with pytest.raises(EdgeNASError, match="it cannot be read"):

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import tarfile
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ from typing import ClassVar, NamedTuple
 
 from PIL import Image
 
+from edgenas import names
 from edgenas.data.sources.folders import ImageFolder
-from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble, some
+from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble
 from edgenas.errors import DataError, UsageError
 from edgenas.files import read_member
+from edgenas.names import some
 from edgenas.progress import Track, quiet
 
 MOST_SHARDS = 100_000
@@ -52,7 +55,7 @@ class Shards:
         """None when it holds no shards, or folders besides, which are classes."""
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
         shards = tuple(sorted(path for path in entries if path.suffix.lower() == ".tar"))
-        return cls(str(folder), shards) if shards and not any(path.is_dir() for path in entries) else None
+        return cls(names.of_file(str(folder)), shards) if shards and not any(path.is_dir() for path in entries) else None
 
     @classmethod
     def of_pattern(cls, pattern: Path) -> Shards:
@@ -66,7 +69,7 @@ class Shards:
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise UsageError(f"{len(missing)} of the {len(paths)} shards {pattern} do not exist: {some(missing)}.")
-        return cls(str(location), paths)
+        return cls(names.of_file(str(location)), paths)
 
     @property
     def name(self) -> str:
@@ -87,8 +90,8 @@ class Shards:
         if not self._members:
             raise DataError(f"There are no images in {self.location}.")
         indices = all(name.isdecimal() for name in found["train"])
-        names = sorted(found["train"], key=int if indices else str)
-        return assemble(self.location, names, found, {file: member.size for file, member in self._members.items()})
+        classes = sorted(found["train"], key=int if indices else str)
+        return assemble(self.location, classes, found, {file: member.size for file, member in self._members.items()})
 
     def open(self, file: str) -> Image.Image:
         member = self._members[file]
@@ -121,7 +124,7 @@ class Shards:
         images: dict[str, tuple[str, Member]] = {}
         labels: dict[str, str] = {}
         try:
-            with tarfile.open(path, "r:") as tar:
+            with tarfile.open(path, "r:", encoding="utf-8", errors="backslashreplace") as tar:
                 for info in tar:
                     tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
                     inside = PurePosixPath(info.name)
@@ -130,10 +133,11 @@ class Shards:
                     stem, _, suffix = inside.name.partition(".")  # WebDataset: the basename ends at its first dot
                     key = str(inside.with_name(stem))
                     if suffix.lower() == "cls":
-                        labels[key] = read_member(tar, info).decode().strip()
+                        content = read_member(tar, info).removeprefix(BOM_UTF8)
+                        labels[key] = names.of_class(names.of_bytes(content).strip())
                     elif f".{suffix.lower()}" in SUFFIXES:
                         images[key] = info.name, Member(shard, info.offset_data, info.size)
-        except (tarfile.TarError, UnicodeDecodeError) as error:
+        except tarfile.TarError as error:
             raise DataError(
                 f"{path} is damaged, incomplete or compressed ({error}): a shard is an uncompressed .tar. Write it again."
             ) from None
