@@ -12,7 +12,7 @@ from edgenas.processes import is_main_process
 
 T = TypeVar("T")
 
-_console = Console(stderr=True, highlight=False, quiet=not is_main_process())
+_console = Console(stderr=True, markup=False, emoji=False, highlight=False, quiet=not is_main_process())
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Generator[T]:
@@ -43,7 +43,7 @@ class _Bars:
     def enter(cls) -> Progress:
         if cls.progress is None:
             cls.progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),

@@ -13,18 +13,21 @@ search/  export/       what later commands add
 from __future__ import annotations
 
 import json
-import tomllib
-from dataclasses import dataclass
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import tomli_w
 
+from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.files import write_text
+from edgenas.files import append_line, sweep, write_text, write_toml
 from edgenas.space import SearchSpace, get_space
+from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
+from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
 
 if TYPE_CHECKING:
     from edgenas.data import Dataset
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from edgenas.training import Recipe
 
 VERSION = 1
+PARTS = ("search", "finetune", "tune")
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,9 @@ class Run:
 
         begins_with: what is to be remembered of the weights that it begins with: `PretrainedWeights.about`.
 
-        Raises UsageError when the folder holds a run already.
+        Raises UsageError when the folder holds a run already, or has a name that cannot be written.
         """
+        require_text(path)
         if (path / "config.toml").exists():
             raise UsageError(f"{path} holds a run already", "continue it with `resume`, or choose another `out`.")
         data = {
@@ -76,27 +81,39 @@ class Run:
         if dataset.folders:
             data["folders"] = dict(dataset.folders)
         config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})
-        write_text(path / "config.toml", tomli_w.dumps(config))
+        write_toml(path / "config.toml", config)
         return cls(path, config)
 
     @classmethod
     def open(cls, path: Path) -> Run:
         """Raises UsageError where there is no run, CheckpointError where it is damaged or too new."""
-        file = path / "config.toml"
-        if not file.exists():
+        file = fit(GivenPath, path, "run") / "config.toml"
+        require_text(path)
+        try:
+            is_there = file.exists()
+        except OSError as error:
+            raise UsageError(f"{path} is no run: {error.strerror}.") from None
+        if not is_there:
             raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={path})`.")
         try:
-            config = tomllib.loads(file.read_text())
-            version = config["version"]
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
-            raise CheckpointError(f"{file} is damaged: {error}.") from None
-        if version > VERSION:
-            raise CheckpointError(f"{path} was made by a newer EdgeNAS (run version {version}, this one reads {VERSION}): "
-                                  "install the newer version to use it.")  # fmt: skip
-        missing = {"space", "data", "recipe"} - set(config)
-        if missing:
-            raise CheckpointError(f"{file} is damaged: it has no {', '.join(sorted(missing))}.")
-        return cls(path, config)
+            config = decoded_toml(read_text(file, "configuration of a run", error=CheckpointError))
+            if read(int, config.get("version"), "version") > VERSION:
+                raise CheckpointError(f"{path} was made by a newer EdgeNAS: update EdgeNAS to use it.")
+            read(_Settings, config)
+        except ValueError as error:
+            raise CheckpointError(f"{file} is damaged: {str(error).rstrip('.')}.") from None
+        run = cls(path, config)
+        run._sweep()
+        return run
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left: files half written, and the checkpoint of a training that ended."""
+        parts = [self.path / name for name in PARTS]
+        for folder in (self.path, *parts, *self.path.glob("export/*"), *self.path.glob("baselines/*")):
+            sweep(folder)
+        if self.weights.exists():
+            with suppress(OSError):
+                self.checkpoint.unlink(missing_ok=True)
 
     @classmethod
     def latest(cls, folder: Path = Path("runs")) -> Run:
@@ -110,7 +127,7 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self.config["data"]["classes"])
+        return tuple(map(names.of_class, self.config["data"]["classes"]))
 
     def images(self, part: str) -> int:
         """How many images are in `train`, `validation` or `test`."""
@@ -126,17 +143,20 @@ class Run:
         begun = {name: dict(self.config[name]) for name in ("pretrained", "warm_start") if name in self.config}
         for about in begun.values():
             about.pop("file", None)
-        return {"run": self.path.name} | begun
+        return {"run": names.of_file(self.path.name)} | begun
 
     @cached_property
     def space(self) -> SearchSpace:
-        return space_of(self.config["space"], len(self.classes))
+        try:
+            return space_of(self.config["space"], len(self.classes))
+        except (UsageError, TypeError) as error:
+            raise CheckpointError(f"{self.path / 'config.toml'} is damaged: {error}") from None
 
     @property
     def recipe(self) -> Recipe:
-        from edgenas.training.recipe import Recipe  # here, since it brings torch
+        from edgenas.training.recipe import recipe_of  # here, since it brings torch
 
-        return Recipe.from_dict(self.config["recipe"])
+        return recipe_of(self.config["recipe"], self.path / "config.toml")
 
     @property
     def checkpoint(self) -> Path:
@@ -154,19 +174,18 @@ class Run:
     # ---- metrics ----
 
     def record(self, metrics: dict[str, Any]) -> None:
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
+        append_line(self.path / "metrics.jsonl", json.dumps(metrics))
 
     def metrics(self, up_to_epoch: int | None = None) -> list[dict[str, Any]]:
-        """The recorded epochs; those after `up_to_epoch` were lost with an interrupted process and are left out."""
+        """The recorded epochs; those after `up_to_epoch` were lost with an interrupted process and are left out.
+
+        So are lines that are none: the last one, where a process was killed while it wrote.
+        """
         file = self.path / "metrics.jsonl"
         rows = []
-        for line in file.read_text().splitlines() if file.exists() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # the line that was being written when the process was killed
-            if up_to_epoch is None or row["epoch"] <= up_to_epoch:
+        for line in read_text(file, "record of a training").splitlines() if file.exists() else []:
+            row = _epoch(line)
+            if row is not None and (up_to_epoch is None or row["epoch"] <= up_to_epoch):
                 rows.append(row)
         return rows
 
@@ -238,6 +257,87 @@ class Run:
         from edgenas.pipeline.report import report_run
 
         return report_run(self)
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """How many images are in each part."""
+
+    train: Count
+    validation: Count
+    test: Count
+
+
+@dataclass(frozen=True)
+class _Data:
+    source: Text
+    seed: Seed
+    size: Resolution
+    classes: ClassNames
+    images: _Counts
+    mean: Means
+    std: Deviations
+    folders: dict[ClassName, ClassName] = field(default_factory=dict)
+    majority: dict[str, Share] = field(default_factory=dict)
+    streamed: bool = False
+    skipped: list[Text] = field(default_factory=list)
+    takes_others: ClassVar = True
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The weights that a run began with."""
+
+    name: Line = ""
+    run: Text = ""
+    file: Text = ""
+    takes_others: ClassVar = True
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What config.toml has to hold. What the space and the recipe are, they say themselves."""
+
+    space: dict[str, Any]
+    data: _Data
+    recipe: dict[str, Any]
+    pretrained: _Begun | None = None
+    warm_start: _Begun | None = None
+    takes_others: ClassVar = True
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What a line of metrics.jsonl has to hold."""
+
+    epoch: Count
+    phase: Line
+    loss: Annotated[float, Within(-1e30, 1e30)]
+    learning_rate: Annotated[float, Within(0, 1e6)]
+    seconds: Annotated[float, Within(0, 1e10)]
+    largest_validation_accuracy: Share = 0.0
+    smallest_validation_accuracy: Share = 0.0
+    takes_others: ClassVar = True
+
+
+def _epoch(line: str) -> dict[str, Any] | None:
+    """What a line records; None of one that is none."""
+    try:
+        row = decoded_json(line)
+        read(_Epoch, row)
+    except ValueError:
+        return None
+    return row if ("largest_validation_accuracy" in row) == ("smallest_validation_accuracy" in row) else None
+
+
+def require_text(path: Path) -> None:
+    """Raises UsageError for the path of a run that is no text: what writes its files takes UTF-8 alone."""
+    if str(path).isascii() or not any("\ud800" <= c <= "\udfff" for c in str(path)):
+        return
+    raise UsageError(
+        f"{names.of_file(str(path))} is no name that this system's character set ({sys.getfilesystemencoding()}) can write",
+        "choose another `out`, or set PYTHONUTF8=1 where names are UTF-8.",
+    )
 
 
 def space_of(settings: dict[str, Any], classes: int) -> SearchSpace:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -17,7 +18,8 @@ TOOLS = PACKAGE.parent / "tools"
 ONEDNN = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 # From the bottom up: a package imports only from those of lower rank, and from its own.
 RANK = {
-    "bars": 1, "errors": 0, "extras": 0, "files": 0, "processes": 0, "progress": 0, "statistics": 0, "torch_setup": 0,
+    "bars": 1, "errors": 0, "extras": 0, "files": 0, "names": 0, "processes": 0, "progress": 0, "statistics": 0,
+    "torch_setup": 0, "values": 0.5,
     "space": 1, "storage": 1, "run": 1.5,
     "cost": 2, "graph": 2,
     "supernet": 3, "device": 3, "data": 3, "predictor": 3,
@@ -65,7 +67,7 @@ def at_the_top(file: Path) -> set[str]:
 def test_a_run_is_on_the_ground_floor():
     """Its methods import the steps of the story when they are called."""
     own = {name.split(".")[1] for name in at_the_top(PACKAGE / "run.py") if name.startswith("edgenas.")}
-    assert own == {"errors", "files", "space"}
+    assert own == {"errors", "files", "names", "space", "values"}
 
 
 def test_the_command_line_is_used_by_nobody():
@@ -131,6 +133,24 @@ def test_torch_is_set_up_before_it_is_loaded(module):
 def test_help_does_not_wait_for_torch():
     code = "import sys, edgenas.cli; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_text_is_read_and_written_in_utf_8_whatever_the_locale(file):
+    """`edgenas.files` does, and what opens files itself says so."""
+    takes = {"read_text": 0, "write_text": 1, "open": 1}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        is_method = isinstance(node.func, ast.Attribute)
+        if name not in takes or (name != "open" and not is_method):
+            continue
+        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        mode = next((text for text in texts if re.fullmatch(r"[rwax][bt+]*", text)), "")
+        opens_text = mode and "b" not in mode if name == "open" else len(node.args) <= takes[name]
+        if opens_text or (name == "open" and not is_method and "b" not in mode):
+            assert "encoding" in {keyword.arg for keyword in node.keywords}, f"{file.name}, line {node.lineno}"
 
 
 def test_runtimes_are_imported_in_one_file():

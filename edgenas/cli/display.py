@@ -10,15 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from edgenas.bars import bars_console
+from edgenas.names import printable
 from edgenas.processes import is_main_process
 
+# Text is printed as it is, since names in it are others': `[red]` is no colour there and `:cat:` no picture.
 # Where no terminal says how wide it is, lines and tables are as long as they need to be.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 200, quiet=not is_main_process())
+console = Console(
+    markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 200, quiet=not is_main_process()
+)
 
 
 def say(text: str) -> None:
     """A line for the person at the terminal."""
-    bars_console().print(text, markup=False, soft_wrap=True)
+    bars_console().print(text, soft_wrap=True)
 
 
 def say_all(sentences: Iterable[str]) -> None:
@@ -32,7 +36,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> 
     for name in columns:
         grid.add_column(name.removeprefix("<"), justify="left" if name.startswith("<") else "right", overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(printable, row))
     return grid
 
 

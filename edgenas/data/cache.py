@@ -22,6 +22,7 @@ from edgenas.data.sources import Listing, Source
 from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, EdgeNASError
 from edgenas.files import cache_dir, write_json
+from edgenas.names import quoted
 from edgenas.progress import Track, quiet
 
 VERSION = 1
@@ -84,7 +85,7 @@ def decoded(
 def _read(folder: Path, size: int, images: StreamedImages | None = None) -> DecodedImages | None:
     """The content of a folder, with its own images or those that are streamed. None when there is none or it is damaged."""
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         labels = np.load(folder / "labels.npy", allow_pickle=False)
         images = images or np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         classes, parts, skipped = tuple(meta["classes"]), dict(meta["parts"]), tuple(meta["skipped"])
@@ -189,6 +190,6 @@ def _skipped(source: Source, listing: Listing, readable: np.ndarray) -> tuple[st
         left = np.bincount(listing.labels[rows][readable[rows]], minlength=len(listing.classes))
         if not left.all():
             name = listing.classes[int(left.argmin())]
-            raise DataError(f"No image of class {name!r} for {part} in {source.location} can be read: {first}.")
+            raise DataError(f"No image of class {quoted(name)} for {part} in {source.location} can be read: {first}.")
         begin += count
     return skipped

@@ -16,6 +16,7 @@ from edgenas.data.known import SHARES, KnownClasses
 from edgenas.data.sources import PARTS, Source, open_source
 from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, UsageError
+from edgenas.names import quoted
 from edgenas.progress import Track, quiet
 
 STATISTICS_IMAGES, STATISTICS_VALUES = 10_000, 150_000_000
@@ -144,7 +145,7 @@ def _check_split(source: Source, labels: np.ndarray, parts: dict[str, int], clas
     if counts.min() < needed:
         few = int(counts.argmin())
         raise DataError(
-            f"Class {classes[few]!r} of {source.location} has only {counts[few]} images to train with: "
+            f"Class {quoted(classes[few])} of {source.location} has only {counts[few]} images to train with: "
             f"at least {needed} are needed to split them."
         )
 

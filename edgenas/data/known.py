@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgenas.data.sources.source import some
 from edgenas.errors import DataError
+from edgenas.names import of_class, some
 
 SHARES = {"validation": 0.4, "test": 0.4}
 """Of the images of a folder without parts: for training there only have to be enough to recalibrate batch norm with."""
@@ -26,6 +26,7 @@ class KnownClasses:
 
     def name_of(self, folder: str) -> str | None:
         """The class that a folder's name means: its name, a synonym, or its index among the scores."""
+        folder = of_class(folder)
         if folder in self.synonyms:
             return self.synonyms[folder]
         if folder in self.names:

@@ -16,7 +16,7 @@ from edgenas.device.execution import Execution
 from edgenas.errors import UsageError
 from edgenas.files import cache_dir
 from edgenas.graph import ModelFormat, get_format
-from edgenas.space import unknown
+from edgenas.values import unknown
 
 PYTHON, BROWSER = "python", "browser"
 CPU_TIME, WALL_TIME = device_timer.CPU_TIME, device_timer.WALL_TIME

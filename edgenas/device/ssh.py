@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ from edgenas.device.runtimes import PYTHON, Runtime, get_runtime
 from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import read_member
+from edgenas.values import shown
 
 CACHE = "~/.cache/edgenas"
 """All that is left on the device: what --provision unpacked. Safe to delete."""
@@ -31,6 +34,11 @@ RECONNECTS = 5
 RECONNECT_PAUSE_S = 2.0
 
 _RESULTS = ("result.json", "outputs.npy")
+
+MOST_BYTES, MOST_PRINTED, MOST_HOST = 2**30, 2**20, 254
+"""Of a result, of what a command prints, and of a host's name."""
+MOST_LINES, MOST_LINE = 10_000, 4096
+"""Of what a login prints before it is ready, and the bytes of one."""
 
 # The archive on standard input is followed by silence. Its end means that the host has gone: then the timer goes too.
 _JOB = """
@@ -97,8 +105,8 @@ class _Connection:
     """One login, which all commands share (ControlMaster)."""
 
     def __init__(self, url: str):
-        if urlsplit(url).scheme != "ssh" or not urlsplit(url).hostname or urlsplit(url).path.strip("/"):
-            raise UsageError(f"{url} is no address of a device: write ssh://user@host or ssh://user@host:port.")
+        if not _is_address(url):
+            raise UsageError(f"{shown(url)} is no address of a device: write ssh://user@host or ssh://user@host:port.")
         self.url = url
         self._ssh = shlex.split(os.environ.get(SSH, "ssh"))
         self._master: subprocess.Popen[bytes] | None = None
@@ -149,7 +157,7 @@ class _Connection:
                         _write_all(to_device, chunk)
                 if into is None:
                     to_device.close()
-                    text = b"".join(iter(lambda: from_device.read(1 << 16), b""))
+                    text = _read_all(from_device, self.url)
                 else:
                     _extract(from_device, into)
                     to_device.close()
@@ -181,7 +189,8 @@ class _Connection:
             self._errors.close()
             raise EdgeNASError(f"{command[0]} cannot be run ({error.strerror}): install the OpenSSH client.") from error
         _, says = _pipes(self._master)
-        if not any(line.strip() == b"ready" for line in says):
+        lines = islice(iter(partial(says.readline, MOST_LINE), b""), MOST_LINES)  # a shell may greet, not talk
+        if not any(line.strip() == b"ready" for line in lines):
             self._errors.seek(0)
             message = self._errors.read()
             self._disconnect()
@@ -204,6 +213,17 @@ class _Connection:
         except EdgeNASError:
             if last:
                 raise
+
+
+def _is_address(url: str) -> bool:
+    """Whether it can be one: nothing in it is an option of ssh, or no text."""
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme != "ssh" or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment
+        fits = (parts.port is None or parts.port > 0) and len(parts.hostname or "") < MOST_HOST
+    except ValueError:  # half an IPv6 address, a port that is no number
+        return False
+    return not wrong and fits and url.isprintable() and not (parts.hostname or "").startswith("-") and url.isascii()
 
 
 def _run_job(connection: _Connection, packages: str, folder: Path) -> None:
@@ -258,7 +278,19 @@ def _extract(stream: IO[bytes], folder: Path) -> None:
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.isfile() and member.name in (*_RESULTS, "log"):
+                if member.size > MOST_BYTES:
+                    raise EdgeNASError(f"The device sent {member.size} bytes of {member.name}: it is no timer of ours.")
                 (folder / member.name).write_bytes(read_member(tar, member))
+
+
+def _read_all(stream: IO[bytes], url: str) -> bytes:
+    """What a command prints. Raises EdgeNASError for more than any of ours does."""
+    text = b""
+    while chunk := stream.read(1 << 16):
+        text += chunk
+        if len(text) > MOST_PRINTED:
+            raise EdgeNASError(f"{url} prints without end: log in by hand and see what its shell prints.")
+    return text
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from edgenas.device.runtimes import runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
-from edgenas.files import replacing
+from edgenas.files import now, replacing
 from edgenas.graph import FORMATS, get_format
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
+from edgenas.values import plain
 
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
 
@@ -62,7 +62,7 @@ def export(
         provenance={
             "edgenas": version("edgenas"),
             "torch": torch.__version__,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "date": now(),
         }
         | (provenance or {})
         | ({} if used is None else {"finetuned": used.recipe.to_dict()}),
@@ -95,7 +95,7 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
             }
         ),
         "architecture": str(model.architecture),
-        "provenance": json.dumps(model.provenance | {"budgets": [budget.to_json() for budget in model.budgets]}),
+        "provenance": json.dumps(model.provenance | {"budgets": [plain(budget) for budget in model.budgets]}),
     }
     batch = None if model.dynamic_batch and form.dynamic_batch else 1
     return form.build(network.specs, weights, batch=batch, metadata=metadata)

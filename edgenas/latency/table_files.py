@@ -33,10 +33,12 @@ def load_table(
     path = table_path(device.name, execution)
     if path.exists():
         table = LatencyTable.load(path)
+        table.require_of(device.name, execution, path)
         if table.kind == EMULATED and not allow_emulated:
             raise EdgeNASError(f"{path} was timed in an emulator, which says nothing about a real {device.name}: delete it and "
                                "measure the device, or, for a trial, add `allow_emulated`.")  # fmt: skip
         if table.covers(space):
+            table.require_plausible(space)
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
     if device.estimate is not None and _kernels(execution) == _kernels(device.execution()):

@@ -14,6 +14,8 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_files
 from edgenas.run import Run
 from edgenas.training import load_images
+from edgenas.values import checked
+from edgenas.values.kinds import GivenText, Images
 
 log = logging.getLogger("edgenas")
 
@@ -43,9 +45,10 @@ class Verified:
             )
 
 
+@checked
 def verify_run(
-    run: Run, *, device: str | None = None, on: str | None = None, provision: bool = False, images: int | None = None,
-    allow_emulated: bool = False, data: str | Dataset | None = None, track: Track = quiet,
+    run: Run, *, device: str | None = None, on: str | None = None, provision: bool = False, images: Images | None = None,
+    allow_emulated: bool = False, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Verified:  # fmt: skip
     """Prove a run's exported files: outputs equal to torch's, accuracy on the test images, latency.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from edgenas.predictor.features import features
 from edgenas.space import Space
 from edgenas.statistics import kendall_is_chance
+from edgenas.values import Within
+from edgenas.values.kinds import Correlation, Count
 
 LEAST_SAMPLES = 10
 
@@ -33,10 +36,10 @@ class PredictorQuality:
     error: root mean square, in accuracy (0..1). interval: half the width of the 90 % prediction interval.
     """
 
-    samples: int
-    tau: float
-    error: float
-    interval: float
+    samples: Count
+    tau: Correlation
+    error: Annotated[float, Within(0, 10)]
+    interval: Annotated[float, Within(0, 10)]
 
     @property
     def ranks(self) -> bool:

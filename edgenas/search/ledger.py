@@ -22,13 +22,16 @@ from edgenas.device.execution import precision_suffix
 from edgenas.errors import EdgeNASError
 from edgenas.space import Space
 from edgenas.space.genome import A
-from edgenas.storage import is_dead, open_storage, open_study, own_worker
+from edgenas.storage import is_dead, open_storage, open_study, own_worker, storage_answers
+from edgenas.values import Unfit, read, shown
+from edgenas.values.kinds import Share
 
 HEARTBEAT_S = 10.0
 """How often a worker tells that it is alive while it evaluates."""
 LEASE_S = 60.0
 """After this long without a heartbeat others take a worker for dead and its architecture for free. The clocks of machines that
 share a storage may differ by less than that."""
+WHAT = "evaluations"
 NOTICE_S = 5.0
 """How long another worker is waited for before that is said."""
 
@@ -49,7 +52,8 @@ class Ledger(Generic[A]):
         self.space = space
         self._key = key
         self._storage = open_storage(storage)
-        self._study = open_study(self._storage, key, direction="maximize")
+        with storage_answers(WHAT):
+            self._study = open_study(self._storage, key, direction="maximize")
         self._accuracies: dict[A, float] = {}
         self.refresh()
 
@@ -74,9 +78,11 @@ class Ledger(Generic[A]):
 
     def refresh(self) -> None:
         """Learn what other workers have measured meanwhile."""
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        for trial in self._trials(TrialState.COMPLETE):
             architecture = self._architecture(trial)
-            self._accuracies[architecture] = _plausible(trial.value, architecture, "is kept in this ledger")
+            values = trial.values or []
+            accuracy = values[0] if len(values) == 1 else None
+            self._accuracies[architecture] = _plausible(accuracy, architecture, "is kept in this ledger")
 
     def of_share(self, share: float) -> Ledger[A]:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
@@ -101,9 +107,10 @@ class Ledger(Generic[A]):
             with self._heartbeats(number):
                 accuracy = _plausible(float(evaluate(architecture)), architecture, "was measured")
         except BaseException:
-            self._study.tell(number, state=TrialState.FAIL)  # so that whoever goes on may measure it
+            with suppress(EdgeNASError):
+                self._tell(number, state=TrialState.FAIL)  # so that whoever goes on may measure it
             raise
-        self._study.tell(number, accuracy)
+        self._tell(number, accuracy)
         self._accuracies[architecture] = accuracy
         return accuracy
 
@@ -127,19 +134,28 @@ class Ledger(Generic[A]):
         genome, token = self.space.encode(architecture).tolist(), uuid.uuid4().hex
         if self._claims(genome):
             return None
-        self._study.add_trial(self._entry(architecture, genome, token))
+        with storage_answers(WHAT):
+            self._study.add_trial(self._entry(architecture, genome, token))
         first, *others = self._claims(genome)
         if first.user_attrs.get("token") == token:
             return first.number
         own = next(trial.number for trial in others if trial.user_attrs.get("token") == token)
-        self._study.tell(own, state=TrialState.FAIL)
+        self._tell(own, state=TrialState.FAIL)
         return None
 
     def _claims(self, genome: list[int]) -> list[FrozenTrial]:
         """Who has measured it or is at it, the first first."""
-        active = (TrialState.RUNNING, TrialState.COMPLETE)
-        same = [t for t in self._study.get_trials(deepcopy=False, states=active) if t.user_attrs.get("genome") == genome]
+        active = self._trials(TrialState.RUNNING, TrialState.COMPLETE)
+        same = [trial for trial in active if trial.user_attrs.get("genome") == genome]
         return sorted((t for t in same if t.state == TrialState.COMPLETE or _is_alive(t)), key=lambda t: t.number)
+
+    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
+        with storage_answers(WHAT):
+            return self._study.get_trials(deepcopy=False, states=states)
+
+    def _tell(self, number: int, accuracy: float | None = None, state: TrialState | None = None) -> None:
+        with storage_answers(WHAT):
+            self._study.tell(number, accuracy, state=state)
 
     def _architecture(self, trial: FrozenTrial) -> A:
         try:
@@ -153,8 +169,9 @@ class Ledger(Generic[A]):
     @contextmanager
     def _heartbeats(self, number: int) -> Iterator[None]:
         done = threading.Event()
-        study_id = self._storage.get_study_id_from_name(self._key)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        with storage_answers(WHAT):
+            study_id = self._storage.get_study_id_from_name(self._key)
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
         def beat() -> None:
             while not done.wait(HEARTBEAT_S):
@@ -186,12 +203,14 @@ def _is_alive(trial: FrozenTrial) -> bool:
     return isinstance(beat, int | float) and abs(time.time() - beat) < LEASE_S and not is_dead(trial.user_attrs.get("worker"))
 
 
-def _plausible(accuracy: float | None, architecture: Hashable, verb: str) -> float:
+def _plausible(accuracy: object, architecture: Hashable, verb: str) -> float:
     """Raises EdgeNASError for what no accuracy can be."""
-    if accuracy is None or not 0 <= accuracy <= 1:
-        raise EdgeNASError(f"An accuracy of {accuracy} {verb} for {architecture}: accuracies are in 0..1. Where the weights "
-                           "are sound, restore or remove what gave it.")  # fmt: skip
-    return accuracy
+    try:
+        plausible: float = read(Share, accuracy)
+    except Unfit:
+        raise EdgeNASError(f"An accuracy of {shown(accuracy)} {verb} for {architecture}: accuracies are in 0..1. Where the "
+                           "weights are sound, restore or remove what gave it.") from None  # fmt: skip
+    return plausible
 
 
 def weights_key(weights: Path, precision: str = "fp32") -> str:

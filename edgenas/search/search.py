@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from edgenas.search.run import Evaluate, Outcome, run_strategy
 from edgenas.search.strategies import Bayesian, Strategy
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 from edgenas.statistics import wilson
+from edgenas.values import plain_fields
+from edgenas.values.kinds import Count, Milliseconds, Predicted, Share
 
 DIGITS = 6
 """Of accuracies that are compared: no set of images tells more."""
@@ -38,17 +41,21 @@ class Candidate:
     """
 
     architecture: Architecture
-    latency_ms: float
-    latency_low_ms: float
-    latency_high_ms: float
-    validation_accuracy: float
-    predicted_accuracy: float
-    macs: int
-    parameters: int
-    peak_memory_bytes: int
-    expected_accuracy: float
-    validation_low: float | None = None
-    validation_high: float | None = None
+    latency_ms: Milliseconds
+    latency_low_ms: Milliseconds
+    latency_high_ms: Milliseconds
+    validation_accuracy: Share
+    predicted_accuracy: Predicted
+    macs: Count
+    parameters: Count
+    peak_memory_bytes: Count
+    expected_accuracy: Predicted
+    validation_low: Share | None = None
+    validation_high: Share | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """With the architecture's id, by which people name it."""
+        return plain_fields(self) | {"id": self.architecture.id}
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Claim:
     accuracy is measured as well. outside: whether it lies outside the evaluated ones, so that the predictor extrapolates.
     """
 
-    accuracy: float
+    accuracy: Predicted
     optimal: bool
     evaluated: bool
     outside: bool

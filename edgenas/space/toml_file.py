@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.space.description import DescriptionError, Place, build_space
+from edgenas.values import decoded_toml, read_text
+
+MOST_BYTES = 2**20
 
 _HEADER = re.compile(r"\s*\[{1,2}\s*([\w-]+)\s*\]{1,2}")
 _KEY = re.compile(r"\s*([\w-]+)\s*=")
@@ -17,14 +19,10 @@ _ELEMENT = re.compile(r"\s*\{")
 
 def read_description(path: Path) -> dict[str, Any]:
     """The content of a file that describes a space. Raises UsageError with the line of what is wrong."""
+    text = read_text(path, "description of a space", MOST_BYTES, UsageError)
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise UsageError(f"{path} cannot be read: {reason}.") from None
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = decoded_toml(text)
+    except ValueError as error:
         reason = re.sub(r" \(at .*\)$", "", str(error))
         at = re.search(r"\(at line (\d+)", str(error))
         line = int(at[1]) if at else len(text.splitlines())

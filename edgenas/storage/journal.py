@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from optuna.storages.journal import JournalFileBackend
 
 from edgenas.errors import EdgeNASError
+from edgenas.files import cut_torn_line
 
 if sys.platform != "win32":
     import fcntl
@@ -42,7 +43,7 @@ class Journal(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
         with _locked(self._path) as file:
-            _cut_torn_line(file)
+            cut_torn_line(file)
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
@@ -52,7 +53,7 @@ class Journal(JournalFileBackend):
         if _first_damaged(self._path.read_bytes()) is None:
             return
         with _locked(self._path) as file:  # nobody is in the middle of writing now
-            _cut_torn_line(file)
+            cut_torn_line(file)
             file.seek(0)
             content = file.read()
             if (damaged := _first_damaged(content)) is None:
@@ -98,20 +99,6 @@ def _try_lock(file: BinaryIO, path: Path) -> bool:
     except OSError as error:
         _log.warning("%s cannot be locked (%s): let no two searches use it at once.", path, error.strerror)
     return True
-
-
-def _cut_torn_line(file: BinaryIO) -> None:
-    """Cut the last line if it has no end."""
-    end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        begin = max(0, end - 65536)
-        file.seek(begin)
-        found = file.read(end - begin).rfind(b"\n")
-        if found >= 0:
-            end = begin + found + 1
-            break
-        end = begin
-    file.truncate(end)
 
 
 def _first_damaged(content: bytes) -> tuple[int, int] | None:

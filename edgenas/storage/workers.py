@@ -25,7 +25,7 @@ def is_dead(worker: object) -> bool:
 
 def _machine() -> str | None:
     try:
-        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot}:{os.readlink(PROC / 'self/ns/pid')}"
     except OSError:
         return None
@@ -34,7 +34,7 @@ def _machine() -> str | None:
 def _begin(process: int) -> str | None:
     """When it began, in ticks since the machine did; None of one that is not there or has ended."""
     try:
-        state, *others = (PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
+        state, *others = (PROC / str(process) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (OSError, ValueError):
         return None
     return None if state in _ENDED else others[18]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from edgenas import names
 from edgenas.data import Dataset, KnownClasses, load_dataset
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.supernet import Supernet
-from edgenas.training.checkpoint import load_tensors, save_tensors
+from edgenas.training.checkpoint import fill, load_tensors, save_tensors
 
 
 def load_images(run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0) -> Dataset:
@@ -22,7 +23,7 @@ def load_images(run: Run, data: str | Dataset | None = None, track: Track = quie
     about = run.config["data"]
     try:
         dataset = load_dataset(
-            data or about["source"],
+            data or names.to_file(about["source"]),
             size=max(about["size"], at_least),
             seed=about["seed"],
             stream=about.get("streamed", False),  # older runs do not say
@@ -52,5 +53,4 @@ def load_supernet(run: Run) -> Supernet:
     supernet = Supernet(run.space)
     if about.get("space") != supernet.space.fingerprint:
         raise CheckpointError(f"{run.weights} belongs to another search space than {run.path / 'config.toml'} describes.")
-    supernet.load_state_dict(tensors)
-    return supernet.eval()
+    return fill(supernet, tensors, run.weights).eval()

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from edgenas.errors import UsageError
-from edgenas.files import write_text
+from edgenas.files import write_toml
 from edgenas.training.recipe import Recipe
+from edgenas.values import decoded_toml, read_text
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """The fields that a file sets. Raises UsageError, with the line, for what is no TOML or no part of a recipe."""
+    text = read_text(path, "recipe", error=UsageError)
     try:
-        text = path.read_text()
-        fields = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"The recipe {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        fields = decoded_toml(text)
+    except ValueError as error:
         raise UsageError(f"The recipe {path} is no TOML: {error}.") from None
     try:
         recipe = Recipe.from_dict(fields)
@@ -32,8 +28,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 def write_recipe(path: Path, fields: dict[str, Any], comment: str) -> None:
     """Write fields below a comment of one or more lines."""
-    lines = "".join(f"# {line}\n" for line in comment.splitlines())
-    write_text(path, lines + tomli_w.dumps(fields))
+    write_toml(path, fields, comment)
 
 
 def _line_of(message: str, fields: dict[str, Any], text: str) -> str:

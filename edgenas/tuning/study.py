@@ -16,19 +16,22 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from edgenas.data import Dataset
 from edgenas.errors import DivergenceError, EdgeNASError, UsageError
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
-from edgenas.space import SearchSpace, unknown
-from edgenas.storage import SILENT, open_storage, open_study, optuna_says
+from edgenas.space import SearchSpace
+from edgenas.storage import SILENT, open_storage, open_study, optuna_says, storage_answers
 from edgenas.training import Recipe, Trainer
 from edgenas.training.train import validation_accuracy
 from edgenas.training.trainer import EpochResult
 from edgenas.tuning.parameters import parameters
 from edgenas.tuning.samplers import SAMPLERS, Grid
+from edgenas.values import read, unknown
+from edgenas.values.kinds import Epochs
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ENOUGH_FOR_IMPORTANCE = 10
@@ -63,8 +66,9 @@ class Tuning:
     """
 
     def __init__(
-        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, storage: str, *, sampler: str = "tpe", seed: int = 0
-    ):
+        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, storage: str | BaseStorage, *, sampler: str = "tpe",
+        seed: int = 0,
+    ):  # fmt: skip
         if sampler not in SAMPLERS:
             raise UsageError(unknown("sampler", sampler, SAMPLERS))
         self.space, self.dataset, self.recipe = space, dataset, recipe
@@ -82,12 +86,15 @@ class Tuning:
     @property
     def epochs(self) -> int | None:
         """How long each trial trains; None before that is settled."""
-        return self._study.user_attrs.get("epochs")
+        with storage_answers("trials"):
+            epochs: int | None = read(Epochs | None, self._study.user_attrs.get("epochs"), "epochs")
+        return epochs
 
     def settle_epochs(self, epochs: int) -> None:
         """Raises UsageError when the study's trials are of another length: they could not be compared."""
         if self.epochs is None:
-            self._study.set_user_attr("epochs", epochs)
+            with storage_answers("trials"):
+                self._study.set_user_attr("epochs", epochs)
         elif self.epochs != epochs:
             raise UsageError(
                 f"The trials of this study train for {self.epochs} epochs, not {epochs}: leave `epochs` out to add to them, "
@@ -97,7 +104,8 @@ class Tuning:
     @property
     def trials(self) -> list[Trial]:
         """The finished ones, the most accurate first: those that ended before those that were given up."""
-        found = [self._trial(t) for t in self._study.get_trials(deepcopy=False, states=FINISHED) if t.value is not None]
+        with storage_answers("trials"):
+            found = [self._trial(t) for t in self._study.get_trials(deepcopy=False, states=FINISHED) if t.value is not None]
         return sorted(found, key=lambda trial: (trial.pruned, -trial.accuracy, trial.number))
 
     def importances(self) -> dict[str, float]:

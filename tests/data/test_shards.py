@@ -87,7 +87,7 @@ def test_a_corrupt_member_is_named_and_left_out(tmp_path, stream):
         ({"s.tar": {"a.png": b"x", "a.cls": b"cat"}}, "only one class, 'cat'"),
         ({"s.tar": {"a.txt": b"x", "a.cls": b"cat"}}, "no images"),
         ({"train-0.tar": SAMPLE, "extra-0.tar": SAMPLE}, "what is extra-0.tar for"),
-        ({"train-0.tar": SAMPLE, "val-0.tar": {"a.png": b"x", "a.cls": b"eel"}}, "same classes.*'cat', 'dog', 'eel'"),
+        ({"train-0.tar": SAMPLE, "val-0.tar": {"a.png": b"x", "a.cls": b"eel"}}, "same classes, but validation/ has 'eel'"),
     ],
 )
 def test_shards_that_cannot_be_used(tmp_path, shards, message):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
@@ -13,7 +15,9 @@ from typing import ClassVar
 
 from PIL import Image
 
-from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble, is_image
+from edgenas import names
+from edgenas.data.sources.content import Content, is_hidden, sort_out
+from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, told
 from edgenas.errors import DataError
 from edgenas.progress import Track, quiet
 
@@ -28,48 +32,52 @@ class ImageFolder:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return names.of_file(self.path.name)
 
     @property
     def location(self) -> str:
-        return str(self.path)
+        return names.of_file(str(self.path))
 
     @cached_property
-    def _content(self) -> tuple[list[str], dict[str, tuple[int, int]]]:
-        """All folders, with a slash at the end, and all image files with size in bytes and time in nanoseconds."""
+    def _entries(self) -> tuple[list[str], dict[str, tuple[str, int, int]]]:
+        """All folders, with a slash at the end, and all files: path, size in bytes, time in nanoseconds."""
         folders, files = [], {}
 
         def scan(folder: Path, prefix: str, above: frozenset[str]) -> None:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    name = prefix + entry.name
-                    if _is_hidden(entry.name):
+                    name = prefix + names.of_file(entry.name)
+                    if is_hidden(entry.name):
                         continue
                     if entry.is_dir():
                         real = os.path.realpath(entry.path)
                         if real not in above:  # a link to a folder that it is in
                             folders.append(name + "/")
                             scan(Path(entry.path), name + "/", above | {real})
-                    elif is_image(name):
+                    else:
                         status = entry.stat() if entry.is_file() else None  # a link to nothing is an unreadable image
-                        files[name] = (status.st_size, status.st_mtime_ns) if status else (0, 0)
+                        files[name] = (entry.path, *((status.st_size, status.st_mtime_ns) if status else (0, 0)))
 
         try:
             scan(self.path, "", frozenset([os.path.realpath(self.path)]))
         except PermissionError as error:
-            raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from None
+            raise DataError(f"{names.of_file(error.filename)} cannot be read: {error.strerror}.") from None
         return folders, files
 
+    @cached_property
+    def _listing(self) -> Listing:
+        folders, files = self._entries
+        return arrange(self.location, folders, {name: size for name, (_, size, _) in files.items()})
+
     def stamp(self) -> object:
-        folders, files = self._content
-        return sorted(folders), sorted(files.items())
+        _, files = self._entries
+        return [(name, *files[name][1:]) for name in self._listing.files]
 
     def listing(self, track: Track = quiet) -> Listing:
-        folders, files = self._content
-        return arrange(self.location, folders, {name: size for name, (size, _) in files.items()})
+        return self._listing
 
     def open(self, file: str) -> Image.Image:
-        return Image.open(self.path / file)
+        return Image.open(self._entries[1][file][0])
 
 
 @lru_cache(maxsize=2)
@@ -92,79 +100,128 @@ class ZippedFolder:
         try:
             return _archive(self.path, self.path.stat().st_mtime_ns, os.getpid())
         except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise DataError(f"{self.path} is damaged or incomplete ({error}): copy or download it again.") from None
+            raise DataError(f"{self.location} is damaged or incomplete ({error}): copy or download it again.") from None
 
     @property
     def name(self) -> str:
-        return self.path.stem
+        return names.of_file(self.path.stem)
 
     @property
     def location(self) -> str:
-        return str(self.path)
+        return names.of_file(str(self.path))
 
     @cached_property
-    def _members(self) -> list[zipfile.ZipInfo]:
-        return [info for info in self.archive.infolist() if not any(map(_is_hidden, info.filename.split("/")))]
+    def _members(self) -> dict[str, zipfile.ZipInfo]:
+        """By their names as text. Folders end with a slash."""
+        members = self.archive.infolist()
+        slashed = any("/" in info.filename for info in members)
+        named = {member_name(info, slashed): info for info in members}
+        return {name: info for name, info in named.items() if not any(map(is_hidden, name.split("/")))}
+
+    @cached_property
+    def _listing(self) -> Listing:
+        if any(info.flag_bits & 1 for info in self._members.values()):
+            raise DataError(f"{self.location} is encrypted: unpack it and give the folder.")
+        files = {name: info.file_size for name, info in self._members.items() if not name.endswith("/")}
+        folders = {name for name in self._members if name.endswith("/")}
+        for name in self._members:
+            folders.update(f"{parent}/" for parent in PurePosixPath(name).parents if parent.name)
+        return arrange(self.location, folders, files)
 
     def stamp(self) -> object:
         status = self.path.stat()
-        return status.st_size, status.st_mtime_ns, sorted((info.filename, info.CRC) for info in self._members)
+        members = [(name, self._members[name].CRC) for name in self._listing.files]
+        return status.st_size, status.st_mtime_ns, members
 
     def listing(self, track: Track = quiet) -> Listing:
-        if any(info.flag_bits & 1 for info in self._members):
-            raise DataError(f"{self.path} is encrypted: unpack it and give the folder.")
-        folders = {info.filename for info in self._members if info.is_dir()}
-        for info in self._members:
-            folders.update(f"{parent}/" for parent in PurePosixPath(info.filename).parents if parent.name)
-        files = {info.filename: info.file_size for info in self._members if not info.is_dir() and is_image(info.filename)}
-        return arrange(self.location, folders, files)
+        return self._listing
 
     def open(self, file: str) -> Image.Image:
-        return Image.open(io.BytesIO(self.archive.read(file)))
+        return Image.open(io.BytesIO(self.archive.read(self._members[file])))
 
 
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+UNICODE_NAME = 0x800
+"""The flag of a member whose name is UTF-8."""
 
 
-def arrange(where: str, folders: Iterable[str], files: dict[str, int]) -> Listing:
+def member_name(info: zipfile.ZipInfo, slashed: bool = True) -> str:
+    """The name of a zip's member as it was meant.
+
+    Many programs write UTF-8 without its flag, which is then read as code page 437; .NET before 4.6.1 and PowerShell 5 write
+    backslashes, which the format forbids. slashed: whether members of this archive have slashes, as they should.
+    """
+    name = info.filename
+    if not info.flag_bits & UNICODE_NAME:
+        with suppress(UnicodeError):  # or as the format has it
+            name = name.encode("cp437").decode("utf-8")
+    if not slashed or info.create_system == 0:  # MS-DOS
+        name = name.replace("\\", "/")
+    return names.storable(name)
+
+
+def arrange(where: str, folders: Iterable[str], files: Mapping[str, int]) -> Listing:
     """What the folders mean: which are classes and which are parts.
 
-    folders: every folder below `where`, relative, with a slash at the end. files: the size of every image below it.
+    folders: every folder below `where`, relative, with a slash at the end. files: the size of every file below it.
     Raises DataError, explaining the layout, when they are not classes with images.
     """
-    folders = sorted(folders)
-
-    def inside(prefix: str) -> list[str]:
-        return [f for f in folders if f.startswith(prefix) and f.count("/") == prefix.count("/") + 1]
-
-    def has_images(prefix: str) -> bool:
-        return any(f.startswith(prefix) and "/" not in f[len(prefix) :] for f in files)
-
-    if not files:
-        raise DataError(f"There are no images in {where} ({', '.join(s[1:] for s in SUFFIXES)}).")
-    top = ""
-    while len(inside(top)) == 1 and inside(inside(top)[0]) and not has_images(top):
-        top = inside(top)[0]  # one folder that wraps everything
-
-    part_of = {f: PART_NAMES.get(f[len(top) : -1].lower()) for f in inside(top)}
-    if all(part_of.values()) and not any(part == "train" and inside(f) for f, part in part_of.items()):
-        raise DataError(
-            f"The images in {where} are not in class folders. Put those of each class into a folder with its name, "
-            "such as cat/1.jpg and dog/1.jpg, or, if they are split already, train/cat/1.jpg and test/cat/2.jpg."
-        )
-    if any(part == "train" and inside(f) for f, part in part_of.items()):
-        roots = {part: [f for f in part_of if part_of[f] == part] for part in PARTS}
-    else:  # a folder called train without folders in it is a class
-        roots = {"train": [top]}
-
+    content = sort_out(folders, files)
+    if not content.images:
+        raise DataError(f"There are no images in {where}{told(content.left_out)}.")
+    tree = Tree(content)
+    roots = tree.roots(where)
     found: dict[str, dict[str, list[str]]] = {
-        part: {c[len(root) : -1]: [] for root in roots[part] for c in inside(root)} for part in PARTS if roots.get(part)
+        part: {names.of_class(c[len(root) : -1]): [] for root in roots[part] for c in tree.inside(root)} for part in roots
     }
-    for part, classes in found.items():
-        for root in roots[part]:
-            for file in files:
-                name, slash, _ = file[len(root) :].partition("/")
-                if file.startswith(root) and slash:
-                    classes[name].append(file)
-    return assemble(where, sorted(found["train"]), found, files)
+    outside, nested = [], defaultdict(set)
+    for file in content.images:
+        place = next(((part, root) for part in roots for root in roots[part] if file.startswith(root)), None)
+        folder, *deeper = file[len(place[1]) :].split("/") if place else [file]
+        if place is None or not deeper:
+            outside.append(file)
+            continue
+        found[place[0]][names.of_class(folder)].append(file)
+        if len(deeper) > 1:
+            nested[names.of_class(folder)].add(deeper[0])
+    left_out = (*content.left_out, LeftOut.of(outside, "outside of the class folders, so that they have no class"))
+    notes = [
+        f"{names.quoted(name)} has folders in it ({names.some(sorted(inner))}), whose images all count as {names.quoted(name)}."
+        for name, inner in sorted(nested.items())
+    ]
+    return assemble(where, sorted(found["train"]), found, files, left_out, notes)
+
+
+@dataclass(frozen=True)
+class Tree:
+    content: Content
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """The folders directly inside each folder, "" among them."""
+        children: dict[str, list[str]] = defaultdict(list)
+        for folder in self.content.folders:
+            children[folder[: folder[:-1].rfind("/") + 1]].append(folder)
+        return children
+
+    def inside(self, folder: str) -> list[str]:
+        return self.children.get(folder, [])
+
+    def has_images(self, folder: str) -> bool:
+        return any(f.startswith(folder) and "/" not in f[len(folder) :] for f in self.content.images)
+
+    def roots(self, where: str) -> dict[str, list[str]]:
+        """The folders of each part whose sub-folders are classes. Raises DataError where there are none."""
+        top = ""
+        while len(self.inside(top)) == 1 and self.inside(self.inside(top)[0]) and not self.has_images(top):
+            top = self.inside(top)[0]  # one folder that wraps everything
+        part_of = {f: PART_NAMES.get(f[len(top) : -1].lower()) for f in self.inside(top)}
+        is_split = any(part == "train" and self.inside(f) for f, part in part_of.items())
+        if all(part_of.values()) and not is_split:
+            raise DataError(
+                f"The images in {where} are not in class folders. Put those of each class into a folder with its name, "
+                "such as cat/1.jpg and dog/1.jpg, or, if they are split already, train/cat/1.jpg and test/cat/2.jpg."
+            )
+        if not is_split:  # a folder called train without folders in it is a class
+            return {"train": [top]}
+        roots = {part: [f for f in part_of if part_of[f] == part] for part in PARTS}
+        return {part: folders for part, folders in roots.items() if folders}

@@ -47,7 +47,7 @@ class Sample:
     def _rows(self) -> np.ndarray:
         """`(n, side * side + 1)` uint8."""
         try:
-            with gzip.open(self.path, "rt") as text:
+            with gzip.open(self.path, "rt", encoding="utf-8") as text:
                 return np.loadtxt(text, delimiter=",", dtype=np.uint8)
         except (OSError, EOFError, ValueError) as error:
             raise DataError(f"{self.path} is damaged ({error}): install {self.package} again.") from None

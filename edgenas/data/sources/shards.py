@@ -6,6 +6,7 @@ import io
 import os
 import re
 import tarfile
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,11 +15,15 @@ from typing import ClassVar, NamedTuple
 
 from PIL import Image
 
+from edgenas import names
 from edgenas.data.sources.folders import ImageFolder
-from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble, some
+from edgenas.data.sources.source import PART_NAMES, PARTS, SUFFIXES, Listing, assemble
 from edgenas.errors import DataError, UsageError
 from edgenas.files import read_member
+from edgenas.names import some
 from edgenas.progress import Track, quiet
+
+MOST_SHARDS = 100_000
 
 
 class Member(NamedTuple):
@@ -50,17 +55,21 @@ class Shards:
         """None when it holds no shards, or folders besides, which are classes."""
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
         shards = tuple(sorted(path for path in entries if path.suffix.lower() == ".tar"))
-        return cls(str(folder), shards) if shards and not any(path.is_dir() for path in entries) else None
+        return cls(names.of_file(str(folder)), shards) if shards and not any(path.is_dir() for path in entries) else None
 
     @classmethod
     def of_pattern(cls, pattern: Path) -> Shards:
         """Raises UsageError when a shard is missing."""
         location = Path(os.path.abspath(pattern))
+        if (count := _expansions(str(location))) > MOST_SHARDS:
+            raise UsageError(f"{pattern} stands for {count} shards, and {MOST_SHARDS} are the most.")
         paths = tuple(map(Path, expand_braces(str(location))))
+        if not paths:
+            raise UsageError(f"{pattern} stands for no shard: write the smaller number first.")
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise UsageError(f"{len(missing)} of the {len(paths)} shards {pattern} do not exist: {some(missing)}.")
-        return cls(str(location), paths)
+        return cls(names.of_file(str(location)), paths)
 
     @property
     def name(self) -> str:
@@ -81,8 +90,8 @@ class Shards:
         if not self._members:
             raise DataError(f"There are no images in {self.location}.")
         indices = all(name.isdecimal() for name in found["train"])
-        names = sorted(found["train"], key=int if indices else str)
-        return assemble(self.location, names, found, {file: member.size for file, member in self._members.items()})
+        classes = sorted(found["train"], key=int if indices else str)
+        return assemble(self.location, classes, found, {file: member.size for file, member in self._members.items()})
 
     def open(self, file: str) -> Image.Image:
         member = self._members[file]
@@ -115,7 +124,7 @@ class Shards:
         images: dict[str, tuple[str, Member]] = {}
         labels: dict[str, str] = {}
         try:
-            with tarfile.open(path, "r:") as tar:
+            with tarfile.open(path, "r:", encoding="utf-8", errors="backslashreplace") as tar:
                 for info in tar:
                     tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
                     inside = PurePosixPath(info.name)
@@ -124,10 +133,11 @@ class Shards:
                     stem, _, suffix = inside.name.partition(".")  # WebDataset: the basename ends at its first dot
                     key = str(inside.with_name(stem))
                     if suffix.lower() == "cls":
-                        labels[key] = read_member(tar, info).decode().strip()
+                        content = read_member(tar, info).removeprefix(BOM_UTF8)
+                        labels[key] = names.of_class(names.of_bytes(content).strip())
                     elif f".{suffix.lower()}" in SUFFIXES:
                         images[key] = info.name, Member(shard, info.offset_data, info.size)
-        except (tarfile.TarError, UnicodeDecodeError) as error:
+        except tarfile.TarError as error:
             raise DataError(
                 f"{path} is damaged, incomplete or compressed ({error}): a shard is an uncompressed .tar. Write it again."
             ) from None
@@ -139,6 +149,15 @@ class Shards:
             )
         for key, (name, member) in images.items():
             yield name, member, labels[key]
+
+
+def _expansions(pattern: str) -> int:
+    """How many paths `expand_braces` would make, or more."""
+    count = 1
+    for inside in re.findall(r"\{([^{}]*)\}", pattern):
+        bounds = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", inside)
+        count *= max(0, int(bounds[2]) - int(bounds[1]) + 1) if bounds else inside.count(",") + 1
+    return count
 
 
 def expand_braces(pattern: str) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
+from edgenas import names
 from edgenas.errors import DataError
 from edgenas.progress import Track, quiet
 
@@ -18,12 +19,29 @@ SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Files that are not used. why: a predicate of theirs, or a reason. example: one of them."""
+
+    count: int
+    why: str
+    example: str
+
+    @classmethod
+    def of(cls, files: Sequence[str], why: str) -> LeftOut:
+        return cls(len(files), why, files[0] if files else "")
+
+    def __str__(self) -> str:
+        return f"{self.count} file{'s' * (self.count != 1)} such as {names.printable(self.example)}: {self.why}"
+
+
+@dataclass(frozen=True)
 class Listing:
     """The images of a source, sorted by part, class and name, whatever the order of the file system.
 
     labels: `(n,)` int64, indices into `classes`.
     parts: how many of the images belong to each of the parts that the source gives: to `train` at least.
     file_bytes: the size of all files together, encoded.
+    left_out: files that are there and not used. notes: sentences on what was understood in a way that may not be meant.
     """
 
     classes: tuple[str, ...]
@@ -31,6 +49,8 @@ class Listing:
     labels: np.ndarray
     parts: dict[str, int]
     file_bytes: int
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -60,29 +80,38 @@ class Source(Protocol):
         """One image of the listing. Raises whatever Pillow raises."""
 
 
-def assemble(where: str, names: Sequence[str], found: dict[str, dict[str, list[str]]], sizes: dict[str, int]) -> Listing:
+def assemble(
+    where: str, classes: Sequence[str], found: Mapping[str, Mapping[str, list[str]]], sizes: Mapping[str, int],
+    left_out: Iterable[LeftOut] = (), notes: Iterable[str] = (),
+) -> Listing:  # fmt: skip
     """The listing of the files that were found in each part and class.
 
-    names: the classes of the training images, in order. sizes: of the files, in bytes.
+    classes: those of the training images, in order. sizes: of the files, in bytes. Images of other classes are left out, and
+    a part may lack some of the classes.
 
-    Raises DataError when they are not two classes or more, the same in every part, and all with images.
+    Raises DataError when they are not two classes or more, all with training images, and some of them in every part.
     """
-    for part, classes in found.items():
-        different = sorted(set(names) ^ set(classes))
-        if different:
-            raise DataError(f"train/ and {part}/ in {where} must have the same classes, but only one has {some(different)}.")
-        empty = sorted(name for name in names if not classes[name])
-        if empty:
-            raise DataError(f"There are no images of {some(empty)} in {where}: add some, or remove the folder.")
-    if len(names) < 2:
-        raise DataError(f"{where} has only one class, {names[0]!r}: a classifier needs at least two.")
-    ordered = [(label, file) for part in found for label, name in enumerate(names) for file in sorted(found[part][name])]
+    if empty := sorted(name for name in classes if not found["train"][name]):
+        raise DataError(f"There are no images of {names.some(empty)} in {where}: add some, or remove the folder.")
+    if len(classes) < 2:
+        raise DataError(f"{where} has only one class, {names.quoted(classes[0])}: a classifier needs at least two.")
+    strangers = []
+    for part in found:
+        strange = sorted(name for name in found[part] if name not in set(classes) and found[part][name])
+        if not any(found[part].get(name) for name in classes):
+            has = f"has {names.some(strange)}" if strange else "has no images"
+            raise DataError(f"train/ and {part}/ in {where} must have the same classes, but {part}/ {has}.")
+        files = [file for name in strange for file in found[part][name]]
+        strangers.append(LeftOut.of(files, f"{names.some(strange)} is in {part}/, but in train/ is nothing to learn it from"))
+    ordered = [(i, f) for part in found for i, name in enumerate(classes) for f in sorted(found[part].get(name, ()))]
     return Listing(
-        classes=tuple(names),
+        classes=tuple(classes),
         files=tuple(file for _, file in ordered),
         labels=np.array([label for label, _ in ordered], dtype=np.int64),
-        parts={part: sum(map(len, classes.values())) for part, classes in found.items()},
+        parts={part: sum(len(found[part].get(name, ())) for name in classes) for part in found},
         file_bytes=sum(sizes[file] for _, file in ordered),
+        left_out=tuple(each for each in (*left_out, *strangers) if each.count),
+        notes=tuple(notes),
     )
 
 
@@ -90,6 +119,7 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def some(names: list[str], most: int = 3) -> str:
-    """The first few of many names."""
-    return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+def told(left_out: Iterable[LeftOut]) -> str:
+    """What is there instead, in brackets, for the end of a sentence; nothing where there is nothing."""
+    kinds = "; ".join(str(each) for each in left_out)
+    return f" ({kinds})" if kinds else ""
