@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -15,12 +15,12 @@ T = TypeVar("T")
 _console = Console(stderr=True, markup=False, emoji=False, highlight=False, quiet=not is_main_process())
 
 
-def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+def track(items: Iterable[T], description: str, total: int | None = None) -> Generator[T]:
     """A bar with the time left, on standard error. It is gone when the work is done.
 
     Bars may nest: the inner one appears beneath the outer one.
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     progress = _Bars.enter()
     task = progress.add_task(description, total=total)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MOST_SHOWN = 1200
+"""Characters of a message. What is quoted in one may be of any length."""
+
 
 class EdgeNASError(Exception):
     """Work that could not be done. The command line prints the message alone and exits with `exit_code`.
@@ -19,7 +22,10 @@ class EdgeNASError(Exception):
 
     def __str__(self) -> str:
         message = super().__str__()
-        return f"{message}: {self.hint}" if self.hint else message
+        whole = f"{message}: {self.hint}" if self.hint else message
+        # A file, a device or another library may have been quoted: nothing of it may steer a terminal.
+        text = "".join(c if c.isprintable() or c == "\n" else "?" for c in whole)
+        return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 300]} ... {text[-300:]}"
 
 
 class UsageError(EdgeNASError):

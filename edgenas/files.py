@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
+import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import tomli_w
 
 from edgenas import names
-from edgenas.errors import EdgeNASError
+from edgenas.errors import EdgeNASError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -25,12 +33,13 @@ def replacing(path: Path) -> Iterator[Path]:
     or the folder cannot be written.
     """
     path = Path(path)
-    temporary = None
+    temporary = handle = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, path.name)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
         temporary = Path(name)
+        _lock(handle)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -45,8 +54,31 @@ def replacing(path: Path) -> Iterator[Path]:
             raise EdgeNASError(f"{path} cannot be written: {error.strerror}.") from error
         raise
     finally:
-        if temporary is not None:
+        if temporary is not None and handle is not None:
             temporary.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def sweep(folder: Path, name: str = "*") -> None:
+    """Delete what killed processes left of files that they were `replacing` in a folder, those of one name or all.
+
+    A process at work holds a lock on its own, which ends with it, however it does.
+    """
+    for left in folder.glob(f".{glob.escape(name) if name != '*' else name}.????????"):
+        with suppress(OSError), left.open("rb") as file:
+            if _lock(file.fileno()):
+                left.unlink()
+
+
+def _lock(handle: int) -> bool:
+    """Whether an open file is now locked by this process alone. Where a file system knows no locks, it never is."""
+    try:
+        if fcntl is None:
+            return False
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -58,29 +90,70 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def read_text(path: Path, most_bytes: int | None = None) -> str:
+    """The text of a file, in UTF-8 whatever the locale (`edgenas.names.text_of`).
+
+    Raises OSError, UnicodeDecodeError and, where it has more bytes than that, ValueError.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(-1 if most_bytes is None else most_bytes + 1)
+    if most_bytes is not None and len(content) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes // 2**20} MiB")
+    return names.text_of(content)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file of lines, or begin it. What a killed process left of a line of its own is cut first."""
+    with path.open("a+b") as file:
+        cut_torn_line(file)
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def cut_torn_line(file: BinaryIO) -> None:
+    """Cut the last line if it has no end."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        begin = max(0, end - 65536)
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            end = begin + found + 1
+            break
+        end = begin
+    file.truncate(end)
+
+
 def write_toml(path: Path, data: dict[str, Any], comment: str = "") -> None:
     """comment: one or more lines above the content."""
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
     write_text(path, lines + tomli_w.dumps(names.storable(data)))
 
 
-def read_text(path: Path) -> str:
-    """The text of a file, in UTF-8 whatever the locale (`edgenas.names.text_of`). Raises OSError and UnicodeDecodeError."""
-    return names.text_of(Path(path).read_bytes())
-
-
 def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1) + "\n")
 
 
-def read_json(path: Path, what: str) -> Any:
-    """The content of a JSON file. Raises EdgeNASError naming `what` it should have been when it cannot be read."""
+def now() -> str:
+    """The time that files are given: that of $SOURCE_DATE_EPOCH where it is set, so that they can be made again byte by byte.
+
+    See https://reproducible-builds.org/specs/source-date-epoch. Raises UsageError where it is no number of seconds.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
     try:
-        return json.loads(read_text(path))
-    except FileNotFoundError:
-        raise EdgeNASError(f"There is no {what} at {path}.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise EdgeNASError(f"{path} is no {what}: it is damaged or incomplete ({error}).") from None
+        moment = datetime.now(UTC) if not epoch else datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds, not {str(epoch)[:50]!r}: unset it.") from None
+    return moment.isoformat(timespec="seconds")
+
+
+def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """The content of a file in an archive. Raises tarfile.TarError for what is no file, such as a folder."""
+    file = tar.extractfile(member)
+    if file is None:
+        raise tarfile.ReadError(f"{member.name} is no file")
+    return file.read()
 
 
 def cache_dir() -> Path:

@@ -49,7 +49,7 @@ def storable(value: T) -> T:
     if isinstance(value, dict):
         return {key: storable(item) for key, item in value.items()}  # type: ignore
     if isinstance(value, list | tuple):
-        return type(value)(storable(item) for item in value)  # type: ignore
+        return type(value)(storable(item) for item in value)
     return value
 
 

@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
 from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.files import read_text, write_text, write_toml
+from edgenas.files import append_line, sweep, write_text, write_toml
 from edgenas.space import SearchSpace, get_space
+from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
+from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
 
 if TYPE_CHECKING:
     from edgenas.data import Dataset
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from edgenas.training import Recipe
 
 VERSION = 1
+PARTS = ("search", "finetune", "tune")
 
 
 @dataclass(frozen=True)
@@ -87,22 +90,33 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> Run:
         """Raises UsageError where there is no run, CheckpointError where it is damaged or too new."""
+        file = fit(GivenPath, path, "run") / "config.toml"
         require_text(path)
-        file = path / "config.toml"
-        if not file.exists():
+        try:
+            is_there = file.exists()
+        except OSError as error:
+            raise UsageError(f"{path} is no run: {error.strerror}.") from None
+        if not is_there:
             raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={path})`.")
         try:
-            config = tomllib.loads(read_text(file))
-            version = config["version"]
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
-            raise CheckpointError(f"{file} is damaged: {error}.") from None
-        if version > VERSION:
-            raise CheckpointError(f"{path} was made by a newer EdgeNAS (run version {version}, this one reads {VERSION}): "
-                                  "install the newer version to use it.")  # fmt: skip
-        missing = {"space", "data", "recipe"} - set(config)
-        if missing:
-            raise CheckpointError(f"{file} is damaged: it has no {', '.join(sorted(missing))}.")
-        return cls(path, config)
+            config = decoded_toml(read_text(file, "configuration of a run", error=CheckpointError))
+            if read(int, config.get("version"), "version") > VERSION:
+                raise CheckpointError(f"{path} was made by a newer EdgeNAS: update EdgeNAS to use it.")
+            read(_Settings, config)
+        except ValueError as error:
+            raise CheckpointError(f"{file} is damaged: {str(error).rstrip('.')}.") from None
+        run = cls(path, config)
+        run._sweep()
+        return run
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left: files half written, and the checkpoint of a training that ended."""
+        parts = [self.path / name for name in PARTS]
+        for folder in (self.path, *parts, *self.path.glob("export/*"), *self.path.glob("baselines/*")):
+            sweep(folder)
+        if self.weights.exists():
+            with suppress(OSError):
+                self.checkpoint.unlink(missing_ok=True)
 
     @classmethod
     def latest(cls, folder: Path = Path("runs")) -> Run:
@@ -136,13 +150,16 @@ class Run:
 
     @cached_property
     def space(self) -> SearchSpace:
-        return space_of(self.config["space"], len(self.classes))
+        try:
+            return space_of(self.config["space"], len(self.classes))
+        except (UsageError, TypeError) as error:
+            raise CheckpointError(f"{self.path / 'config.toml'} is damaged: {error}") from None
 
     @property
     def recipe(self) -> Recipe:
-        from edgenas.training.recipe import Recipe  # here, since it brings torch
+        from edgenas.training.recipe import recipe_of  # here, since it brings torch
 
-        return Recipe.from_dict(self.config["recipe"])
+        return recipe_of(self.config["recipe"], self.path / "config.toml")
 
     @property
     def checkpoint(self) -> Path:
@@ -160,19 +177,18 @@ class Run:
     # ---- metrics ----
 
     def record(self, metrics: dict[str, Any]) -> None:
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics) + "\n")
+        append_line(self.path / "metrics.jsonl", json.dumps(metrics))
 
     def metrics(self, up_to_epoch: int | None = None) -> list[dict[str, Any]]:
-        """The recorded epochs; those after `up_to_epoch` were lost with an interrupted process and are left out."""
+        """The recorded epochs; those after `up_to_epoch` were lost with an interrupted process and are left out.
+
+        So are lines that are none: the last one, where a process was killed while it wrote.
+        """
         file = self.path / "metrics.jsonl"
         rows = []
-        for line in read_text(file).splitlines() if file.exists() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # the line that was being written when the process was killed
-            if up_to_epoch is None or row["epoch"] <= up_to_epoch:
+        for line in read_text(file, "record of a training").splitlines() if file.exists() else []:
+            row = _epoch(line)
+            if row is not None and (up_to_epoch is None or row["epoch"] <= up_to_epoch):
                 rows.append(row)
         return rows
 
@@ -244,6 +260,77 @@ class Run:
         from edgenas.pipeline.report import report_run
 
         return report_run(self)
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """How many images are in each part."""
+
+    train: Count
+    validation: Count
+    test: Count
+
+
+@dataclass(frozen=True)
+class _Data:
+    source: Text
+    seed: Seed
+    size: Resolution
+    classes: ClassNames
+    images: _Counts
+    mean: Means
+    std: Deviations
+    folders: dict[ClassName, ClassName] = field(default_factory=dict)
+    majority: dict[str, Share] = field(default_factory=dict)
+    streamed: bool = False
+    skipped: list[Text] = field(default_factory=list)
+    takes_others: ClassVar = True
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The weights that a run began with."""
+
+    name: Line = ""
+    run: Text = ""
+    file: Text = ""
+    takes_others: ClassVar = True
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What config.toml has to hold. What the space and the recipe are, they say themselves."""
+
+    space: dict[str, Any]
+    data: _Data
+    recipe: dict[str, Any]
+    pretrained: _Begun | None = None
+    warm_start: _Begun | None = None
+    takes_others: ClassVar = True
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What a line of metrics.jsonl has to hold."""
+
+    epoch: Count
+    phase: Line
+    loss: Annotated[float, Within(-1e30, 1e30)]
+    learning_rate: Annotated[float, Within(0, 1e6)]
+    seconds: Annotated[float, Within(0, 1e10)]
+    largest_validation_accuracy: Share = 0.0
+    smallest_validation_accuracy: Share = 0.0
+    takes_others: ClassVar = True
+
+
+def _epoch(line: str) -> dict[str, Any] | None:
+    """What a line records; None of one that is none."""
+    try:
+        row = decoded_json(line)
+        read(_Epoch, row)
+    except ValueError:
+        return None
+    return row if ("largest_validation_accuracy" in row) == ("smallest_validation_accuracy" in row) else None
 
 
 def require_text(path: Path) -> None:

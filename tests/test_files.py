@@ -1,9 +1,11 @@
 import errno
+import subprocess
+import sys
 
 import pytest
 
-from edgenas.errors import EdgeNASError
-from edgenas.files import cache_dir, read_json, replacing, write_json, write_text
+from edgenas.errors import EdgeNASError, UsageError
+from edgenas.files import append_line, cache_dir, now, replacing, sweep, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -27,15 +29,45 @@ def test_a_path_through_a_file_is_one_sentence(tmp_path):
         write_text(tmp_path / "file" / "inner", "text")
 
 
-def test_json_reads_back_and_damage_is_named(tmp_path):
-    path = tmp_path / "data.json"
-    write_json(path, {"a": [1, 2.5]})
-    assert read_json(path, "thing") == {"a": [1, 2.5]}
-    path.write_text('{"a": [1,')
-    with pytest.raises(EdgeNASError, match="no thing: it is damaged"):
-        read_json(path, "thing")
-    with pytest.raises(EdgeNASError, match="no thing at"):
-        read_json(tmp_path / "absent", "thing")
+def test_what_a_killed_process_left_is_swept_and_what_is_at_work_is_not(tmp_path):
+    for name in (".a.txt.abc_1234", ".b.txt.abcdefgh"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".a.txt.notes").write_text("mine")
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / ".a.txt.abc_1234").exists()
+        sweep(tmp_path)
+        assert temporary.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", ".a.txt.notes"}
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+def test_a_killed_process_leaves_a_file_that_the_next_one_sweeps(tmp_path):
+    code = (
+        "import os, sys, signal; from pathlib import Path; from edgenas.files import replacing\n"
+        "with replacing(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")])
+    assert len(list(tmp_path.iterdir())) == 1
+    write_text(tmp_path / "file", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_line_is_added_behind_the_last_whole_one(tmp_path):
+    path = tmp_path / "lines"
+    append_line(path, "1")
+    path.write_text(path.read_text() + "2\n3 and ha")
+    append_line(path, "4")
+    assert path.read_text() == "1\n2\n4\n"
+
+
+def test_the_time_of_files_can_be_given(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert now() == "1970-01-02T00:00:00+00:00"
+    for wrong in ("yesterday", "9" * 40):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH must be a number of seconds"):
+            now()
 
 
 def test_the_cache_can_be_moved(monkeypatch, tmp_path):

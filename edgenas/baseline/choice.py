@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgenas.errors import UsageError
-from edgenas.space import NETWORKS, SearchSpace, get_space, unknown
+from edgenas.space import NETWORKS, SearchSpace, get_space
+from edgenas.values import unknown
 
 ALL = "all"
 PHOTO = 64

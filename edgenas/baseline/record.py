@@ -10,13 +10,13 @@ verify.json  what verification measured
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from edgenas.errors import CheckpointError
 from edgenas.export import Preprocessing, Verification, load_exports, load_verifications
-from edgenas.files import read_json, write_json
 from edgenas.run import Run
+from edgenas.values import Format
+from edgenas.values.kinds import Hex, Text
 
 FILE, ABOUT = "model.onnx", "file.json"
 SCRATCH, OWN = "scratch", "your file"
@@ -42,21 +42,20 @@ class Baseline:
 class OwnFile:
     """source: the path that it was copied from. sha256: of the copy."""
 
-    source: str
-    sha256: str
+    source: Text
+    sha256: Hex
     preprocessing: Preprocessing
 
     def save(self, folder: Path) -> None:
-        write_json(folder / ABOUT, asdict(self))
+        FORMAT.save(folder / ABOUT, self)
 
     @classmethod
     def load(cls, folder: Path) -> OwnFile:
         """Raises EdgeNASError where it is missing, CheckpointError where it is damaged."""
-        data = read_json(folder / ABOUT, "baseline")
-        try:
-            return cls(data["source"], data["sha256"], Preprocessing.from_json(data["preprocessing"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{folder / ABOUT} is damaged ({error}): delete {folder} and add the file again.") from None
+        return FORMAT.load(folder / ABOUT)
+
+
+FORMAT = Format("baseline", OwnFile, remedy="Delete its folder and add the file again.")
 
 
 def begins_with(run: Run) -> str:

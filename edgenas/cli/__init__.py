@@ -7,12 +7,14 @@ import io
 import os
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
 from edgenas.cli.notes import shown_notes
+from edgenas.cli.stopping import exit_status, terminable
 from edgenas.cli.vocabulary import in_flags
-from edgenas.errors import EdgeNASError
+from edgenas.errors import EdgeNASError, UsageError
 
 # In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
 COMMANDS = {
@@ -31,6 +33,10 @@ COMMANDS = {
 }
 
 
+class _Misuse(click.ClickException):
+    exit_code = UsageError.exit_code
+
+
 class Story(click.Group):
     """A group that lists its commands in the order of use and ends every failure with one clear sentence."""
 
@@ -46,36 +52,39 @@ class Story(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):
-        from edgenas.space import unknown
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        from edgenas.values import unknown
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(unknown("command", args[0], COMMANDS), ctx)
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         def worded(text: str) -> str:
             return in_flags(text, ctx.invoked_subcommand, lambda name: self.get_command(ctx, name))
 
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name is no reason to stop
         try:
-            with shown_notes(worded):
+            with terminable(), shown_notes(worded):
                 return super().invoke(ctx)
         except EdgeNASError as error:
-            failure = click.ClickException(f"{_speaker()}{worded(str(error))}")
-            failure.exit_code = error.exit_code
-            raise failure from error
-        except KeyboardInterrupt:
+            kind = _Misuse if isinstance(error, UsageError) else click.ClickException
+            raise kind(f"{_speaker()}{worded(str(error))}") from error
+        except KeyboardInterrupt as stop:
             if not _speaker():
                 click.echo("\nStopped. What was finished is kept: the same command goes on from there.", err=True)
-            sys.exit(130)
+            sys.exit(exit_status(stop))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
                 raise
             where = f": {error.filename}" if error.filename else ""
             raise click.ClickException(
                 f"{_speaker()}{error.strerror}{where}. Nothing finished is lost: mend it and run the same command again."
+            ) from error
+        except MemoryError as error:
+            raise click.ClickException(
+                f"{_speaker()}This takes more memory than there is. Nothing finished is lost: give it more, or ask for less."
             ) from error
 
 

@@ -8,7 +8,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.display import say, say_all
-from edgenas.cli.options import SECONDS, Resolutions, data_option, open_run, run_argument
+from edgenas.cli.options import PATH, SECONDS, Resolutions, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_by_hand, show_epoch_by_hand
 from edgenas.pipeline.baseline import compare_by_hand
 from edgenas.space import NETWORKS
@@ -25,7 +25,7 @@ from edgenas.space import NETWORKS
 )
 @click.option("--resolutions", type=Resolutions(), help="Sizes of its images, such as 96,128.  [default: the run's largest]")
 @click.option("--time", "seconds", type=SECONDS, help="Train each about this long.  [default: as long as the run was trained]")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images, in place of a time.")
+@click.option("--epochs", type=int, help="Passes over the training images, in place of a time.")
 @click.option(
     "--from-scratch",
     is_flag=True,
@@ -35,7 +35,7 @@ from edgenas.space import NETWORKS
     "--model",
     "models",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.ONNX",
     help="Your own classifier of the same classes, to be verified and timed as it is; repeatable.",
 )

@@ -44,5 +44,6 @@ def counted(epochs: int) -> str:
     return "1 epoch" if epochs == 1 else f"{epochs} epochs"
 
 
-def percent(value: float, digits: int = 2) -> str:
-    return f"{100 * value:.{digits}f} %"
+def percent(value: float | None, digits: int = 2) -> str:
+    """A dash for None, what nobody knows."""
+    return "-" if value is None else f"{100 * value:.{digits}f} %"

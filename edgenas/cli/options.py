@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from edgenas.data.decode import FITS
 from edgenas.pipeline.train import DEFAULT_FAMILY
 from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, FAMILIES
 from edgenas.training.recipe import PRECISIONS
+from edgenas.values import Unfit, read, shown
+from edgenas.values.kinds import FITS, Limit, Milliseconds, Seconds
+
+F = TypeVar("F", bound="Callable[..., Any] | click.Command")
 
 SPACE_HELP = f"Family of networks, {', '.join(FAMILIES)}, or your own: a .toml file."
 IMAGES = "FOLDER|ZIP|TAR|NAME"
@@ -23,24 +27,41 @@ IMAGES = "FOLDER|ZIP|TAR|NAME"
 class Quantity(click.ParamType):
     """A number with a unit, such as `10m` or `2ms`, as a float of the base unit."""
 
-    def __init__(self, name: str, units: dict[str, float], example: str):
+    def __init__(self, name: str, units: dict[str, float], example: str, kind: Any):
         self.name = name
         self.units = units
         self.example = example
+        self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", str(value).strip().lower())
-        if match is None or match[2] not in self.units or float(match[1]) <= 0:
-            self.fail(f"{value!r} is no {self.name}: write a number with a unit, such as {self.example}.", param, ctx)
-        return float(match[1]) * self.units[match[2]]
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)", str(value).strip().lower())
+        if match is None or match[2] not in self.units:
+            self.fail(f"{shown(value)} is no {self.name}: write a number with a unit, such as {self.example}.", param, ctx)
+        try:
+            amount: float = read(self.kind, float(match[1]) * self.units[match[2]], f"a {self.name}")
+        except Unfit as refusal:
+            self.fail(f"{shown(value)}: {refusal}", param, ctx)
+        return amount
 
 
-SECONDS = Quantity("time", {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}, "90s, 10m or 2h")
-MILLISECONDS = Quantity("latency", {"us": 1e-3, "ms": 1.0, "s": 1e3}, "500us or 2ms")
-BYTES = Quantity("amount of memory", {"b": 1, "kb": 1e3, "mb": 1e6, "kib": 1024, "mib": 1024**2}, "512KiB or 1MB")
-COUNT = Quantity("number", {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}, "40M")
+SECONDS = Quantity("time", {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}, "90s, 10m or 2h", Seconds)
+MILLISECONDS = Quantity("latency", {"us": 1e-3, "ms": 1.0, "s": 1e3}, "500us or 2ms", Milliseconds)
+BYTES = Quantity("amount of memory", {"b": 1, "kb": 1e3, "mb": 1e6, "kib": 1024, "mib": 1024**2}, "512KiB or 1MB", Limit)
+COUNT = Quantity("number", {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}, "40M", Limit)
+
+
+class AnyPath(click.ParamType):
+    """A path as it is written. What it has to be, the step says that takes it."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return Path(value)
+
+
+PATH = AnyPath()
 
 
 class Budget(click.ParamType):
@@ -53,7 +74,7 @@ class Budget(click.ParamType):
             return value
         device, named, latency = str(value).rpartition("=")
         if named and not device:
-            self.fail(f"{value!r} names no device: write for example cpu=2ms.", param, ctx)
+            self.fail(f"{shown(value)} names no device: write for example cpu=2ms.", param, ctx)
         return device.strip() or None, MILLISECONDS.convert(latency, param, ctx)
 
 
@@ -66,7 +87,7 @@ class Resolutions(click.ParamType):
         try:
             return tuple(sorted({int(size) for size in value.split(",")}))
         except ValueError:
-            self.fail(f"{value!r} is no list of sizes: write pixels with commas, such as 96,112,128.", param, ctx)
+            self.fail(f"{shown(value)} is no list of sizes: write pixels with commas, such as 96,112,128.", param, ctx)
 
 
 class Counts(click.ParamType):
@@ -128,12 +149,12 @@ def given_options(ctx: click.Context) -> dict[str, Any]:
     return {name: value for name, value in ctx.params.items() if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
 
 
-def run_argument(command):
+def run_argument(command: F) -> F:
     """The run that a command works on: a folder, or the latest one."""
-    return click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")(command)
+    return click.argument("run", required=False, type=PATH, metavar="[RUN]")(command)
 
 
-def data_option(command):
+def data_option(command: F) -> F:
     text = "Where the images of the run are now, if they have moved."
     return click.option("--data", metavar=IMAGES, help=text)(command)
 

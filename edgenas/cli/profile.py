@@ -8,7 +8,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.display import say
-from edgenas.cli.options import SECONDS, SPACE_HELP, Resolutions
+from edgenas.cli.options import PATH, SECONDS, SPACE_HELP, Resolutions
 from edgenas.cli.show_latency import show_drift, show_table
 from edgenas.device import load_device, precisions
 from edgenas.errors import UsageError
@@ -26,24 +26,18 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
     help="Where the device is.  [default: local, if it is this machine]",
 )
 @click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
-@click.option(
-    "--bundle", type=click.Path(path_type=Path), metavar="ZIP", help="Write what measures a device without a network."
-)
-@click.option("--from", "result", type=click.Path(path_type=Path), metavar="JSON", help="Read what a bundle measured.")
+@click.option("--bundle", type=PATH, metavar="ZIP", help="Write what measures a device without a network.")
+@click.option("--from", "result", type=PATH, metavar="JSON", help="Read what a bundle measured.")
 @click.option("--check", is_flag=True, help="Time a few entries of the table again and say whether it still holds.")
-@click.option(
-    "--prior", type=click.Path(path_type=Path), metavar="TABLE", help="Estimate from another device's table and ten runs."
-)
-@click.option(
-    "--run", type=click.Path(path_type=Path), help="Measure what the space of this run can reach.  [default: the latest run]"
-)
+@click.option("--prior", type=PATH, metavar="TABLE", help="Estimate from another device's table and ten runs.")
+@click.option("--run", type=PATH, help="Measure what the space of this run can reach.  [default: the latest run]")
 @click.option("--space", "family", metavar="NAME|FILE", help=f"Measure a space before there is a run. {SPACE_HELP}")
 @click.option("--preset", help=f"With --space: the scale of a family.  [default: {DEFAULT_PRESET}]")
 @click.option("--width", type=float, default=1.0, show_default=True, help="With --space: multiplies all channels.")
 @click.option("--resolutions", type=Resolutions(), help="With --space: image sizes, such as 96,112.  [default: the preset's]")
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
 @click.option("--runtime", help="onnxruntime or litert; in a browser onnxruntime-web-webgpu or -wasm.  [default: the device's]")
-@click.option("--threads", type=click.IntRange(min=1), help="[default: the device's]")
+@click.option("--threads", type=int, help="[default: the device's]")
 @click.option("--precision", type=click.Choice(precisions()), default="fp32", show_default=True)
 @click.option("--time", "seconds", type=SECONDS, help="Spend about this long, such as 5m, instead of a fixed number of rounds.")
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")

@@ -10,7 +10,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.display import percent, say, say_all
-from edgenas.cli.options import SECONDS
+from edgenas.cli.options import PATH, SECONDS
 from edgenas.cli.show_files import show_verified
 from edgenas.cli.show_latency import show_table
 from edgenas.cli.show_report import show_report
@@ -33,13 +33,11 @@ from edgenas.training import FineTuned
 @click.option(
     "--photos",
     "folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER|ZIP",
     help="Your own photos, one sub-folder per class, in place of the digits; begins with EfficientNet-Lite0's weights.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
-)
+@click.option("--out", type=PATH, help="The run folder to make.  [default: runs/quickstart or runs/<photos>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 100s, 5m for photos]")
 @click.option("--seed", type=int, default=0, show_default=True)
 def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:
@@ -52,10 +50,10 @@ def command(folder: Path | None, out: Path | None, seconds: float | None, seed: 
     Without --photos on 5,000 handwritten digits that come with an installed package. Run again, it goes on where it stopped;
     of a finished run, it verifies and reports once more.
     """
-    story = photos(folder) if folder else DIGITS
+    story = DIGITS if folder is None else photos(str(folder))
     if seconds:
         story = replace(story, seconds=seconds)
-    out = out or (default_folder(story.data) if folder else Path("runs/quickstart"))
+    out = out or (Path("runs/quickstart") if folder is None else default_folder(story.data))
     tell(story, out, seed, track=track, watch=_Shown())
 
 

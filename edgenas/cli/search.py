@@ -28,7 +28,7 @@ from edgenas.search import STRATEGIES, get_strategy
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=float,
     default=CONFIDENCE,
     show_default=True,
     help="How surely a budget is to be kept: by the upper end of this interval of the latency. 0: by the prediction alone.",
@@ -40,7 +40,7 @@ from edgenas.search import STRATEGIES, get_strategy
 @click.option("--strategy", default="bayesian", show_default=True, help=f"One of {', '.join(STRATEGIES)}.")
 @click.option(
     "--evaluations",
-    type=click.IntRange(min=10),
+    type=int,
     default=EVALUATIONS,
     show_default=True,
     help="The most subnets that are evaluated anew.",

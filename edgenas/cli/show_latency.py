@@ -10,11 +10,13 @@ from edgenas.space import SearchSpace
 
 def show_table(measured: LatencyTable, space: SearchSpace) -> None:
     calibration = measured.calibration(space)
-    check, about, execution = calibration.check, measured.provenance, measured.execution
+    about, execution = measured.provenance, measured.execution
     where = (f"{space.name} on {measured.device} ({about.cpu}), {execution.runtime} {about.runtime_version}, "
              f"{execution.precision}, {execution.threads} thread(s)")  # fmt: skip
     kind = "measured" if measured.measured else f"{measured.kind.upper()} {about.method}"
     say(f"{where}: {len(space.distinct_blocks)} blocks {kind}.")
+    if (check := calibration.check) is None:
+        return
     say(f"Check on {len(check.errors)} subnets, each predicted without it: mean error {100 * check.mean_error:.1f} %, "
         f"worst {100 * check.worst_error:.1f} %, Spearman {check.spearman:.3f}; "
         f"90 % of subnets lie within {100 * calibration.relative_interval(0.9):.1f} %.")  # fmt: skip

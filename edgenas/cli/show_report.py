@@ -38,7 +38,7 @@ def show_rows(rows: Sequence[Row]) -> None:
             validation(row),
             percent(row.torch_accuracy),
             percent(row.exported_accuracy),
-            f"{row.max_difference:.0e}",
+            "-" if row.max_difference is None else f"{row.max_difference:.0e}",
             f"{row.file_bytes / 1024:.0f}",
         ]
         for row in rows
@@ -115,7 +115,7 @@ def show_classes(rows: Sequence[ClassRow]) -> None:
             row.id,
             str(row.images),
             percent(row.recall),
-            "-" if row.precision is None else percent(row.precision),
+            percent(row.precision),
             row.taken_for or "-",
         ]
         for row in once[:WORST]

@@ -9,6 +9,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.options import (
+    PATH,
     SECONDS,
     Counts,
     fit_option,
@@ -23,6 +24,7 @@ from edgenas.cli.options import (
     width_option,
 )
 from edgenas.cli.show_training import show_epoch, show_trained
+from edgenas.cli.stopping import exit_status
 from edgenas.errors import UsageError
 from edgenas.pipeline.train import create, train
 from edgenas.processes import is_main_process, together
@@ -41,11 +43,11 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @preset_option
 @width_option
 @resolutions_option
-@click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/<data>]")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue an interrupted run.")
+@click.option("--out", type=PATH, help="The run folder to make.  [default: runs/<data>]")
+@click.option("--resume", type=PATH, metavar="RUN", help="Continue an interrupted run.")
 @click.option(
     "--warm-start",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="RUN",
     help="Begin with the weights of a trained run, for other classes, images or resolutions, or for a wider space.",
 )
@@ -58,10 +60,10 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 10m, instead of a number of epochs.")
 @click.option(
     "--epochs",
-    type=click.IntRange(min=0),
+    type=int,
     help=f"Passes over the training images; 0 imports weights as they are, with their classes.  [default: {DEFAULTS.epochs}]",
 )
-@click.option("--batch-size", type=click.IntRange(min=8), default=DEFAULTS.batch_size, show_default=True)
+@click.option("--batch-size", type=int, default=DEFAULTS.batch_size, show_default=True)
 @click.option("--optimizer", type=click.Choice(list(LEARNING_RATES)), default=DEFAULTS.optimizer, show_default=True)
 @click.option("--learning-rate", type=float, help=f"Its peak, for this batch size.  [default: {USUAL_RATES}]")
 @click.option(
@@ -81,7 +83,7 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 @click.option(
     "--recipe",
     "recipe_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="TOML",
     help="A recipe, such as edgenas tune writes. What is given beside it overrides it.",
 )
@@ -109,14 +111,14 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, settings:
     A folder may have train/, val/ and test/ in it, or the classes directly: then it is split by the seed. A checkpoint
     is written after every epoch.
     """
-    if resume is None and data is None:
-        raise UsageError("Say what to train on with `data`, or what to continue with `resume`.")
     with together():
         if resume is not None:
             run = Run.open(resume)
-        else:
+        elif data is not None:
             given = {name: value for name, value in given_options(ctx).items() if name in options}
             run = create(data, track=track, **given | _settings(settings))
+        else:
+            raise UsageError("Say what to train on with `data`, or what to continue with `resume`.")
         train_and_show(run, data)
 
 
@@ -130,15 +132,15 @@ def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
 def train_and_show(run: Run, data: str | None) -> None:
     try:
         show_trained(train(run, data, track=track, report=show_epoch))
-    except KeyboardInterrupt:
-        raise SystemExit(_stopped(run)) from None
+    except KeyboardInterrupt as stop:
+        _tell_how_to_go_on(run)
+        raise SystemExit(exit_status(stop)) from None
 
 
-def _stopped(run: Run) -> int:
+def _tell_how_to_go_on(run: Run) -> None:
     done = len(run.metrics())
     if is_main_process():
         click.echo(
             f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}",
             err=True,
         )
-    return 130

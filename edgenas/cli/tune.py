@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from edgenas.bars import track
 from edgenas.cli.display import console, counted, percent, say, table
 from edgenas.cli.options import (
+    PATH,
     SECONDS,
     fit_option,
     given_options,
@@ -39,14 +39,12 @@ SHOWN = 8
 @resolutions_option
 @precision_option
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path), help="The run folder: all goes into its tune/.  [default: runs/<data>]")
+@click.option("--out", type=PATH, help="The run folder: all goes into its tune/.  [default: runs/<data>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to make trials, such as 30m.")
-@click.option("--trials", type=click.IntRange(min=1), help="The most trials in all, with those of earlier calls.")
-@click.option(
-    "--epochs", type=click.IntRange(min=1), help=f"How long each trial trains.  [default: {TRIALS} trials fit into the time]"
-)
+@click.option("--trials", type=int, help="The most trials in all, with those of earlier calls.")
+@click.option("--epochs", type=int, help=f"How long each trial trains.  [default: {TRIALS} trials fit into the time]")
 @click.option("--sampler", default="tpe", show_default=True, help=f"One of {', '.join(SAMPLERS)}.")
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), metavar="TOML", help="What is not tuned.")
+@click.option("--recipe", "recipe_file", type=PATH, metavar="TOML", help="What is not tuned.")
 @click.option("--storage", metavar="URL", help="Keep trials in a database that several machines share.")
 @click.pass_context
 def command(ctx: click.Context, data: str | None, seconds: float | None, trials: int | None, **options: Any) -> None:

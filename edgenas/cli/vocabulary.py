@@ -29,10 +29,11 @@ def in_flags(text: str, command: str | None, find: FindCommand) -> str:
 
     def flag(parameter: str, command: str | None) -> str:
         """Of the command, or of the training, where most parameters are decided."""
+        name_without_unit = parameter.removesuffix("_ms")
         for name in (command, "train-supernet"):
             for option in found.params if name and (found := find(name)) else []:
-                if isinstance(option, click.Option) and option.name == parameter:
+                if isinstance(option, click.Option) and option.name == name_without_unit:
                     return option.opts[0]
-        return f"--{parameter.replace('_', '-')}"
+        return f"--{name_without_unit.replace('_', '-')}"
 
     return WORD.sub(replaced, text)

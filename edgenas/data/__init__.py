@@ -1,6 +1,6 @@
 """Labelled images: loaded, split, decoded once, and augmented as whole tensors."""
 
-import edgenas.onednn  # noqa: F401 (before torch)
+import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.data.augment import (
     Augmentation,
     cutout,
@@ -12,8 +12,8 @@ from edgenas.data.augment import (
     resize,
 )
 from edgenas.data.batches import balanced_shares, epoch_batches, prefetch
-from edgenas.data.dataset import Dataset, Split, load_dataset
-from edgenas.data.decode import FITS, Decoder
+from edgenas.data.dataset import Channels, Dataset, Split, load_dataset
+from edgenas.data.decode import Decoder
 from edgenas.data.known import KnownClasses
 from edgenas.data.mixing import cutmix, mix, mixup
 from edgenas.data.randaugment import rand_augment
@@ -21,9 +21,9 @@ from edgenas.data.report import DataReport
 from edgenas.data.sources import SAMPLES, open_source
 
 __all__ = [
-    "FITS",
     "SAMPLES",
     "Augmentation",
+    "Channels",
     "DataReport",
     "Dataset",
     "Decoder",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -53,22 +54,29 @@ def balanced_shares(labels: np.ndarray, beta: float = 0.999) -> np.ndarray:
     return weights / weights.sum()
 
 
+@dataclass(frozen=True)
+class _Raised:
+    """In place of an item."""
+
+    error: BaseException
+
+
 def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     """The same items, made by a background thread that stays up to `depth` ahead.
 
     An exception of `items` is raised where its item would have come. The thread ends when the items do, or when this
     iterator is closed, which waits for the item being made.
     """
-    ready: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    ready: SimpleQueue[T | _Raised] = SimpleQueue()
     room, stopped = threading.Semaphore(depth), threading.Event()
 
     def produce() -> None:
         iterator = iter(items)
         try:
             while room.acquire() and not stopped.is_set():
-                ready.put((next(iterator), None))
+                ready.put(next(iterator))
         except BaseException as error:  # StopIteration too: it says that the items have ended
-            ready.put((None, error))
+            ready.put(_Raised(error))
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()  # here and now, and with it what it may hold, such as worker processes
@@ -77,11 +85,11 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     thread.start()
     try:
         while True:
-            item, error = ready.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
+            item = ready.get()
+            if isinstance(item, _Raised):
+                if isinstance(item.error, StopIteration):
+                    return
+                raise item.error
             room.release()
             yield item
     finally:

@@ -206,7 +206,7 @@ def _decode_into(path: Path, source: Source, listing: Listing, decoder: Decoder,
         def write(first: int, pixels: np.ndarray) -> None:
             with lock:
                 out.seek(start + first * size * size * 3)
-                out.write(pixels)
+                out.write(pixels.data)
 
         found = decode_all(source, listing, decoder, write, "Decoding images", track)
         out.flush()

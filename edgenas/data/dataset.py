@@ -23,6 +23,9 @@ from edgenas.progress import Track, quiet
 
 STATISTICS_IMAGES, STATISTICS_VALUES = 10_000, 150_000_000
 
+Channels = tuple[float, float, float]
+"""Red, green and blue."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -99,8 +102,8 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     skipped: Mapping[str, str] = field(default_factory=dict)
     flip: bool = False
     fingerprint: str = ""
@@ -118,7 +121,7 @@ class Dataset:
 def load_dataset(
     source: str, *, size: int, seed: int = 0, stream: bool = False, fit: str = "crop",
     value_range: tuple[float, float] | None = None, known: KnownClasses | None = None,
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None, track: Track = quiet,
+    normalisation: tuple[Channels, Channels] | None = None, track: Track = quiet,
 ) -> Dataset:  # fmt: skip
     """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
@@ -217,7 +220,7 @@ def first_of_groups(labels: np.ndarray, count: int, groups: np.ndarray | None) -
 
 
 def split_rows(
-    labels: np.ndarray, parts: dict[str, int], shares: dict[str, float], seed: int, groups: np.ndarray | None = None
+    labels: np.ndarray, parts: dict[str, int], shares: Mapping[str, float], seed: int, groups: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """The rows of every part, shuffled so that any first few are a fair sample.
 
@@ -255,7 +258,7 @@ def split_rows(
     return {part: np.random.default_rng([seed, i]).permutation(np.concatenate(rows[part])) for i, part in enumerate(PARTS)}
 
 
-def channel_statistics(split: Split) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def channel_statistics(split: Split) -> tuple[Channels, Channels]:
     """Mean and standard deviation of red, green and blue in 0..1, over at most 10,000 images (fewer of large ones)."""
     count = min(len(split), STATISTICS_IMAGES, max(1, STATISTICS_VALUES // math.prod(split.images.shape[1:])))
     histogram = np.zeros((3, 256), dtype=np.int64)  # whole numbers: the same to the last digit on every machine

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from edgenas.data.formats import prepare, why_unreadable
 from edgenas.data.sources import Listing, Source
-from edgenas.errors import UsageError
 from edgenas.progress import Track
-from edgenas.space import unknown
+from edgenas.values import fit as fitted
+from edgenas.values.kinds import Fit
 
 CHUNK = 64  # images that a thread decodes at a time
 # Below this average, threads wait for the interpreter's lock longer than they decode (CIFAR JPEGs of 0.9 kB, two busy cores:
@@ -28,8 +28,6 @@ MOST_PIXELS = 89_478_485
 """That are decoded of one image: Pillow's own limit, a quarter of a GiB of RGB."""
 BACKGROUND = 128
 """The grey that shows through transparent pixels and around padded pictures: black and white are both seen before it."""
-FITS = ("crop", "pad", "squeeze")
-"""How a picture becomes a square: its centre is cropped, it is padded with grey, or it is squeezed."""
 EXTREMES = 0.001
 """The share of an image's values at either end that are taken for dead pixels."""
 FAR = 10
@@ -56,17 +54,16 @@ level of the decoded pixels, whether it had more than 8 bits, and the decoded pi
 class Decoder:
     """How an image becomes a square of pixels.
 
-    size: of the square's side. fit: one of `FITS`.
+    size: of the square's side. fit: `edgenas.values.kinds.FITS` has them.
     value_range: of images with more than 8 bits per value, those that become black and white. None: 0 to 65,535.
     """
 
     size: int
-    fit: str = "crop"
+    fit: Fit = "crop"
     value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.fit not in FITS:
-            raise UsageError(unknown("fit", self.fit, FITS))
+        fitted(Fit, self.fit, "fit")
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """`(size, size, 3)` uint8: upright, RGB over grey, made square, resized with antialiased bilinear.
@@ -215,11 +212,11 @@ def range_of(ranges: Sequence[tuple[float, float]]) -> tuple[float, float] | Non
     return float(lows[usual].min()), float(highs[usual].max())
 
 
-def facts_of(pixels: np.ndarray, content: bytes, width: int, height: int, deep: bool) -> np.void:
+def facts_of(pixels: np.ndarray, content: bytes, width: int, height: int, deep: bool) -> Any:
     """Of decoded `(size, size, 3)` pixels and the file that they come from."""
     facts = np.zeros((), FACTS)
     facts["content"] = np.frombuffer(content, np.uint8)
-    facts["picture"] = np.frombuffer(hashlib.sha256(pixels).digest()[:16], np.uint8)
+    facts["picture"] = np.frombuffer(hashlib.sha256(pixels.data).digest()[:16], np.uint8)
     facts["width"], facts["height"], facts["deep"] = width, height, deep
     facts["low"], facts["high"] = pixels.min(), pixels.max()
     facts["sketch"] = np.asarray(Image.fromarray(pixels).resize((SKETCH, SKETCH), Image.Resampling.BOX))
@@ -229,7 +226,7 @@ def facts_of(pixels: np.ndarray, content: bytes, width: int, height: int, deep: 
 def sha256(stream: BinaryIO) -> bytes:
     """Of a whole file, read in pieces."""
     stream.seek(0)
-    return hashlib.file_digest(stream, "sha256").digest()
+    return hashlib.file_digest(stream, "sha256").digest()  # type: ignore[arg-type]  # a BinaryIO that reads into buffers
 
 
 @contextmanager

@@ -35,8 +35,8 @@ class KnownClasses:
 
     def folders(self, folders: Sequence[str], where: str) -> dict[str, str]:
         """The class that each folder holds images of. Raises DataError naming those that hold none."""
-        found = {folder: self.name_of(folder) for folder in folders}
-        strange = [folder for folder, name in found.items() if name is None]
+        found = {folder: name for folder in folders if (name := self.name_of(folder)) is not None}
+        strange = [folder for folder in folders if folder not in found]
         if strange:
             raise DataError(
                 f"{some(strange)} in {where} are none of the {len(self.names)} classes that the weights know, such as "

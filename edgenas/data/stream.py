@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from edgenas.data.decode import Decoder, pillow
 from edgenas.data.sources import Source
@@ -49,7 +49,7 @@ class StreamedImages:
 
     def batches(self, rows: list[np.ndarray]) -> Iterator[np.ndarray]:
         """`self[each]` for each of the rows, in this order, each made by one process. They end with the iteration."""
-        loader = DataLoader(
+        loader: DataLoader[torch.Tensor | DataError] = DataLoader(
             _Batches(self),
             batch_size=None,
             sampler=rows,
@@ -62,7 +62,7 @@ class StreamedImages:
             yield images.numpy()
 
 
-class _Batches:
+class _Batches(Dataset[torch.Tensor | DataError]):
     """What workers run. An error is handed over as it is: one that is raised in a worker arrives wrapped in its traceback."""
 
     def __init__(self, images: StreamedImages):
@@ -81,7 +81,7 @@ def _workers() -> int:
     return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))  # as torchrun sets it
 
 
-def _started(loader: DataLoader) -> Iterator:
+def _started(loader: DataLoader[torch.Tensor | DataError]) -> Iterator[torch.Tensor | DataError]:
     """With workers that never hear of Ctrl-C, which reaches every process of a terminal, not even at their very beginning: the
     parent ends them when it is done."""
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 
 from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
 from edgenas.errors import EdgeNASError
-from edgenas.files import read_json
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
-
-VERSION = 2
+from edgenas.values import Format, Inlined, Length, plain
+from edgenas.values.kinds import Elapsed, Hex, Line, Name, Rounds
 
 
 @dataclass(frozen=True)
 class BundleHeader:
     """What a bundle measures. `fingerprint` is the space's."""
 
-    device: str
-    space: str
-    fingerprint: str
-    execution: Execution
-    rounds: int
-    version: int = VERSION
+    device: Name
+    space: Line
+    fingerprint: Hex
+    execution: Inlined[Execution]
+    rounds: Rounds
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Raises KeyError or TypeError where the data has another form."""
-        return cls(execution=Execution.pop_from(data), **data)
+    def plan(self, jobs: list[str]) -> dict[str, Any]:
+        """The content of plan.json, of which result.json has a copy. jobs: the keys of the groups of models."""
+        return plain(self) | {"version": FORMAT.version, "jobs": jobs}
 
-    def to_json(self) -> dict[str, Any]:
-        data = asdict(self)
-        return data | data.pop("execution")
+
+@dataclass(frozen=True)
+class BundleResult:
+    """The content of result.json."""
+
+    header: Inlined[BundleHeader]
+    jobs: Annotated[tuple[Hex, ...], Length(1, 10_000)]
+    environment: Provenance
+    times_ms: dict[Hex, dict[Line, tuple[Elapsed, ...]]]
+
+    def __post_init__(self) -> None:
+        if any(len(times) != self.header.rounds for group in self.times_ms.values() for times in group.values()):
+            raise ValueError(f"not every model has the times of {self.header.rounds} rounds")
+        if self.environment.runtime != self.header.execution.runtime:
+            raise ValueError("it was measured in another runtime than it was to be")
+
+
+FORMAT = Format("result of a bundle", BundleResult, version=2, oldest=2, remedy="Take result.json from the device again.")
 
 
 @dataclass(frozen=True)
@@ -51,24 +62,14 @@ class BundleTarget:
 
     header: BundleHeader
     provenance: Provenance
-    times_ms: Mapping[str, Mapping[str, list[float]]]
+    times_ms: Mapping[str, Mapping[str, Sequence[float]]]
 
     @classmethod
     def load(cls, path: Path, space: SearchSpace, device: str) -> Self:
         """Raises EdgeNASError when the file is damaged, incomplete, or of another space or device."""
-        data = read_json(path, "result of a bundle")
-        try:
-            jobs, times_ms = data.pop("jobs"), data.pop("times_ms")
-            provenance = Provenance.from_json(data.pop("environment"))
-            header = BundleHeader.from_json(data)
-            done = len(jobs) - len(set(jobs) - set(times_ms))
-            good = all(_are_times(times, header.rounds) for group in times_ms.values() for times in group.values())
-            if header.version != VERSION or not good or provenance.runtime != header.execution.runtime:
-                raise ValueError("its version is unknown, or its times are not positive numbers")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EdgeNASError(
-                f"{path} is no result of a bundle, or damaged ({error}): take result.json from the device again."
-            ) from error
+        result = FORMAT.load(path)
+        header, jobs = result.header, result.jobs
+        done = len(jobs) - len(set(jobs) - set(result.times_ms))
         if header.device != device:
             raise EdgeNASError(f"{path} was measured for {header.device}, not {device}: add `device` {header.device}.")
         if header.fingerprint != space.fingerprint:
@@ -78,7 +79,7 @@ class BundleTarget:
             raise EdgeNASError(
                 f"{path} is incomplete, {done} of {len(jobs)} parts: run measure.py on the device again, it goes on from there."
             )
-        return cls(header, provenance, times_ms)
+        return cls(header, result.environment, result.times_ms)
 
     def environment(self, runtime: str) -> Provenance:
         return self.provenance
@@ -89,7 +90,7 @@ class BundleTarget:
         times = self.times_ms.get(job_key(models), {})
         if set(times) != set(models):
             raise EdgeNASError("The bundle was written by another version of EdgeNAS: write it again and measure again.")
-        return {name: times[name] for name in models}
+        return {name: list(times[name]) for name in models}
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         raise EdgeNASError("A bundle holds times alone: reach the device over ssh to run a model there.")
@@ -97,8 +98,3 @@ class BundleTarget:
 
 def job_key(names: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
-
-
-def _are_times(values: Any, rounds: int) -> bool:
-    numbers = isinstance(values, list) and all(isinstance(ms, float) and math.isfinite(ms) and ms > 0 for ms in values)
-    return numbers and len(values) == rounds

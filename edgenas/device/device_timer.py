@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import json
 import os
 import platform
 import random
 import re
+import runpy
 import sys
 import time
 from importlib.metadata import version
@@ -141,10 +141,8 @@ def open_session(runtime, model, threads=1, folder=""):
     """
     if runtime["opener"] in OPENERS:
         return OPENERS[runtime["opener"]](runtime, model, threads)
-    spec = importlib.util.spec_from_file_location("opener", os.path.join(folder, runtime["opener"]))
-    opener = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(opener)
-    return opener.open_session(runtime, model, threads)
+    opener = runpy.run_path(os.path.join(folder, runtime["opener"]))
+    return opener["open_session"](runtime, model, threads)
 
 
 def _random_input(shape, dtype):
@@ -180,7 +178,8 @@ def time_models(open_all, rounds, clock, seed=0):
     clock: see `clock_for`. What shares the core's arithmetic units, such as another hyperthread, shows on every clock: where a
     model is called `REFERENCE`, visits in such company are repeated, see `Watch`.
     """
-    shuffler, times, parts, watch = random.Random(seed), {}, min(OPENINGS, rounds), Watch(clock)
+    shuffler, parts, watch = random.Random(seed), min(OPENINGS, rounds), Watch(clock)
+    times: dict[str, list[float]] = {}
     for part in range(parts):
         timed = _timed_rounds(open_all(), rounds // parts + (part < rounds % parts), clock, shuffler, watch)
         for name, values in timed.items():

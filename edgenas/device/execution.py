@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+
+from edgenas.errors import UsageError
+from edgenas.values import Unfit, check_fields
+from edgenas.values.kinds import Name, Threads
 
 
 @dataclass(frozen=True)
@@ -11,17 +14,20 @@ class Execution:
     """In which runtime a model is computed, by how many threads, and in which precision.
 
     Latencies, accuracies and files of different executions are different things: tables, search records and exported files are
-    named by it. In JSON it is the three entries `runtime`, `threads` and `precision` of what it belongs to.
+    named by it, so that all three are fit for that. In JSON they are entries of what it belongs to, `values.inlined`.
+
+    Raises UsageError where they are not.
     """
 
-    runtime: str
-    threads: int = 1
-    precision: str = "fp32"
+    runtime: Name
+    threads: Threads = 1
+    precision: Name = "fp32"
 
-    @classmethod
-    def pop_from(cls, data: dict[str, Any]) -> Self:
-        """Take its three entries out of a JSON object. Raises KeyError where one is missing."""
-        return cls(data.pop("runtime"), data.pop("threads"), data.pop("precision"))
+    def __post_init__(self) -> None:
+        try:
+            check_fields(self)
+        except Unfit as refusal:
+            raise UsageError(str(refusal)) from None
 
     @property
     def suffix(self) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from edgenas.cost import block_depthwise_macs, block_macs
 from edgenas.device.execution import Execution
 from edgenas.device.runtimes import RUNTIMES
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.files import read_text
-from edgenas.space import BlockSpec, unknown
+from edgenas.space import BlockSpec
+from edgenas.values import OneOf, Unfit, Within, decoded_toml, read, read_text, unknown
+from edgenas.values.kinds import Line, Name, Text, Threads
 
 DEVICES = Path("devices")
 """In the working folder: the user's own profiles, and the tables that were measured."""
+
+REACHES = ("local", "remote", "browser")
+
+Cost = Annotated[float, Within(0, 1e6)]
+"""Milliseconds, of something that may be free."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,13 @@ class Estimate:
     relative_interval: latency lies within `[ms / (1 + r), ms * (1 + r)]` with 90 % confidence.
     """
 
-    dense_ms_per_mmac: float
-    depthwise_ms_per_mmac: float
-    block_ms: float
-    relative_interval: float
-    method: str
-    source: str
-    date: str
+    dense_ms_per_mmac: Cost
+    depthwise_ms_per_mmac: Cost
+    block_ms: Annotated[float, Within(0, 1e6, above=True)]
+    relative_interval: Annotated[float, Within(0, 1e3)]
+    method: Text
+    source: Text
+    date: Line
 
     def block(self, spec: BlockSpec) -> float:
         """Milliseconds of one block."""
@@ -52,19 +57,21 @@ class DeviceProfile:
         it is measured by a page that it opens.
     """
 
-    name: str
-    description: str
-    arch: str
-    runtime: str
-    threads: int
-    reach: str = "local"
+    name: Name
+    description: Text
+    arch: Line
+    runtime: Annotated[str, OneOf("runtime", RUNTIMES)]
+    threads: Threads
+    reach: Annotated[str, OneOf("reach", REACHES)] = "local"
     estimate: Estimate | None = None
 
     def execution(
         self, *, runtime: str | None = None, threads: int | None = None, precision: str | None = None
     ) -> Execution:  # fmt: skip
         """What its networks run on; what is None is the device's own, and fp32."""
-        return Execution(runtime or self.runtime, threads or self.threads, precision or "fp32")
+        return Execution(
+            self.runtime if runtime is None else runtime, self.threads if threads is None else threads, precision or "fp32"
+        )
 
     def require_reach(self, *, remotely: bool) -> None:
         """Raise EdgeNASError, saying what to do, when the device cannot be measured in this way."""
@@ -79,13 +86,10 @@ class DeviceProfile:
                 "`bundle` FILE.zip. If this is the device itself, add `on` local."
             )
 
-    def require_arch(self, machine: str) -> None:
+    def require_arch(self, machine: str | None) -> None:
         """Raise EdgeNASError when what answers is another kind of machine."""
         if self.arch not in ("native", machine):
             raise EdgeNASError(f"{self.name} is {self.arch}, but what answers is {machine}: choose another device or address.")
-
-
-REACHES = ("local", "remote", "browser")
 
 
 def device_folders() -> list[Path]:
@@ -106,39 +110,11 @@ def load_device(name: str, folders: list[Path] | None = None) -> DeviceProfile:
         raise UsageError(unknown("device", name, sorted(found)))
     path = found[name]
     try:
-        data = tomllib.loads(read_text(path))
+        device: DeviceProfile = read(DeviceProfile, decoded_toml(read_text(path, "device profile")))
+    except Unfit as error:
+        raise EdgeNASError(f"{path}: {error}") from None
     except ValueError as error:
         raise EdgeNASError(f"{path} is no TOML: {error}. Correct that line.") from error
-    estimate = data.pop("estimate", None)
-    device = _read(DeviceProfile, data, path, "", skip="estimate")
-    if device["name"] != name:
-        raise EdgeNASError(f"{path}: name is {device['name']!r}, but the file is called {name}.toml. Make them equal.")
-    if device["runtime"] not in RUNTIMES:
-        raise EdgeNASError(f"{path}: {unknown('runtime', device['runtime'], RUNTIMES)}")
-    if device["threads"] < 1:
-        raise EdgeNASError(f"{path}: threads must be at least 1, not {device['threads']}.")
-    if device.get("reach", "local") not in REACHES:
-        raise EdgeNASError(f"{path}: {unknown('reach', device['reach'], REACHES)}")
-    if estimate is not None:
-        estimate = Estimate(**_read(Estimate, estimate, path, "estimate."))
-    return DeviceProfile(**device, estimate=estimate)
-
-
-def _read(kind: type, data: Any, path: Path, prefix: str, skip: str = "") -> dict[str, Any]:
-    """The fields of a dataclass out of a TOML table, checked one by one."""
-    if not isinstance(data, dict):
-        raise EdgeNASError(f"{path}: {prefix.rstrip('.')} must be a table, such as [{prefix.rstrip('.')}].")
-    wanted = {f.name: f for f in fields(kind) if f.name != skip}
-    for name in data:
-        if name not in wanted:
-            raise EdgeNASError(f"{path}: {unknown('field', prefix + name, [prefix + known for known in wanted])}")
-    for name, f in wanted.items():
-        if name not in data and f.default is MISSING:
-            raise EdgeNASError(f"{path}: the field {prefix}{name} is missing.")
-        if name not in data:
-            continue
-        types = {"str": (str, "text"), "int": (int, "a whole number"), "float": (int | float, "a number")}
-        expected, words = types[f.type]
-        if not isinstance(data[name], expected) or isinstance(data[name], bool):
-            raise EdgeNASError(f"{path}: {prefix}{name} must be {words}, not {data[name]!r}.")
-    return data
+    if device.name != name:
+        raise EdgeNASError(f"{path}: name is {device.name!r}, but the file is called {name}.toml. Make them equal.")
+    return device

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any
+
+from edgenas.values import Length, Within
+from edgenas.values.kinds import Line, Text, Threads
+
+Cores = Annotated[int, Within(1, 10_000)]
 
 
 @dataclass(frozen=True)
@@ -17,36 +22,28 @@ class Provenance:
     adapter, system, isolated, user_agent: what a browser tells.
     """
 
-    runtime: str | None = None
-    runtime_version: str | None = None
-    execution_providers: tuple[str, ...] | None = None
-    machine: str | None = None
-    cpu: str | None = None
-    cores: int | None = None
-    fingerprint: str | None = None
-    governor: str | None = None
-    temperature_c: float | None = None
-    load_average: float | None = None
-    python: str | None = None
-    clock: str | None = None
-    date: str | None = None
+    runtime: Line | None = None
+    runtime_version: Line | None = None
+    execution_providers: Annotated[tuple[Line, ...], Length(0, 100)] | None = None
+    machine: Line | None = None
+    cpu: Line | None = None
+    cores: Cores | None = None
+    fingerprint: Line | None = None
+    governor: Line | None = None
+    temperature_c: Annotated[float, Within(-300, 1000)] | None = None
+    load_average: Annotated[float, Within(0, 1e6)] | None = None
+    python: Line | None = None
+    clock: Line | None = None
+    date: Line | None = None
     emulated: bool = False
-    threads: int | None = None
-    statistic: str | None = None
-    method: str | None = None
-    source: str | None = None
+    threads: Threads | None = None
+    statistic: Line | None = None
+    method: Text | None = None
+    source: Text | None = None
     adapter: dict[str, Any] | None = field(default=None, hash=False)
-    system: str | None = None
+    system: Line | None = None
     isolated: bool | None = None
-    user_agent: str | None = None
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Raises TypeError for what is no provenance."""
-        provenance = cls(**data)
-        if provenance.execution_providers is None:
-            return provenance
-        return cls(**data | {"execution_providers": tuple(data["execution_providers"])})
+    user_agent: Line | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from edgenas.errors import EdgeNASError
+from edgenas.values import Within, decoded_json, read
+from edgenas.values.kinds import Line, Name
 
 MANYLINUX2014_GLIBC = 17
 """The oldest glibc 2.X that a manylinux wheel of today asks for."""
+
+
+_Number = Annotated[int, Within(0, 1000)]
+_ANSWER = tuple[tuple[_Number, _Number], Name, Line]
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,13 @@ class RemotePython:
     def parse(cls, text: str) -> Self:
         """From `[[3, 11], "aarch64", "2.36"]`. Raises EdgeNASError for a Python or a C library without wheels."""
         try:
-            (major, minor), machine, libc = json.loads(text.strip().splitlines()[-1])
-            glibc = re.fullmatch(r"2\.(\d+).*", libc)
-        except (ValueError, TypeError, IndexError):
+            (major, minor), machine, libc = read(_ANSWER, decoded_json(text.strip().splitlines()[-1]), "the answer")
+            glibc = re.fullmatch(r"2\.(\d{1,4}).*", libc)
+        except (ValueError, IndexError):
             raise EdgeNASError(f"The device's python3 gave no sensible answer ({text.strip()[:80]!r}).") from None
         if (major, minor) < (3, 8):
             raise EdgeNASError(f"The device has Python {major}.{minor}: install Python 3.8 or newer there.")
-        return cls((major, minor), str(machine), int(glibc[1]) if glibc else 0)
+        return cls((major, minor), machine, int(glibc[1]) if glibc else 0)
 
     @property
     def platforms(self) -> list[str]:

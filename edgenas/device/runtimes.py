@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from edgenas.device.execution import Execution
 from edgenas.errors import UsageError
 from edgenas.files import cache_dir
 from edgenas.graph import ModelFormat, get_format
-from edgenas.space import unknown
+from edgenas.values import unknown
 
 PYTHON, BROWSER = "python", "browser"
 CPU_TIME, WALL_TIME = device_timer.CPU_TIME, device_timer.WALL_TIME
@@ -112,9 +113,10 @@ def require_precision(runtime: str, precision: str) -> None:
         raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose `runtime` {others}.")
 
 
-def runtimes_of(format_name: str) -> list[Runtime]:
-    """Those that open files of a format in a Python of this machine."""
-    return [r for r in RUNTIMES.values() if r.format == format_name and r.where == PYTHON and r.python is not None]
+def runtimes_of(format_name: str) -> list[tuple[Runtime, Path]]:
+    """Those that open files of a format in a Python of this machine, each with that Python."""
+    those = [runtime for runtime in RUNTIMES.values() if runtime.format == format_name and runtime.where == PYTHON]
+    return [(runtime, python) for runtime in those if (python := runtime.python) is not None]
 
 
 def open_session(execution: Execution, model: str | Path | bytes) -> device_timer.Session:
@@ -133,17 +135,14 @@ def tflite_runtime_python() -> Path | None:
     return python if python.is_file() else None
 
 
-_ONNX_RUNTIME = {"clock": CPU_TIME, "module": "onnxruntime", "package": "onnxruntime", "opener": "onnxruntime"}
-_XNNPACK = {"clock": CPU_TIME, "opener": "tflite"}
+_on_cpu = partial(Runtime, clock=CPU_TIME)
+_xnnpack = partial(_on_cpu, format="tflite", precisions=("fp32",), provider="XNNPACK", opener="tflite")
 
-register_runtime(Runtime("onnxruntime", "onnx", ("fp32", "int8"), "CPUExecutionProvider", **_ONNX_RUNTIME))
-register_runtime(
-    Runtime("litert", "tflite", ("fp32",), "XNNPACK", **_XNNPACK, module="ai_edge_litert.interpreter", package="ai-edge-litert")
-)
-register_runtime(
-    Runtime("tflite-runtime", "tflite", ("fp32",), "XNNPACK", **_XNNPACK, module="tflite_runtime.interpreter",
-            package="tflite-runtime", own_python=tflite_runtime_python)
-)  # fmt: skip
+register_runtime(_on_cpu("onnxruntime", "onnx", ("fp32", "int8"), "CPUExecutionProvider", module="onnxruntime",
+                         package="onnxruntime", opener="onnxruntime"))  # fmt: skip
+register_runtime(_xnnpack("litert", module="ai_edge_litert.interpreter", package="ai-edge-litert"))
+register_runtime(_xnnpack("tflite-runtime", module="tflite_runtime.interpreter", package="tflite-runtime",
+                          own_python=tflite_runtime_python))  # fmt: skip
 # ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
 # everywhere, what computed.
 register_runtime(Runtime("onnxruntime-web-webgpu", "onnx", ("fp32",), "webgpu", BROWSER))

@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlsplit
@@ -19,6 +21,8 @@ from edgenas.device.provision import RemotePython, download_packages
 from edgenas.device.runtimes import PYTHON, Runtime, get_runtime
 from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
+from edgenas.files import read_member
+from edgenas.values import shown
 
 CACHE = "~/.cache/edgenas"
 """All that is left on the device: what --provision unpacked. Safe to delete."""
@@ -30,6 +34,11 @@ RECONNECTS = 5
 RECONNECT_PAUSE_S = 2.0
 
 _RESULTS = ("result.json", "outputs.npy")
+
+MOST_BYTES, MOST_PRINTED, MOST_HOST = 2**30, 2**20, 254
+"""Of a result, of what a command prints, and of a host's name."""
+MOST_LINES, MOST_LINE = 10_000, 4096
+"""Of what a login prints before it is ready, and the bytes of one."""
 
 # The archive on standard input is followed by silence. Its end means that the host has gone: then the timer goes too.
 _JOB = """
@@ -96,8 +105,8 @@ class _Connection:
     """One login, which all commands share (ControlMaster)."""
 
     def __init__(self, url: str):
-        if urlsplit(url).scheme != "ssh" or not urlsplit(url).hostname or urlsplit(url).path.strip("/"):
-            raise UsageError(f"{url} is no address of a device: write ssh://user@host or ssh://user@host:port.")
+        if not _is_address(url):
+            raise UsageError(f"{shown(url)} is no address of a device: write ssh://user@host or ssh://user@host:port.")
         self.url = url
         self._ssh = shlex.split(os.environ.get(SSH, "ssh"))
         self._master: subprocess.Popen[bytes] | None = None
@@ -139,24 +148,25 @@ class _Connection:
                 [*self._ssh, "-S", self._socket, "-o", "ControlMaster=no", "-o", "BatchMode=yes", self.url, script],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
             )  # fmt: skip
+            to_device, from_device = _pipes(process)
             text = b""
             try:
                 if archive is not None:
                     archive.seek(0)
                     while chunk := archive.read(1 << 16):
-                        _write_all(process.stdin, chunk)
+                        _write_all(to_device, chunk)
                 if into is None:
-                    process.stdin.close()
-                    text = b"".join(iter(lambda: process.stdout.read(1 << 16), b""))
+                    to_device.close()
+                    text = _read_all(from_device, self.url)
                 else:
-                    _extract(process.stdout, into)
-                    process.stdin.close()
+                    _extract(from_device, into)
+                    to_device.close()
             except (BrokenPipeError, tarfile.TarError, EOFError):
                 pass  # the exit status tells why
             finally:
                 # Closing standard input ends the job on the device.
-                process.stdin.close()
-                process.stdout.close()
+                to_device.close()
+                from_device.close()
                 if process.poll() is None:
                     _ended(process)
             if process.returncode in (255, -15, -9):
@@ -178,7 +188,9 @@ class _Connection:
         except OSError as error:
             self._errors.close()
             raise EdgeNASError(f"{command[0]} cannot be run ({error.strerror}): install the OpenSSH client.") from error
-        if not any(line.strip() == b"ready" for line in self._master.stdout):
+        _, says = _pipes(self._master)
+        lines = islice(iter(partial(says.readline, MOST_LINE), b""), MOST_LINES)  # a shell may greet, not talk
+        if not any(line.strip() == b"ready" for line in lines):
             self._errors.seek(0)
             message = self._errors.read()
             self._disconnect()
@@ -187,8 +199,8 @@ class _Connection:
 
     def _disconnect(self) -> None:
         if self._master is not None:
-            self._master.stdin.close()
-            self._master.stdout.close()
+            for pipe in _pipes(self._master):
+                pipe.close()
             _ended(self._master)
             self._errors.close()
             self._master = None
@@ -201,6 +213,17 @@ class _Connection:
         except EdgeNASError:
             if last:
                 raise
+
+
+def _is_address(url: str) -> bool:
+    """Whether it can be one: nothing in it is an option of ssh, or no text."""
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme != "ssh" or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment
+        fits = (parts.port is None or parts.port > 0) and len(parts.hostname or "") < MOST_HOST
+    except ValueError:  # half an IPv6 address, a port that is no number
+        return False
+    return not wrong and fits and url.isprintable() and not (parts.hostname or "").startswith("-") and url.isascii()
 
 
 def _run_job(connection: _Connection, packages: str, folder: Path) -> None:
@@ -255,7 +278,25 @@ def _extract(stream: IO[bytes], folder: Path) -> None:
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.isfile() and member.name in (*_RESULTS, "log"):
-                (folder / member.name).write_bytes(tar.extractfile(member).read())
+                if member.size > MOST_BYTES:
+                    raise EdgeNASError(f"The device sent {member.size} bytes of {member.name}: it is no timer of ours.")
+                (folder / member.name).write_bytes(read_member(tar, member))
+
+
+def _read_all(stream: IO[bytes], url: str) -> bytes:
+    """What a command prints. Raises EdgeNASError for more than any of ours does."""
+    text = b""
+    while chunk := stream.read(1 << 16):
+        text += chunk
+        if len(text) > MOST_PRINTED:
+            raise EdgeNASError(f"{url} prints without end: log in by hand and see what its shell prints.")
+    return text
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """The standard input and output of a process that was started with pipes for both."""
+    assert process.stdin is not None and process.stdout is not None
+    return process.stdin, process.stdout
 
 
 def _write_all(stream: IO[bytes], data: bytes) -> None:

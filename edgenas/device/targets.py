@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +21,8 @@ from edgenas.device.provenance import Provenance
 from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.progress import Track, quiet
+from edgenas.values import decoded_json, read, read_text
+from edgenas.values.kinds import Elapsed, Line, Text
 
 
 class LatencyTarget(Protocol):
@@ -42,6 +46,14 @@ class LatencyTarget(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The content of a job's result.json, but for its error."""
+
+    environment: Provenance
+    times_ms: dict[Line, tuple[Elapsed, ...]] = field(default_factory=dict)
+
+
 class JobTarget:
     """A device that is handed a folder with the timer, a job and its files, and hands it back with the result.
 
@@ -52,21 +64,30 @@ class JobTarget:
         self._run_folder = run_folder
 
     def environment(self, runtime: str) -> Provenance:
-        return Provenance.from_json(self._job(*_job(Execution(runtime)))[0]["environment"])
+        return self._answer(*_job(Execution(runtime))).environment
 
     def time(
         self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track = quiet
     ) -> dict[str, list[float]]:
         job, files = timing_job(models, execution, rounds)
-        (times_ms,) = [self._job(job, files)[0]["times_ms"] for _ in track(range(1), "timing", 1)]
-        return times_ms
+        (answer,) = [self._answer(job, files) for _ in track(range(1), "timing", 1)]
+        return {name: list(times) for name, times in answer.times_ms.items()}
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         task = {"model": "model", "inputs": "inputs.npy", "outputs": "outputs.npy"}
         job, files = _job(execution)
-        return self._job(job | {"run": [task]}, files | {"model": model}, images)[1]
+        with self._done(job | {"run": [task]}, files | {"model": model}, images) as (folder, _):
+            return _outputs(folder / "outputs.npy", len(images))
 
-    def _job(self, job: dict, files: Mapping[str, bytes], images: np.ndarray | None = None) -> tuple[dict, np.ndarray | None]:
+    def _answer(self, job: dict[str, Any], files: Mapping[str, bytes]) -> Answer:
+        with self._done(job, files) as (_, answer):
+            return answer
+
+    @contextmanager
+    def _done(
+        self, job: dict[str, Any], files: Mapping[str, bytes], images: np.ndarray | None = None
+    ) -> Iterator[tuple[Path, Answer]]:
+        """Do a job: its folder, until the block ends, and its answer. images: for it to run."""
         with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
             folder = Path(name)
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
@@ -75,13 +96,35 @@ class JobTarget:
             if images is not None:
                 np.save(folder / "inputs.npy", images, allow_pickle=False)
             self._run_folder(folder)
-            try:
-                result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.") from None
-            if "error" in result:
-                raise EdgeNASError(f"The device's timer failed: {result['error']}.")
-            return result, np.load(folder / "outputs.npy", allow_pickle=False) if images is not None else None
+            if not (folder / "result.json").exists():
+                raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.")
+            yield folder, _answer(folder / "result.json")
+
+
+def _answer(path: Path) -> Answer:
+    """Raises EdgeNASError where the timer failed, and for what it would not write."""
+    try:
+        data = decoded_json(read_text(path, "answer of the device's timer"))
+        if isinstance(data, dict) and "error" in data:
+            raise EdgeNASError(f"The device's timer failed: {read(Text, data['error'], 'its error')}.")
+        answer: Answer = read(Answer, data)
+    except ValueError as error:
+        raise EdgeNASError(f"The device's timer gave no sensible answer: {error}") from None
+    return answer
+
+
+def _outputs(path: Path, images: int) -> np.ndarray:
+    """The array that a device wrote: `(images, ...)` floats. As many bytes are read as are there, whatever its header says."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, is_fortran, kind = header(file)
+            if is_fortran or kind.kind not in "fiu" or shape[:1] != (images,):
+                raise ValueError(f"its shape is {shape}, its type {kind}")
+            return np.frombuffer(file.read(), kind).reshape(shape)
+    except Exception as error:  # a header is a Python literal, whose parsers raise anything
+        raise EdgeNASError(f"The device's outputs are no {images} rows of numbers ({error}).") from None
 
 
 class Stopwatch:

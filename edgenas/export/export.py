@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from edgenas.device.runtimes import runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
-from edgenas.files import replacing
+from edgenas.files import now, replacing
 from edgenas.graph import FORMATS, get_format
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
+from edgenas.values import plain
 
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
 
@@ -48,26 +48,24 @@ def export(
     """
     chosen = [get_format(name) for name in formats]
     dataset = evaluator.dataset
-    use_finetuned = finetuned is not None and finetuned.is_used
-    network = finetuned.network if use_finetuned else evaluator.network(architecture)
+    used = finetuned if finetuned is not None and finetuned.is_used else None
+    network = evaluator.network(architecture) if used is None else used.network
     model = ExportedModel(
         folder=folder,
         architecture=architecture,
         classes=dataset.classes,
-        preprocessing=Preprocessing(
-            architecture.resolution, tuple(dataset.mean), tuple(dataset.std), dataset.fit, dataset.value_range
-        ),
+        preprocessing=Preprocessing(architecture.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range),
         dynamic_batch=dynamic_batch,
         budgets=budgets,
         validation_accuracy=evaluator.network_accuracy(network),
-        inherited_accuracy=finetuned.inherited_accuracy if use_finetuned else None,
+        inherited_accuracy=None if used is None else used.inherited_accuracy,
         provenance={
             "edgenas": version("edgenas"),
             "torch": torch.__version__,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "date": now(),
         }
         | (provenance or {})
-        | ({"finetuned": finetuned.recipe.to_dict()} if use_finetuned else {}),
+        | ({} if used is None else {"finetuned": used.recipe.to_dict()}),
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
@@ -99,7 +97,7 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
             | ({"value_range": model.preprocessing.value_range} if model.preprocessing.value_range else {})
         ),
         "architecture": str(model.architecture),
-        "provenance": json.dumps(model.provenance | {"budgets": [budget.to_json() for budget in model.budgets]}),
+        "provenance": json.dumps(model.provenance | {"budgets": [plain(budget) for budget in model.budgets]}),
     }
     batch = None if model.dynamic_batch and form.dynamic_batch else 1
     return form.build(network.specs, weights, batch=batch, metadata=metadata)
@@ -118,7 +116,8 @@ def check_parity(content: bytes, kind: str, network: Network, images: torch.Tens
     nothing here opens it."""
     if not (here := runtimes_of(kind)):
         raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried.")
-    outputs = python_target(here[0].python).run(content, in_layout(images, kind), Execution(here[0].name))
+    runtime, python = here[0]
+    outputs = python_target(python).run(content, in_layout(images, kind), Execution(runtime.name))
     parity = compare(network.cpu()(images).numpy(), outputs)
     if not parity.holds:
         raise ParityError(

@@ -8,22 +8,33 @@ verify.json          what verification measured here; verify-<device>.json: on a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from edgenas.data.decode import BACKGROUND, FITS
+from edgenas.data.decode import BACKGROUND
 from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
-from edgenas.files import read_json, write_json
 from edgenas.graph import FORMATS, get_format
+from edgenas.latency.table import Kind
 from edgenas.search import Candidate, SearchRecord
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
-from edgenas.training.checkpoint import load_tensors, save_tensors
-
-VERSION = 1
+from edgenas.training.checkpoint import fill, load_tensors, save_tensors
+from edgenas.values import Format, Inlined, Length, plain_fields
+from edgenas.values.kinds import (
+    ClassNames,
+    Deviations,
+    Fit,
+    Means,
+    Milliseconds,
+    Name,
+    Resolution,
+    Share,
+    ShareBelowOne,
+    ValueRange,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,11 +46,11 @@ class Preprocessing:
     divide by `std` per channel. ONNX takes NCHW, TFLite NHWC.
     """
 
-    resolution: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    fit: str = "crop"
-    value_range: tuple[float, float] | None = None
+    resolution: Resolution
+    mean: Means
+    std: Deviations
+    fit: Fit = "crop"  # earlier versions knew no other
+    value_range: ValueRange | None = None
 
     @property
     def resize(self) -> str:
@@ -52,29 +63,22 @@ class Preprocessing:
         return how[self.fit]
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Preprocessing:
-        """What `to_json` gives. Raises KeyError, TypeError or ValueError where the data has another form."""
-        value_range = data.get("value_range")
-        fit = FITS[FITS.index(data.get("fit", "crop"))]  # earlier versions knew no other
-        return cls(data["resolution"], tuple(data["mean"]), tuple(data["std"]), fit, value_range and tuple(value_range))
+        return {name: value for name, value in plain_fields(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Budget:
     """A search that chose an architecture: its budget, and the latency that its table predicted, with its interval, in ms."""
 
-    device: str
-    execution: Execution
-    budget_ms: float
-    confidence: float
-    latency_kind: str
+    device: Name
+    execution: Inlined[Execution]
+    budget_ms: Milliseconds
+    confidence: ShareBelowOne
+    latency_kind: Kind
     latency_provenance: Provenance
-    latency_ms: float
-    latency_low_ms: float
-    latency_high_ms: float
+    latency_ms: Milliseconds
+    latency_low_ms: Milliseconds
+    latency_high_ms: Milliseconds
 
     @classmethod
     def of(cls, record: SearchRecord, candidate: Candidate) -> Budget:
@@ -82,16 +86,6 @@ class Budget:
         predicted_ms = candidate.latency_ms, candidate.latency_low_ms, candidate.latency_high_ms
         return cls(record.device, record.execution, record.budget_ms, record.confidence, record.latency_kind,
                    record.latency_provenance, *predicted_ms)  # fmt: skip
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Budget:
-        """Raises KeyError or TypeError where the data has another form."""
-        provenance = Provenance.from_json(data.pop("latency_provenance"))
-        return cls(execution=Execution.pop_from(data), latency_provenance=provenance, **data)
-
-    def to_json(self) -> dict[str, Any]:
-        data = asdict(self) | {"latency_provenance": self.latency_provenance.to_json()}
-        return {"device": data.pop("device")} | data.pop("execution") | data
 
 
 class ModelFile(NamedTuple):
@@ -112,44 +106,45 @@ class ExportedModel:
     inherited_accuracy: the same before fine-tuning; None where the weights are the supernet's.
     """
 
-    folder: Path = field(compare=False)
     architecture: Architecture
-    classes: tuple[str, ...]
+    classes: ClassNames
     preprocessing: Preprocessing
     dynamic_batch: bool
-    budgets: tuple[Budget, ...]
-    validation_accuracy: float
+    budgets: Annotated[tuple[Budget, ...], Length(0, 10_000)]
+    validation_accuracy: Share
     provenance: dict[str, Any]
-    inherited_accuracy: float | None = None
+    inherited_accuracy: Share | None = None
+    folder: Path = field(default=Path(), compare=False)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for images of another size than the network's."""
+        if self.preprocessing.resolution != self.architecture.resolution:
+            raise ValueError(f"its images have {self.preprocessing.resolution} pixels, its network takes "
+                             f"{self.architecture.resolution}")  # fmt: skip
 
     def save(self, network: Network) -> None:
         save_tensors(self.folder / "weights.safetensors", network.state_dict(), {"architecture": str(self.architecture)})
-        data = asdict(self) | {"version": VERSION, "architecture": self.architecture.to_json(), "id": self.architecture.id}
-        data["preprocessing"] = self.preprocessing.to_json()
-        data["budgets"] = [budget.to_json() for budget in self.budgets]
+        FORMAT.save(self.folder / "model.json", self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Without the folder, which may move, and with the architecture's id, by which people name it."""
+        data = plain_fields(self) | {"id": self.architecture.id}
         del data["folder"]
-        write_json(self.folder / "model.json", data)
+        return data
 
     @classmethod
     def load(cls, folder: Path) -> ExportedModel:
-        data = read_json(folder / "model.json", "exported model")
-        try:
-            if data.pop("version") > VERSION:
-                raise CheckpointError(f"{folder} was written by a newer EdgeNAS: install that version to read it.")
-            data.pop("id")
-            data["architecture"] = Architecture.from_json(data["architecture"])
-            data["preprocessing"] = Preprocessing.from_json(data["preprocessing"])
-            data["classes"], data["budgets"] = tuple(data["classes"]), tuple(map(Budget.from_json, data["budgets"]))
-            return cls(folder=folder, **data)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{folder / 'model.json'} is damaged ({error}): export it again.") from None
+        """Raises EdgeNASError where there is none, CheckpointError for one that is damaged or from a newer version."""
+        return replace(FORMAT.load(folder / "model.json"), folder=folder)
 
     def network(self, space: SearchSpace) -> Network:
         """The torch network that the files must agree with."""
         tensors, _ = load_tensors(self.folder / "weights.safetensors")
-        network = Network(space.blocks(self.architecture), space.batch_norm_epsilon)
-        network.load_state_dict(tensors)
-        return network.eval()
+        try:
+            network = Network(space.blocks(self.architecture), space.batch_norm_epsilon)
+        except ValueError as error:
+            raise CheckpointError(f"{self.folder} holds none of the run's networks: {error}. Export it again.") from None
+        return fill(network, tensors, self.folder / "weights.safetensors").eval()
 
     def file(self, format_name: str, precision: str = "fp32") -> Path:
         """Where the file of a format and precision is, or would be."""
@@ -165,6 +160,15 @@ class ExportedModel:
     def files(self) -> list[Path]:
         """The model files that are there."""
         return [variant.path for variant in self.variants]
+
+
+def _upgrade(data: dict[str, Any], version: int) -> None:
+    data.pop("id")
+    if "folder" in data:
+        raise TypeError("it names a folder")
+
+
+FORMAT = Format("exported model", ExportedModel, version=1, remedy="Export it again.", upgrade=_upgrade)
 
 
 def load_exports(folder: Path) -> list[ExportedModel]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+
+from edgenas.values import Within
+from edgenas.values.kinds import Share
 
 TOLERANCE = 1e-4
 
@@ -16,9 +21,9 @@ class Parity:
     agreement: share of images with the same top-1 class. holds: the difference is within TOLERANCE of the scale.
     """
 
-    max_difference: float
-    scale: float
-    agreement: float
+    max_difference: Annotated[float, Within(0, math.inf)]
+    scale: Annotated[float, Within(0, 1e30)]
+    agreement: Share
 
     @property
     def holds(self) -> bool:

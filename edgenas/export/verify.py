@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -14,24 +13,26 @@ import torch
 from edgenas.data import Dataset
 from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
 from edgenas.device.runtimes import runtimes_of
-from edgenas.errors import EdgeNASError
+from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.export import in_layout
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity, compare
-from edgenas.files import read_json, write_json
+from edgenas.files import now
 from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network
 from edgenas.training import OnnxClassifier, as_seen
+from edgenas.values import Format, Inlined, Length
+from edgenas.values.kinds import Count, Images, Line, Milliseconds, Name, Positive, Share
 
 VERIFIED = "verify.json"
 
 
 @dataclass(frozen=True)
 class Verification:
-    """One file in one runtime, on the machine of this fingerprint.
+    """One file in one runtime, on the machine of this fingerprint, as its target tells it.
 
     device: the profile's name of a device that was reached over the network; empty for the machine that EdgeNAS runs on.
     emulated: the device was an emulator. What it computes counts, what it takes does not.
@@ -45,38 +46,43 @@ class Verification:
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
-    file: str
-    execution: Execution
-    runtime_version: str
-    fingerprint: str
+    file: Name
+    execution: Inlined[Execution]
+    runtime_version: Line | None
+    fingerprint: Line | None
     parity: Parity | None
-    torch_accuracy: float | None
-    accuracy: float
-    confusion: list[list[int]]
-    images: int
-    latency_ms: float
-    predicted_ms: float | None
-    predicted_low_ms: float | None
-    predicted_high_ms: float | None
-    slowdown: float
-    file_bytes: int
-    device: str = ""
+    torch_accuracy: Share | None
+    accuracy: Share
+    confusion: Annotated[list[list[Count]], Length(2, 100_000)]
+    images: Images
+    latency_ms: Milliseconds
+    predicted_ms: Milliseconds | None
+    predicted_low_ms: Milliseconds | None
+    predicted_high_ms: Milliseconds | None
+    slowdown: Positive
+    file_bytes: Count
+    device: Name | Literal[""] = ""
     emulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a confusion that cannot be."""
+        if any(len(row) != len(self.confusion) for row in self.confusion):
+            raise ValueError("its confusion is no square")
 
     @property
     def passed(self) -> bool:
         return self.parity is None or self.parity.holds
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Raises KeyError or TypeError where the data has another form."""
-        data.setdefault("precision", "fp32")  # earlier versions knew no other
-        parity = data.pop("parity")
-        return cls(execution=Execution.pop_from(data), parity=parity and Parity(**parity), **data)
 
-    def to_json(self) -> dict[str, Any]:
-        data = asdict(self)
-        return {"file": data.pop("file")} | data.pop("execution") | data
+@dataclass(frozen=True)
+class _Kept:
+    """The content of verify.json."""
+
+    date: Line
+    results: Annotated[list[Verification], Length(1, 10_000)]
+
+
+FORMAT = Format("verification", _Kept, remedy="Verify again.")
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,12 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]
     """
     testbeds = []
     for kind, precisions in _precisions(files).items():
-        for runtime in runtimes_of(kind):
-            target = python_target(runtime.python)
+        for runtime, python in runtimes_of(kind):
+            target = python_target(python)
             environment = target.environment(runtime.name)
             for precision in precisions:
                 if precision in runtime.precisions:
-                    execution = Execution(runtime.name, min(threads, environment.cores), precision)
+                    execution = Execution(runtime.name, min(threads, environment.cores or threads), precision)
                     testbeds.append(Testbed(execution, target, environment))
     return testbeds
 
@@ -137,7 +143,14 @@ def verify(
     pairs = [(file, testbed) for file in files for testbed in testbeds if testbed.takes(file)]
     if not pairs:
         raise EdgeNASError(f"{model.folder} holds no model file that can run there: export it again.")
-    trial = _Trial.of(dataset, model.preprocessing, images).against(model.network(space))
+    if sorted(model.classes) != sorted(dataset.classes):
+        raise CheckpointError(f"{model.folder / 'model.json'} names other classes than the images have: export it again.")
+    # As a user runs it: prepared as model.json says, each output the class that it names. What is expected is the run's own.
+    trial = replace(
+        _Trial.of(dataset, model.preprocessing, images),
+        order=np.array([model.classes.index(name) for name in dataset.classes]),
+        expected=_expected(model.network(space), dataset, images),
+    )
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
         if not table.covers(space):
@@ -175,14 +188,15 @@ def verify_classifier(
     return results
 
 
-def load_verifications(folder: Path) -> list[Verification]:
-    """What the last verifications measured, here and on devices, as kept in a model's folder; nothing when there was none."""
-    results = []
-    for path in [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]:
-        try:
-            results += map(Verification.from_json, read_json(path, "verification")["results"])
-        except (KeyError, TypeError) as error:
-            raise EdgeNASError(f"{path} is damaged ({error}): verify again.") from None
+def load_verifications(folder: Path, classes: int | None = None) -> list[Verification]:
+    """What the last verifications measured, here and on devices, as kept in a model's folder; nothing when there was none.
+
+    classes: that the model tells apart. Raises CheckpointError where a file is damaged, or of a model with others.
+    """
+    paths = [*folder.glob(VERIFIED), *sorted(folder.glob("verify-*.json"))]
+    results = [result for path in paths for result in FORMAT.load(path).results]
+    if any(len(result.confusion) != (classes or len(result.confusion)) for result in results):
+        raise CheckpointError(f"What {folder} was verified with has other classes than the model. {FORMAT.remedy}")
     return results
 
 
@@ -195,12 +209,16 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 @dataclass(frozen=True)
 class _Trial:
-    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and the `(n, classes)` logits of the torch network."""
+    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and the `(n, classes)` logits of the torch network.
+
+    order: of a file's outputs, those of the data set's classes one after the other; None where they are in this order.
+    """
 
     images: torch.Tensor
     labels: np.ndarray
     classes: int
     expected: np.ndarray | None = None
+    order: np.ndarray | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None) -> _Trial:
@@ -210,9 +228,12 @@ class _Trial:
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
         return cls(images, labels.numpy(), len(dataset.classes))
 
-    @torch.no_grad()
-    def against(self, network: Network) -> _Trial:
-        return replace(self, expected=torch.cat([network(batch) for batch in self.images.split(128)]).numpy())
+
+@torch.no_grad()
+def _expected(network: Network, dataset: Dataset, count: int | None) -> np.ndarray:
+    """`(n, classes)` logits of the torch network, for images as it was trained on."""
+    images = _Trial.of(dataset, Preprocessing(network.resolution, dataset.mean, dataset.std), count).images
+    return torch.cat([network(batch) for batch in images.split(128)]).numpy()
 
 
 def _verify_file(
@@ -223,6 +244,8 @@ def _verify_file(
     emulated = environment.emulated
     images = in_layout(trial.images, get_runtime(execution.runtime).format)
     outputs = testbed.target.run(content, images, replace(execution, threads=1))
+    if trial.order is not None and outputs.shape[1:] == trial.order.shape:
+        outputs = outputs[:, trial.order]
 
     def is_of_that_machine(table: LatencyTable) -> bool:
         about = table.provenance
@@ -261,5 +284,4 @@ def _save(folder: Path, results: Sequence[Verification]) -> None:
     device, fresh = results[0].device, {result.execution for result in results}
     path = folder / (f"verify-{device}.json" if device else VERIFIED)
     kept = [v for v in load_verifications(folder) if v.device == device and v.execution not in fresh] if device else []
-    rows = [result.to_json() for result in [*kept, *results]]
-    write_json(path, {"date": datetime.now(UTC).isoformat(timespec="seconds"), "results": rows})
+    FORMAT.save(path, _Kept(now(), [*kept, *results]))

@@ -12,7 +12,8 @@ from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite, read_tflite_metadata
 from edgenas.graph.weights import BlockWeights
-from edgenas.space import BlockSpec, unknown
+from edgenas.space import BlockSpec
+from edgenas.values import unknown
 
 
 class ModelFormat(Protocol):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 
 from edgenas.device import Execution, device_timer
 from edgenas.device.targets import LatencyTarget
+from edgenas.errors import EdgeNASError
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.latency.table import Entry
 from edgenas.progress import Track, quiet
 from edgenas.space import BlockSpec, SearchSpace
+from edgenas.values import Length, Unfit, read
+from edgenas.values.kinds import Elapsed
 
 ROUNDS = 12
 LEAST_ROUNDS, MOST_ROUNDS = 2, 50
@@ -92,7 +96,8 @@ class Bench:
 
     def _time(self, models: Mapping[str, bytes]) -> dict[str, list[float]]:
         rounds, start = self._affordable_rounds(), time.monotonic()
-        timed = self.target.time(self._anchored(models), self.execution, rounds=rounds)
+        anchored = self._anchored(models)
+        timed = believed(self.target.time(anchored, self.execution, rounds=rounds), anchored, rounds)
         taken_s = time.monotonic() - start
         self._visit_s = taken_s / rounds / len(timed)
         if self.seconds is not None:
@@ -144,6 +149,24 @@ class Bench:
             return self.rounds
         affordable = int(self.seconds / (max(self.models_left, 1) * self._visit_s))
         return min(max(affordable, LEAST_ROUNDS), MOST_ROUNDS)
+
+
+def believed(timed: Mapping[str, Sequence[float]], models: Iterable[str], rounds: int) -> dict[str, list[float]]:
+    """The times of a target, whatever it is: of all models that it was asked for and of no other, of every round, each a time.
+
+    Raises EdgeNASError.
+    """
+    try:
+        if set(timed) != set(models):
+            raise Unfit(f"it timed {len(timed)} models instead of those that it was asked for.")
+        read_ms = {name: read(Annotated[list[Elapsed], Length(rounds, rounds, "times")], ms, name.strip())
+                   for name, ms in timed.items()}  # fmt: skip
+        for name in read_ms.keys() - {_EMPTY}:
+            if _quiet(read_ms[name]) <= 0:
+                raise Unfit(f"{name.strip()} took no time.")
+        return read_ms
+    except Unfit as refusal:
+        raise EdgeNASError(f"What the device answered cannot be its latencies: {refusal} Measure again.") from None
 
 
 def _quiet(times_ms: Sequence[float]) -> float:

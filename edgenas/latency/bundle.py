@@ -44,7 +44,7 @@ def write_bundle(
             bundle.writestr(f"{keys[-1]}/job.json", json.dumps(job))
             for name, content in files.items():
                 bundle.writestr(f"{keys[-1]}/{name}", content)
-        bundle.writestr("plan.json", json.dumps(header.to_json() | {"jobs": keys}))
+        bundle.writestr("plan.json", json.dumps(header.plan(keys)))
         bundle.write(device_timer.__file__, "device_timer.py")
         bundle.write(device_measure.__file__, "measure.py")
 

@@ -58,7 +58,8 @@ class DeviationModel:
 
     def least_certain(self, counts: np.ndarray, expected_ms: np.ndarray, n: int) -> np.ndarray:
         """Indices of the n networks of `(m, B)` to time next, each the one least certain once those before it are known."""
-        candidates, known, chosen = self._share(counts, expected_ms), self._shares, []
+        candidates, known = self._share(counts, expected_ms), self._shares
+        chosen: list[int] = []
         spread = max(self.spread, SPREADS[1])
         prior = np.einsum("ib,bc,ic->i", candidates, self._covariance, candidates) * spread**2
         for _ in range(min(n, len(candidates))):

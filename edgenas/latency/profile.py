@@ -68,6 +68,9 @@ def profile(
         table.entries |= alone
         table.save(path)
 
+    if all(table.entries[spec.key].latency_ms <= 0 for spec in space.distinct_blocks):
+        raise EdgeNASError(f"No block of {space.name} takes longer than an empty model on {device.name}: what answers times no "
+                           "networks. Measure again with `fresh`.")  # fmt: skip
     calibrator = Calibrator(table, space)
     for genomes in track(networks, f"timing whole networks on {device.name}", len(networks)):
         calibrator.add(genomes, bench.network_ms(space, genomes), drawn=bool(calibrator.sessions))
@@ -82,6 +85,7 @@ def profile(
         measured_ms = bench.network_ms(space, chosen, track, f"timing more networks on {device.name}")
         calibrator.add(chosen, measured_ms, drawn=False)
         calibration = calibrator.calibrate()
+    table.require_plausible(space)
     table.save(path)
     return table
 
@@ -120,6 +124,7 @@ def _open_table(
     if fresh or not path.exists():
         return LatencyTable(device, execution, kind=kind, provenance=provenance)
     table = LatencyTable.load(path)
+    table.require_of(device, execution, path)
     if table.kind == ESTIMATED:
         return LatencyTable(device, execution, kind=kind, provenance=provenance)
     if (table.execution, table.kind) != (execution, kind):

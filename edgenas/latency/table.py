@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from edgenas.cost import block_parameters
 from edgenas.device import Execution, Provenance
 from edgenas.errors import EdgeNASError
-from edgenas.files import read_json, write_json
 from edgenas.latency.tolerance import normal_half_width, tolerance
 from edgenas.space import Architecture, BlockSpec, SearchSpace
+from edgenas.values import Ascending, Format, Inlined, Length, Rule, Within
+from edgenas.values.kinds import Correlation, Count, Hex, Milliseconds, Name
 
-VERSION = 3
-MEASURED, ESTIMATED, EMULATED = "measured", "estimated", "emulated"
+Kind = Literal["measured", "estimated", "emulated"]
+MEASURED: Kind = "measured"
+ESTIMATED: Kind = "estimated"
+EMULATED: Kind = "emulated"
 
 CONFIDENCE = 0.9
 """Of intervals, unless another is asked for."""
 
+PLAUSIBLE = 500
+"""Networks whose predictions are looked at before a table is believed."""
+
 DRIFT = 0.006
 """Standard deviation of what all latencies of a machine gain or lose together from one minute to another, relative. Profiling,
 which is over in seconds, does not see it; 60 networks timed again and again on a quiet machine did."""
+
+
+class _DescribesBlock(Rule):
+    words = "that describes a block"
+
+    def allows(self, value: str) -> bool:
+        try:
+            BlockSpec.from_key(value)
+        except ValueError:
+            return False
+        return True
+
+
+BlockKey = Annotated[str, _DescribesBlock()]
 
 
 @dataclass(frozen=True)
@@ -36,20 +56,20 @@ class Entry:
     repeats: the number of rounds.
     """
 
-    latency_ms: float
-    spread_ms: float
-    repeats: int
+    latency_ms: Annotated[float, Within(0, 1e7)]
+    spread_ms: Annotated[float, Within(0, 1e7)]
+    repeats: Count
 
 
 @dataclass(frozen=True)
-class Check:
+class HeldOut:
     """Predictions against measurements of networks that calibration did not see.
 
     errors: ascending, without sign, relative to the measurement. spearman: the rank correlation of the two.
     """
 
-    errors: tuple[float, ...]
-    spearman: float
+    errors: Annotated[tuple[Annotated[float, Within(0, 1e9)], ...], Length(1, 100_000), Ascending()]
+    spearman: Correlation
 
     @property
     def mean_error(self) -> float:
@@ -76,14 +96,14 @@ class Calibration:
     corrections: by `BlockSpec.key`, how much more a block costs in a network, relative; 0 where absent. See `DeviationModel`.
     """
 
-    overhead_ms: float
-    scale: float
-    weights_ms: float
-    fitted_on: int
-    check: Check | None = None
-    stated_interval: float = 0.0
-    se_ms: float = 0.0
-    corrections: dict[str, float] = field(default_factory=dict)
+    overhead_ms: Annotated[float, Within(-1e7, 1e7)]
+    scale: Annotated[float, Within(0, 1e6)]
+    weights_ms: Annotated[float, Within(0, 1e7)]
+    fitted_on: Count
+    check: HeldOut | None = None
+    stated_interval: Annotated[float, Within(0, 1e3)] = 0.0
+    se_ms: Annotated[float, Within(-1e7, 1e7)] = 0.0
+    corrections: dict[BlockKey, Annotated[float, Within(-1, 1e6)]] = field(default_factory=dict)
 
     def relative_interval(self, confidence: float = CONFIDENCE) -> float:
         """r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with a confidence in [0, 1); 0 for none."""
@@ -111,13 +131,13 @@ class LatencyTable:
     entries: by `BlockSpec.key`. calibrations: by `SearchSpace.fingerprint`.
     """
 
-    device: str
-    execution: Execution
-    kind: str = MEASURED
+    device: Name
+    execution: Inlined[Execution]
+    kind: Kind = MEASURED
     provenance: Provenance = field(default_factory=Provenance)
-    reference_ms: float | None = None
-    entries: dict[str, Entry] = field(default_factory=dict)
-    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    reference_ms: Milliseconds | None = None
+    entries: dict[BlockKey, Entry] = field(default_factory=dict)
+    calibrations: dict[Hex, Calibration] = field(default_factory=dict)
 
     @property
     def measured(self) -> bool:
@@ -160,33 +180,42 @@ class LatencyTable:
         factor = 1 + self.calibration(space).relative_interval(confidence)
         return Interval(np.asarray(latency_ms) / factor, np.asarray(latency_ms) * factor)
 
+    # ---- plausibility ----
+
+    def require_of(self, device: str, execution: Execution, path: Path) -> None:
+        """Raises EdgeNASError for a table of another device or execution, which a file may hold whatever its name."""
+        if (self.device, self.execution) != (device, execution):
+            raise EdgeNASError(
+                f"{path} is the table of {self.device} ({self.execution}), not of {device} ({execution}): put it where it "
+                "belongs, or measure again with `fresh`."
+            )
+
+    def require_plausible(self, space: SearchSpace) -> None:
+        """Raises EdgeNASError where what it predicts cannot be latencies: costs below zero, or networks that take no time."""
+        costs = self.costs(space)
+        ends = np.stack([space.encode(space.smallest), space.encode(space.largest)])
+        some = np.concatenate([ends, space.sample(np.random.default_rng(0), PLAUSIBLE)])
+        if not (np.isfinite(costs).all() and (costs >= 0).all() and (self.predict(space, some) > 0).all()):
+            raise EdgeNASError(
+                f"The latency table of {self.device} predicts latencies below zero in {space.name}: it is damaged, or what was "
+                "timed was no network. Measure again with `fresh`."
+            )
+
     # ---- files ----
 
     def save(self, path: Path) -> None:
-        data = asdict(self) | {"provenance": self.provenance.to_json()}
-        write_json(path, {"version": VERSION, "device": data.pop("device")} | data.pop("execution") | data)
+        FORMAT.save(path, self)
 
     @classmethod
     def load(cls, path: Path) -> LatencyTable:
-        """Raises EdgeNASError for a file that is absent, damaged or from a newer EdgeNAS."""
-        data = read_json(path, "latency table")
-        version = data.pop("version", None) if isinstance(data, dict) else None
-        if isinstance(version, int) and version > VERSION:
-            raise EdgeNASError(f"{path} was written by a newer EdgeNAS: update EdgeNAS, or measure again with `fresh`.")
-        if isinstance(version, int) and version < VERSION:
-            raise EdgeNASError(f"{path} was written by an older EdgeNAS, which timed otherwise: measure again with `fresh`.")
-        try:
-            data["entries"] = {BlockSpec.from_key(key).key: Entry(**_numbers(e)) for key, e in data["entries"].items()}
-            data["calibrations"] = {space: _calibration(c) for space, c in data["calibrations"].items()}
-            data["provenance"] = Provenance.from_json(data["provenance"])
-            table = cls(execution=Execution.pop_from(data), **data)
-            if version != VERSION or table.kind not in (MEASURED, ESTIMATED, EMULATED):
-                raise ValueError("unknown version or kind")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EdgeNASError(
-                f"{path} is no latency table: it is damaged ({error}). Delete it, or measure again with `fresh`."
-            ) from error
-        return table
+        """Raises EdgeNASError for a file that is absent, damaged or of another version."""
+        table = FORMAT.load(path)
+        # Keys have had other forms.
+        return replace(table, entries={BlockSpec.from_key(key).key: entry for key, entry in table.entries.items()})
+
+
+# Older versions timed otherwise.
+FORMAT = Format("latency table", LatencyTable, version=3, oldest=3, remedy="Delete it, or measure again with `fresh`.")
 
 
 def block_features(entries: dict[str, Entry], space: SearchSpace) -> np.ndarray:
@@ -196,30 +225,15 @@ def block_features(entries: dict[str, Entry], space: SearchSpace) -> np.ndarray:
     ])  # fmt: skip
 
 
-def spearman(a: Sequence[float], b: Sequence[float]) -> float:
+def spearman(a: ArrayLike, b: ArrayLike) -> float:
     """Rank correlation of two `(n,)` sequences, ties sharing their mean rank; nan where one is constant."""
-    ranks = [_ranks(np.asarray(values, dtype=float)) for values in (a, b)]
-    if any(np.ptp(r) == 0 for r in ranks):
+    first, second = (_ranks(np.asarray(values, dtype=float)) for values in (a, b))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum()
     return ((last - counts + last - 1) / 2)[inverse]
-
-
-def _calibration(data: dict) -> Calibration:
-    check, corrections = data.pop("check"), _numbers(data.pop("corrections"))
-    if check is not None:
-        errors = tuple(_numbers(dict(enumerate(check.pop("errors")))).values())
-        check = Check(errors, **_numbers(check))
-    return Calibration(**_numbers(data), check=check, corrections=corrections)
-
-
-def _numbers(data: dict) -> dict:
-    for name, value in data.items():
-        if not isinstance(value, int | float):
-            raise ValueError(f"{name} is {value!r}, not a number")
-    return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgenas.device import DEVICES, DeviceProfile, Execution, Provenance, get_runtime
+from edgenas.device import DEVICES, DeviceProfile, Estimate, Execution, Provenance, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
 from edgenas.space import SearchSpace
@@ -33,14 +33,16 @@ def load_table(
     path = table_path(device.name, execution)
     if path.exists():
         table = LatencyTable.load(path)
+        table.require_of(device.name, execution, path)
         if table.kind == EMULATED and not allow_emulated:
             raise EdgeNASError(f"{path} was timed in an emulator, which says nothing about a real {device.name}: delete it and "
                                "measure the device, or, for a trial, add `allow_emulated`.")  # fmt: skip
         if table.covers(space):
+            table.require_plausible(space)
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
     if device.estimate is not None and _kernels(execution) == _kernels(device.execution()):
-        return estimated_table(device, space, execution)
+        return estimated_table(device.name, device.estimate, space, execution)
     raise EdgeNASError(
         f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
         f"run `profile(device={device.name})` first."
@@ -58,11 +60,10 @@ def timed_tables() -> list[LatencyTable]:
     return [table for table in tables if table.kind != ESTIMATED]
 
 
-def estimated_table(device: DeviceProfile, space: SearchSpace, execution: Execution) -> LatencyTable:
-    """The device's formula as a table that covers the space; its kind is "estimated"."""
-    estimate = device.estimate
+def estimated_table(device: str, estimate: Estimate, space: SearchSpace, execution: Execution) -> LatencyTable:
+    """A device's formula as a table that covers the space; its kind is "estimated"."""
     return LatencyTable(
-        device.name,
+        device,
         execution,
         kind=ESTIMATED,
         provenance=Provenance(method=estimate.method, source=estimate.source, date=estimate.date),

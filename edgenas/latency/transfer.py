@@ -61,6 +61,7 @@ def transfer(
         entries={spec.key: Entry(float(ms), float(spread), 0) for spec, ms, spread in named},
         calibrations={space.fingerprint: Calibration(adapted.overhead_ms, 1.0, 0.0, len(chosen), checked)},
     )  # fmt: skip
+    table.require_plausible(space)
     table.save(path)
     return table
 

@@ -29,6 +29,8 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_files
 from edgenas.run import Run
 from edgenas.training.recipe import check_length
+from edgenas.values import checked
+from edgenas.values.kinds import Epochs, GivenPath, GivenText, Resolutions, Seconds
 
 log = logging.getLogger("edgenas")
 
@@ -58,9 +60,10 @@ class Compared:
     judgement: tuple[str, ...]
 
 
+@checked
 def compare_by_hand(
-    run: Run, *, networks: Sequence[str] = (), resolutions: Sequence[int] | None = None, seconds: float | None = None,
-    epochs: int | None = None, from_scratch: bool = False, models: Sequence[Path] = (), data: str | None = None,
+    run: Run, *, networks: Sequence[str] = (), resolutions: Resolutions | None = None, seconds: Seconds | None = None,
+    epochs: Epochs | None = None, from_scratch: bool = False, models: tuple[GivenPath, ...] = (), data: GivenText | None = None,
     track: Track = quiet, report: Report = unheard, done: Callable[[ByHand], None] = lambda network: None,
 ) -> Compared:  # fmt: skip
     """Train networks that people pick by hand on a run's images, and verify them as its winners are.

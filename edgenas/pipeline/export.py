@@ -11,6 +11,9 @@ from edgenas.pipeline.winners import winners
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
+from edgenas.training.finetune import sweep_checkpoints
+from edgenas.values import checked
+from edgenas.values.kinds import GivenText
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,10 @@ class Exported:
     models: tuple[ExportedModel, ...]
 
 
+@checked
 def export_run(
     run: Run, formats: Sequence[str] | None = None, *, architecture: str | None = None, dynamic_batch: bool = False,
-    data: str | Dataset | None = None, track: Track = quiet,
+    data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
@@ -30,6 +34,7 @@ def export_run(
 
     Raises ParityError, leaving no file, where one computes something else than torch.
     """
+    sweep_checkpoints(run)
     dataset = load_images(run, data, track)
     subnets = winners(run, architecture)
     evaluator = Evaluator(load_supernet(run), dataset)

@@ -12,7 +12,10 @@ from edgenas.report import judge_finetuning
 from edgenas.run import Run
 from edgenas.space import Architecture
 from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_images, load_supernet
+from edgenas.training.finetune import sweep_checkpoints
 from edgenas.training.recipe import check_length
+from edgenas.values import checked
+from edgenas.values.kinds import Epochs, GivenText, LearningRate, Seconds, Seed
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,11 @@ class FineTunedWinners:
     judgement: tuple[str, ...]
 
 
+@checked
 def finetune_run(
-    run: Run, *, epochs: int | None = None, seconds: float | None = None, learning_rate: float | None = None, seed: int = 0,
-    architecture: str | None = None, distil: bool = True, data: str | Dataset | None = None, track: Track = quiet,
+    run: Run, *, epochs: Epochs | None = None, seconds: Seconds | None = None, learning_rate: LearningRate | None = None,
+    seed: Seed = 0, architecture: str | None = None, distil: bool = True, data: GivenText | Dataset | None = None,
+    track: Track = quiet,
     report: Callable[[Architecture, FineTuned], None] = lambda architecture, tuned: None,
 ) -> FineTunedWinners:  # fmt: skip
     """Train the best of every search of a run on, or the one member of a front whose id is given.
@@ -37,6 +42,7 @@ def finetune_run(
     A checkpoint follows every epoch: interrupted, the next call goes on. What was done in the same way is not done again.
     """
     check_length(seconds, epochs)
+    sweep_checkpoints(run)
     dataset = load_images(run, data, track)
     recipe = finetune_recipe(run, epochs, learning_rate, seed)
     chosen = list(winners(run, architecture))

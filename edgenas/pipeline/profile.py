@@ -24,6 +24,8 @@ from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import Drift, LatencyTable, check_drift, profile, table_path, transfer, write_bundle
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
+from edgenas.values import checked
+from edgenas.values.kinds import GivenPath, NewFile, Seconds, Threads
 
 log = logging.getLogger("edgenas")
 
@@ -43,10 +45,11 @@ class Checked:
             )
 
 
+@checked
 def profile_device(
     device: DeviceProfile | str, space: SearchSpace, *, on: str | None = None, provision: bool = False,
-    runtime: str | None = None, threads: int | None = None, precision: str = "fp32", seconds: float | None = None,
-    fresh: bool = False, allow_emulated: bool = False, prior: Path | None = None, track: Track = quiet,
+    runtime: str | None = None, threads: Threads | None = None, precision: str = "fp32", seconds: Seconds | None = None,
+    fresh: bool = False, allow_emulated: bool = False, prior: GivenPath | None = None, track: Track = quiet,
 ) -> LatencyTable:  # fmt: skip
     """Measure a device where it is, or estimate its table from a prior; it is kept in devices/ of the working folder.
 
@@ -61,7 +64,7 @@ def profile_device(
     execution = device.execution(runtime=runtime, threads=threads, precision=precision)
     path = table_path(device.name, execution)
     device.require_reach(remotely=on is not None)
-    with _target(on or "local", execution.runtime, provision, track) as target:
+    with _target("local" if on is None else on, execution.runtime, provision, track) as target:
         if prior is not None:
             return transfer(
                 LatencyTable.load(prior), space, device, target, path, execution, allow_emulated=allow_emulated, track=track
@@ -83,17 +86,19 @@ def _tell_pace(watched: Stopwatch, table: LatencyTable, seconds: float) -> None:
         )
 
 
+@checked
 def pack_bundle(
-    path: Path, device: DeviceProfile, space: SearchSpace, *, runtime: str | None = None, threads: int | None = None,
+    bundle: NewFile, device: DeviceProfile, space: SearchSpace, *, runtime: str | None = None, threads: Threads | None = None,
     precision: str = "fp32", track: Track = quiet,
 ) -> None:  # fmt: skip
     """Write what measures a device without a network: a .zip to be unpacked and run there."""
     execution = device.execution(runtime=runtime, threads=threads, precision=precision)
-    write_bundle(path, space, device.name, execution, track=track)
+    write_bundle(bundle, space, device.name, execution, track=track)
 
 
+@checked
 def read_bundle(
-    device: DeviceProfile, space: SearchSpace, result: Path, *, allow_emulated: bool = False, track: Track = quiet
+    device: DeviceProfile, space: SearchSpace, result: GivenPath, *, allow_emulated: bool = False, track: Track = quiet
 ) -> LatencyTable:
     """The table of what a bundle measured, in place of the one that is there."""
     target = BundleTarget.load(result, space, device.name)

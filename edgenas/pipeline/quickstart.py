@@ -25,6 +25,8 @@ from edgenas.run import Run
 from edgenas.search import fastest, load_records
 from edgenas.space import Architecture, SearchSpace
 from edgenas.training import Evaluator, FineTuned, load_images, load_supernet
+from edgenas.values import checked
+from edgenas.values.kinds import GivenText, NewFolder, Seed
 
 RUNTIMES = ("onnxruntime", "litert")  # budgets are searched for in the first
 BUDGETS = (1.25, 2.0, 4.0)
@@ -66,10 +68,11 @@ DIGITS = Story(
 )
 
 
-def photos(path: Path) -> Story:
+@checked
+def photos(folder: GivenText) -> Story:
     """The story that begins with what ImageNet taught."""
     return Story(
-        open_source(str(path)).location,
+        open_source(folder).location,
         300,
         {"pretrained": "efficientnet-lite0", "resolutions": (128, 160, 192)},
         ("efficientnet-lite0",),
@@ -96,7 +99,8 @@ class Watch:
     def reported(self, run: Run, report: Report) -> None: ...
 
 
-def tell(story: Story, out: Path, seed: int = 0, *, track: Track = quiet, watch: Watch | None = None) -> Run:
+@checked
+def tell(story: Story, out: NewFolder, seed: Seed = 0, *, track: Track = quiet, watch: Watch | None = None) -> Run:
     """Every step of a story, from the images to the report; what was done before is not done again.
 
     Raises UsageError where `out` holds a run on other images, EdgeNASError where a file breaks its budget.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from edgenas.device import load_device
 from edgenas.errors import UsageError
 from edgenas.latency import CONFIDENCE, LatencyTable, load_table
 from edgenas.latency.table import EMULATED
-from edgenas.predictor import PredictorQuality
+from edgenas.predictor import LEAST_SAMPLES, PredictorQuality
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_search
 from edgenas.run import Run
@@ -22,6 +23,8 @@ from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator, load_images, load_supernet
+from edgenas.values import Length, Within, checked
+from edgenas.values.kinds import GivenText, Limit, Milliseconds, Seconds, Seed, ShareBelowOne
 
 EVALUATIONS = 75
 SIZES = {"memory": memory_constraint, "macs": macs_constraint, "parameters": parameters_constraint}
@@ -43,12 +46,14 @@ class Searched:
     judgement: tuple[str, ...]
 
 
+@checked
 def search_run(
-    run: Run, budgets_ms: Sequence[float], device: str | LatencyTable = "cpu", *,
-    elsewhere_ms: Mapping[str, float] | None = None, confidence: float = CONFIDENCE, memory: float | None = None,
-    macs: float | None = None, parameters: float | None = None, runtime: str | None = None, strategy: str = "bayesian",
-    evaluations: int = EVALUATIONS, seconds: float | None = None, storage: str | None = None, seed: int = 0,
-    allow_emulated: bool = False, data: str | Dataset | None = None, track: Track = quiet,
+    run: Run, budgets_ms: Annotated[tuple[Milliseconds, ...], Length(1, 1000)], device: str | LatencyTable = "cpu", *,
+    elsewhere_ms: dict[str, Milliseconds] | None = None, confidence: ShareBelowOne = CONFIDENCE, memory: Limit | None = None,
+    macs: Limit | None = None, parameters: Limit | None = None, runtime: str | None = None, strategy: str = "bayesian",
+    evaluations: Annotated[int, Within(0, 1_000_000)] = EVALUATIONS, seconds: Seconds | None = None,
+    storage: GivenText | None = None, seed: Seed = 0, allow_emulated: bool = False, data: GivenText | Dataset | None = None,
+    track: Track = quiet,
 ) -> Searched:  # fmt: skip
     """Search for every budget on a device, and keep the results in the run.
 
@@ -70,6 +75,7 @@ def search_run(
         return table
 
     latencies = table_of(device) if isinstance(device, str) else device
+    latencies.require_plausible(space)
     limits = {
         name: latency_constraint(space, table_of(name), budget, confidence) for name, budget in (elsewhere_ms or {}).items()
     }
@@ -78,6 +84,10 @@ def search_run(
     dataset = load_images(run, data, track)
     evaluator, own = Evaluator(load_supernet(run), dataset), run_ledger(run)
     ledger = own if storage is None else _shared_ledger(run, storage, own)
+    if len(ledger) + evaluations < LEAST_SAMPLES:
+        raise UsageError(f"{len(ledger)} subnets are evaluated, a search needs {LEAST_SAMPLES}", "allow more `evaluations`.")
+    if len(ledger):
+        log.info(f"{len(ledger)} evaluations are known already: `evaluations` {evaluations} counts new ones, from here on.")
     results = search(
         space, latencies, evaluator.accuracy, ledger, budgets_ms, confidence=confidence, constraints=tuple(limits.values()),
         images=len(dataset.validation), evaluations=evaluations, seconds=np.inf if seconds is None else seconds,
@@ -103,7 +113,8 @@ def split_budgets(
     """
     named = [name for name, _ in budgets if name is not None]
     plain = len(named) < len(budgets)
-    device = device or ("cpu" if plain or not named else named[0])
+    if device is None:
+        device = "cpu" if plain or not named else named[0]
     own = tuple(budget for name, budget in budgets if name in (None, device))
     others = [(name, budget) for name, budget in budgets if name not in (None, device)]
     if not own:

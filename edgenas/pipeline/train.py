@@ -20,6 +20,8 @@ from edgenas.space import SearchSpace, default_preset, is_file, read_description
 from edgenas.training import Recipe, begin, load_images, read_recipe, weights_of
 from edgenas.training import train_supernet as train_to_the_end
 from edgenas.training.recipe import ADAPTING, DEFAULTS, check_length
+from edgenas.values import checked
+from edgenas.values.kinds import EpochsOrNone, Fit, GivenPath, GivenText, NewFolder, Resolutions, Seconds, Seed, WidthFactor
 
 DEFAULT_FAMILY = "mobilenetv3"
 
@@ -58,11 +60,13 @@ def train_supernet(data: str | Path, *, track: Track = quiet, report: Report = u
         return train(create(str(data), track=track, **options), track=track, report=report).run
 
 
+@checked
 def create(
-    data: str, *, out: Path | str | None = None, family: str | None = None, preset: str | None = None,
-    width: float | None = None, resolutions: tuple[int, ...] | None = None, stream: bool = False, fit: str = "crop",
-    seconds: float | None = None, epochs: int | None = None, seed: int | None = None, warm_start: Path | str | None = None,
-    pretrained: str | None = None, recipe_file: Path | str | None = None, track: Track = quiet, **fields: Any,
+    data: GivenText, *, out: NewFolder | None = None, family: GivenText | None = None, preset: str | None = None,
+    width: WidthFactor | None = None, resolutions: Resolutions | None = None, stream: bool = False, fit: Fit = "crop",
+    seconds: Seconds | None = None, epochs: EpochsOrNone | None = None, seed: Seed | None = None,
+    warm_start: GivenPath | None = None, pretrained: GivenText | None = None, recipe_file: GivenPath | None = None,
+    track: Track = quiet, **fields: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, to be trained.
 
@@ -77,12 +81,13 @@ def create(
     Raises UsageError, and makes no folder, for what cannot be meant.
     """
     check_length(seconds, epochs)
-    path = Path(out) if out else default_folder(data)
+    path = default_folder(data) if out is None else out
     require_text(path)
     if (path / "config.toml").exists():
         raise UsageError(f"{path} holds a run already", f"continue it with `resume` {path}, or choose another `out`.")
     given = fields | {"epochs": epochs, "seed": seed}
-    recipe = recipe_from(given, recipe_file, begins=bool(warm_start or pretrained), is_timed=seconds is not None)
+    begins = warm_start is not None or pretrained is not None
+    recipe = recipe_from(given, recipe_file, begins=begins, is_timed=seconds is not None)
     weights = weights_to_begin_with(warm_start, pretrained)
     if not recipe.epochs and weights is None:
         raise UsageError("Without an epoch nothing is learned: `epochs` 0 is for weights that are there, see `pretrained`.")
@@ -98,14 +103,12 @@ def create(
     return run
 
 
-def recipe_from(
-    given: dict[str, Any], file: Path | str | None = None, *, begins: bool = False, is_timed: bool = False
-) -> Recipe:
+def recipe_from(given: dict[str, Any], file: Path | None = None, *, begins: bool = False, is_timed: bool = False) -> Recipe:
     """The recipe of what is given, before what a file says, before what is usual.
 
     begins: with learned weights, for which the usual is another. is_timed: the time decides how many epochs there are.
     """
-    own = read_recipe(Path(file)) if file else {}
+    own = {} if file is None else read_recipe(file)
     usual = {"precision": "auto"} | (ADAPTING if begins else {})
     if (own | given).get("optimizer", DEFAULTS.optimizer) != DEFAULTS.optimizer:
         usual.pop("learning_rate", None)  # which is for the usual optimiser
@@ -115,12 +118,12 @@ def recipe_from(
     return Recipe.from_dict(fields | {name: value for name, value in given.items() if value is not None})
 
 
-def weights_to_begin_with(warm_start: Path | str | None, pretrained: str | None) -> PretrainedWeights | None:
-    if warm_start and pretrained:
+def weights_to_begin_with(warm_start: Path | None, pretrained: str | None) -> PretrainedWeights | None:
+    if warm_start is not None and pretrained is not None:
         raise UsageError("`warm_start` and `pretrained` exclude each other: a training begins with one set of weights.")
-    if warm_start:
-        return weights_of(Run.open(Path(warm_start)))
-    return open_weights(pretrained) if pretrained else None
+    if warm_start is not None:
+        return weights_of(Run.open(warm_start))
+    return None if pretrained is None else open_weights(pretrained)
 
 
 def space_settings(
@@ -131,9 +134,10 @@ def space_settings(
     if weights:
         settings = weights.space_settings(family, preset, width)
     else:
-        settings = {"family": family or DEFAULT_FAMILY, "width": width or 1.0} | ({"preset": preset} if preset else {})
-    preset = settings.get("preset") or default_preset(settings["family"])
-    settings |= {"preset": preset} if preset else {}
+        settings = {"family": DEFAULT_FAMILY if family is None else family, "width": 1.0 if width is None else width}
+        settings |= {} if preset is None else {"preset": preset}
+    preset = settings.get("preset", default_preset(settings["family"]))
+    settings |= {} if preset is None else {"preset": preset}
     if is_file(settings["family"]) and "description" not in settings:
         # A user's own file is copied into the run, which can then be opened where the file is not.
         settings["description"] = read_description(Path(settings["family"]))
@@ -155,8 +159,9 @@ def load(
     asked = space_of(settings, classes=2)
     if weights:
         align(weights.space, asked)  # before any image is decoded
-    synonyms = {name: weights.classes[i] for name, i in weights.synonyms.items()} if as_it_is else {}
-    known = KnownClasses(weights.classes, synonyms) if as_it_is else None
+    known = None
+    if weights and as_it_is:
+        known = KnownClasses(weights.classes, {name: weights.classes[i] for name, i in weights.synonyms.items()})
     with first_of_machine_first():
         dataset = load_dataset(
             data, size=max(asked.resolutions), seed=seed, stream=stream, fit=fit, known=known,
@@ -176,7 +181,8 @@ def tell(dataset: Dataset) -> None:
             log.warning(f"Warning: {warning}")
 
 
-def train(run: Run, data: str | Dataset | None = None, *, track: Track = quiet, report: Report = unheard) -> Trained:
+@checked
+def train(run: Run, data: GivenText | Dataset | None = None, *, track: Track = quiet, report: Report = unheard) -> Trained:
     """Train a run to its end, from its checkpoint where it has one. May be interrupted at any time and called again.
 
     data: where the run's images are now, if they have moved.

@@ -5,30 +5,36 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import write_text
 from edgenas.pipeline.train import default_folder, load, recipe_from, space_settings, tell
 from edgenas.progress import Track, quiet
+from edgenas.storage import open_storage
 from edgenas.training import write_recipe
 from edgenas.training.recipe import DEFAULTS
 from edgenas.training.train import fit_epochs, settle
-from edgenas.tuning import Trial, Tuning
+from edgenas.tuning import SAMPLERS, Trial, Tuning
+from edgenas.values import OneOf, Within, checked
+from edgenas.values.kinds import Epochs, Fit, GivenPath, GivenText, NewFolder, Resolutions, Seconds, Seed, WidthFactor
 
 TRIALS = 20  # that a time is meant for
+Trials = Annotated[int, Within(1, 100_000)]
 
 log = logging.getLogger("edgenas")
 
 
 @dataclass(frozen=True)
 class OpenTuning:
-    """A study of trials, which earlier calls may have begun, and the folder that its results go to."""
+    """A study of trials, which earlier calls may have begun, the epochs of each, and the folder that its results go to."""
 
     tuning: Tuning
+    epochs: int
     folder: Path
 
 
@@ -63,11 +69,13 @@ def tune_recipe(
     return require_trials(tuned)
 
 
+@checked
 def open_tuning(
-    data: str, *, out: Path | None = None, seconds: float | None = None, trials: int | None = None, epochs: int | None = None,
-    sampler: str = "tpe", recipe_file: Path | None = None, precision: str | None = None, storage: str | None = None,
-    seed: int | None = None, stream: bool = False, fit: str = "crop", family: str | None = None, preset: str | None = None,
-    width: float | None = None, resolutions: tuple[int, ...] | None = None, track: Track = quiet,
+    data: GivenText, *, out: NewFolder | None = None, seconds: Seconds | None = None, trials: Trials | None = None,
+    epochs: Epochs | None = None, sampler: Annotated[str, OneOf("sampler", SAMPLERS)] = "tpe",
+    recipe_file: GivenPath | None = None, precision: str | None = None, storage: GivenText | None = None,
+    seed: Seed | None = None, stream: bool = False, fit: Fit = "crop", family: GivenText | None = None,
+    preset: str | None = None, width: WidthFactor | None = None, resolutions: Resolutions | None = None, track: Track = quiet,
 ) -> OpenTuning:  # fmt: skip
     """A study of trials on a space and images, or the one that was begun.
 
@@ -80,18 +88,23 @@ def open_tuning(
         raise UsageError("Say how long to tune with `seconds`, or how many trials to make with `trials`.")
     if seconds is None and epochs is None:
         raise UsageError("Say how long each trial trains with `epochs`, or how long they may take together with `seconds`.")
+    trial_s = math.inf if seconds is None else seconds / TRIALS
     recipe = recipe_from({"seed": seed, "precision": precision}, recipe_file)
-    folder = (Path(out) if out else default_folder(data)) / "tune"
+    shared = None if storage is None else open_storage(storage)
+    folder = (default_folder(data) if out is None else out) / "tune"
     settings = space_settings(family, preset, width, resolutions)
     space, dataset = load(data, settings, recipe.seed, stream, fit=fit, track=track)
     tell(dataset)
     recipe = settle(space, dataset, recipe, track)
-    folder.mkdir(parents=True, exist_ok=True)
-    tuning = Tuning(space, dataset, recipe, storage or f"sqlite:///{folder}/trials.db", sampler=sampler, seed=recipe.seed)
-    tuning.settle_epochs(epochs or tuning.epochs or fit_epochs(space, dataset, recipe, seconds / TRIALS).epochs)
+    if shared is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    trials_in = shared or f"sqlite:///{folder}/trials.db"
+    tuning = Tuning(space, dataset, recipe, trials_in, sampler=sampler, seed=recipe.seed)
+    settled = epochs or tuning.epochs or fit_epochs(space, dataset, recipe, trial_s).epochs
+    tuning.settle_epochs(settled)
     if tuning.trials:
         log.info(f"Going on: {len(tuning.trials)} trial(s) are finished.")
-    return OpenTuning(tuning, folder)
+    return OpenTuning(tuning, settled, folder)
 
 
 def write_tuned(opened: OpenTuning) -> Tuned | None:
@@ -102,7 +115,7 @@ def write_tuned(opened: OpenTuning) -> Tuned | None:
     best, whole = trials[0], sum(not trial.pruned for trial in trials)
     _write_trials(opened.folder / "trials.csv", tuning, trials)
     summary = (
-        f"The best of {whole} trials of {tuning.epochs} epoch{'s' * (tuning.epochs != 1)} each ({len(trials) - whole} more "
+        f"The best of {whole} trials of {opened.epochs} epoch{'s' * (opened.epochs != 1)} each ({len(trials) - whole} more "
         f"were given up early): {100 * best.accuracy:.2f} % on {len(tuning.dataset.validation)} validation images, mean of the "
         "largest and the smallest subnet."
     )
@@ -112,7 +125,7 @@ def write_tuned(opened: OpenTuning) -> Tuned | None:
     found = {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in best.fields.items()}
     path = opened.folder / "recipe.toml"
     write_recipe(path, given | found, summary)
-    return Tuned(tuple(trials), path, tuning.epochs, tuning.importances(), summary)
+    return Tuned(tuple(trials), path, opened.epochs, tuning.importances(), summary)
 
 
 def _write_trials(path: Path, tuning: Tuning, trials: list[Trial]) -> None:

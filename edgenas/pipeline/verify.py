@@ -14,6 +14,8 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_files
 from edgenas.run import Run
 from edgenas.training import load_images
+from edgenas.values import checked
+from edgenas.values.kinds import GivenText, Images
 
 log = logging.getLogger("edgenas")
 
@@ -43,9 +45,10 @@ class Verified:
             )
 
 
+@checked
 def verify_run(
-    run: Run, *, device: str | None = None, on: str | None = None, provision: bool = False, images: int | None = None,
-    allow_emulated: bool = False, data: str | Dataset | None = None, track: Track = quiet,
+    run: Run, *, device: str | None = None, on: str | None = None, provision: bool = False, images: Images | None = None,
+    allow_emulated: bool = False, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Verified:  # fmt: skip
     """Prove a run's exported files: outputs equal to torch's, accuracy on the test images, latency.
 
@@ -54,15 +57,16 @@ def verify_run(
     images: use so many test images. allow_emulated: accept a device under qemu, whose latency says nothing.
     data: where the run's images are now, or they.
     """
-    if (device is None) != (on is None):
-        raise UsageError("`device` and `on` belong together: name the device and say where it is.")
-    if provision and on is None:
-        raise UsageError("`provision` is for a device: say which with `device` and `on`.")
-    test = _AsExported(run, data, track)
-    if on is None:
-        results = _here(run, test, images, track)
-    else:
-        results = _on_device(run, test, load_device(device), on, images, provision, allow_emulated, track)
+    match device, on:
+        case None, None:
+            if provision:
+                raise UsageError("`provision` is for a device: say which with `device` and `on`.")
+            results = _here(run, _AsExported(run, data, track), images, track)
+        case str(), str():
+            test = _AsExported(run, data, track)
+            results = _on_device(run, test, load_device(device), on, images, provision, allow_emulated, track)
+        case _:
+            raise UsageError("`device` and `on` belong together: name the device and say where it is.")
     return Verified(results, tuple(judge_files(run)))
 
 

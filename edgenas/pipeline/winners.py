@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from edgenas.errors import UsageError
+from edgenas.errors import CheckpointError, UsageError
 from edgenas.export import Budget
 from edgenas.run import Run
 from edgenas.search import SearchRecord, load_records
-from edgenas.space import Architecture, unknown
+from edgenas.space import Architecture
+from edgenas.values import unknown
 
 
 def require_records(run: Run, purpose: str) -> list[SearchRecord]:
@@ -14,6 +15,11 @@ def require_records(run: Run, purpose: str) -> list[SearchRecord]:
     records = load_records(run.path / "search")
     if not records:
         raise UsageError(f"{run.path} has no search to {purpose}", f"run `search({run.path}, device=cpu, budgets=2ms)` first.")
+    for candidate in (candidate for record in records for candidate in (record.best, *record.front)):
+        try:
+            run.space.validate(candidate.architecture)
+        except ValueError as error:
+            raise CheckpointError(f"A search of {run.path} found none of its networks: {error}. Search again.") from None
     return records
 
 

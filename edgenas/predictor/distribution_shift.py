@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge
 from edgenas.space import Space
+from edgenas.values import Within
+from edgenas.values.kinds import Count
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,10 @@ class Shift:
     accuracy (0..1), to be compared with the cross-validated one.
     """
 
-    found: int
-    others: int
-    outside: int
-    error: float
+    found: Count
+    others: Count
+    outside: Count
+    error: Annotated[float, Within(0, 10)]
 
 
 def measure_shift(space: Space, genomes: np.ndarray, accuracies: np.ndarray, found: np.ndarray) -> Shift | None:

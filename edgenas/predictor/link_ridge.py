@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from edgenas.predictor.features import features
 from edgenas.space import Space
 from edgenas.statistics import kendall_is_chance
+from edgenas.values import Within
+from edgenas.values.kinds import Correlation, Count
 
 LEAST_SAMPLES = 10
 
@@ -33,10 +36,10 @@ class PredictorQuality:
     error: root mean square, in accuracy (0..1). interval: half the width of the 90 % prediction interval.
     """
 
-    samples: int
-    tau: float
-    error: float
-    interval: float
+    samples: Count
+    tau: Correlation
+    error: Annotated[float, Within(0, 10)]
+    interval: Annotated[float, Within(0, 10)]
 
     @property
     def ranks(self) -> bool:
@@ -164,4 +167,4 @@ def _best_by_leave_one_out(x: np.ndarray, accuracies: np.ndarray) -> tuple[float
             leverage = (u**2 * shrink).sum(1) + 1 / len(z)
             residual = (z - z.mean() - u @ (shrink * target)) / np.maximum(1 - leverage, 1e-6)
             errors[ceiling, penalty] = np.mean((_accuracy(z - residual, ceiling) - accuracies) ** 2)
-    return min(errors, key=errors.get)
+    return min(errors, key=errors.__getitem__)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgenas.data import Channels
 from edgenas.pretrained import imagenet, namings
 from edgenas.pretrained.naming import Naming
 from edgenas.space import SearchSpace, get_space
 
 Settings = dict[str, Any]
-Channels = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Published:
     files: tuple[str, ...] = ()
 
     def space(self, classes: int = 1000) -> SearchSpace:
-        return get_space(**{"preset": None} | self.network, classes=classes)
+        settings: Settings = {"preset": None} | self.network
+        return get_space(**settings, classes=classes)
 
     def find(self) -> Path | None:
         """The file, where it is on this machine."""

@@ -56,7 +56,7 @@ def _place(learned: dict[str, Tensor], prefix: str, block: ElasticBlock, epsilon
     for name, part in block.full.named_modules():
         if isinstance(part, nn.Conv2d) and f"{prefix}full.{name}.weight" not in learned:
             _pass_through(part)
-            passing.append(_reset(block.full.get_submodule(f"{name}_norm"), epsilon))
+            passing += [_reset(norm, epsilon) for norm in _norms(block.full.get_submodule(f"{name}_norm"))]
     for name, tensor in block.state_dict().items():  # views of the block's own
         if prefix + name in learned:
             _put(learned[prefix + name], tensor)
@@ -86,18 +86,15 @@ def _place_head(weights: PretrainedWeights, prefix: str, block: ElasticBlock, cl
         if not name.startswith("full.classify."):
             tensor.copy_(learned)
         elif known:
-            new, old = map(list, zip(*known, strict=True))
-            tensor[new] = learned[old]
+            rows, sources = map(list, zip(*known, strict=True))
+            tensor[rows] = learned[sources]
 
 
 def _begin_as_identity(block: ElasticBlock) -> None:
     """Let a block with a residual add nothing."""
-    if block.largest.op == "conv":
-        nn.init.constant_(block.full.conv_norm.weight, ALMOST_NOTHING)
-        nn.init.zeros_(block.full.conv_norm.bias)
-    else:
-        nn.init.zeros_(block.full.project_norm.weight)
-        nn.init.zeros_(block.full.project_norm.bias)
+    norm, scale = ("conv_norm", ALMOST_NOTHING) if block.largest.op == "conv" else ("project_norm", 0.0)
+    nn.init.constant_(block.full.get_parameter(f"{norm}.weight"), scale)
+    nn.init.zeros_(block.full.get_parameter(f"{norm}.bias"))
 
 
 def _pass_through(depthwise: nn.Conv2d) -> None:
@@ -126,8 +123,8 @@ def _settle(supernet: Supernet, norms: list[nn.BatchNorm2d], batches: Iterable[T
         if not seen:
             continue  # no images: the statistics of a fresh one
         variance, mean = torch.stack(seen).mean(0)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
+        norm.get_buffer("running_mean").copy_(mean)
+        norm.get_buffer("running_var").copy_(variance)
         norm.weight.copy_((variance + supernet.space.batch_norm_epsilon).sqrt())
         norm.bias.copy_(mean)
 

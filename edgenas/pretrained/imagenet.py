@@ -13,7 +13,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 @cache
 def _rows() -> tuple[tuple[str, str], ...]:
     lines = (Path(__file__).parent / "imagenet.tsv").read_text(encoding="utf-8").splitlines()
-    return tuple(tuple(line.split("\t")) for line in lines if not line.startswith("#"))
+    rows = (line.split("\t") for line in lines if not line.startswith("#"))
+    return tuple((id_, names) for id_, names in rows)
 
 
 @cache

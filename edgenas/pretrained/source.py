@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor
 
-from edgenas.errors import UsageError
+from edgenas.errors import EdgeNASError, UsageError
 from edgenas.pretrained import imagenet
 from edgenas.pretrained.catalogue import PUBLISHED, Published
 from edgenas.pretrained.naming import Match, match
 from edgenas.pretrained.tensor_files import read_state, sha256
 from edgenas.pretrained.weights import PretrainedWeights
-from edgenas.space import unknown
+from edgenas.values import decoded_json, read, read_text, unknown
+from edgenas.values.kinds import Line
 
 FEW = 3  # tensors that a message names
 
@@ -36,10 +38,10 @@ def open_weights(source: str) -> PretrainedWeights:
     if name not in PUBLISHED:
         raise UsageError(unknown("weights", name, PUBLISHED))
     entry = PUBLISHED[name]
-    path = Path(file).expanduser() if file else entry.find()
-    if path is None:
+    found = Path(file).expanduser() if file else entry.find()
+    if found is None:
         raise UsageError(f"{name} is not on this machine: {how_to_get(entry)}.")
-    return _recognise(path, read_state(path), [entry])
+    return _recognise(found, read_state(found), [entry])
 
 
 def how_to_get(entry: Published) -> str:
@@ -97,9 +99,24 @@ def _matched(entry: Published, state: dict[str, Tensor]) -> tuple[int, Match]:
     return classes, match(entry.space(classes), entry.naming, plain)
 
 
+@dataclass(frozen=True)
+class _Tag:
+    tag: Line
+    takes_others: ClassVar = True
+
+
+@dataclass(frozen=True)
+class _Timm:
+    """What timm writes of a network beside its weights."""
+
+    architecture: Line
+    pretrained_cfg: _Tag
+    takes_others: ClassVar = True
+
+
 def _is_named(entry: Published, path: Path) -> bool:
     """Whether the file's name, or what timm writes beside it, tells that it is this one."""
-    with suppress(OSError, ValueError, AttributeError):
-        about = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
-        path = Path(f"models--timm--{about['architecture']}.{about['pretrained_cfg']['tag']}/snapshots/0/model.safetensors")
+    with suppress(EdgeNASError, ValueError):
+        about: _Timm = read(_Timm, decoded_json(read_text(path.with_name("config.json"), "configuration")))
+        path = Path(f"models--timm--{about.architecture}.{about.pretrained_cfg.tag}/snapshots/0/model.safetensors")
     return any(fnmatch("/".join(path.parts[-len(Path(pattern).parts) :]), pattern) for pattern in entry.files)

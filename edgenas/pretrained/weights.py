@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from edgenas.space import SearchSpace
+from edgenas.data import Channels
+from edgenas.space import FixedBlock, SearchSpace, Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,8 @@ class PretrainedWeights:
     space: SearchSpace
     tensors: dict[str, Tensor]
     classes: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     settings: dict[str, Any]
     synonyms: dict[str, int] = field(default_factory=dict)
     about: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class PretrainedWeights:
         if own and preset not in (None, settings.get("preset")):
             settings = {"family": settings["family"]}
         given = {"preset": preset, "width": width}
-        padded = (*self.space.stem, *self.space.stages, *self.space.head)
+        padded: tuple[FixedBlock | Stage, ...] = (*self.space.stem, *self.space.stages, *self.space.head)
         trained = {
             "padding": next(block.padding for block in padded if block.padding != "valid"),
             "batch_norm_epsilon": self.space.batch_norm_epsilon,

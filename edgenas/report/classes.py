@@ -37,9 +37,9 @@ class ClassRow:
 
 def class_rows(run: Run) -> list[ClassRow]:
     """The rows of all verified exports, the worst recall first."""
-    rows = []
+    rows: list[ClassRow] = []
     for model in load_exports(run.path / "export"):
-        for v in load_verifications(model.folder):
+        for v in load_verifications(model.folder, len(model.classes)):
             rows += _rows(model.architecture.id, v.file, v.execution.runtime, np.array(v.confusion), model.classes)
     return sorted(rows, key=lambda row: math.inf if row.recall is None else row.recall)
 
@@ -69,7 +69,7 @@ def _rows(id_: str, file: str, runtime: str, confusion: np.ndarray, classes: tup
 
 def _confusions(run: Run) -> Iterator[list]:
     for model in load_exports(run.path / "export"):
-        for v in load_verifications(model.folder):
+        for v in load_verifications(model.folder, len(model.classes)):
             confusion = np.array(v.confusion)
             for i, j in np.argwhere(confusion):
                 names = [model.classes[i], model.classes[j]]

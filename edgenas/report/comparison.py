@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from edgenas.baseline import begins_with, load_baselines, trained_seconds
 from edgenas.device import Execution
@@ -28,7 +29,7 @@ class Contestant:
     begins_with: str
     training_seconds: float | None
     device: str
-    fingerprint: str
+    fingerprint: str | None
     runtime: str
     threads: int
     precision: str
@@ -58,11 +59,14 @@ def contestants(run: Run) -> list[Contestant]:
     seconds = trained_seconds(run) or None
     found = []
     for model in load_exports(run.path / "export"):
-        about = (_budgets(model), False, model.architecture.id, model.preprocessing.resolution, begins_with(run), seconds)
-        found += [_contestant(v, *about) for v in load_verifications(model.folder) if v.passed]
+        resolution = model.preprocessing.resolution
+        winner = partial(Contestant, _budgets(model), False, model.architecture.id, resolution, begins_with(run), seconds)
+        found += [_verified(winner, v) for v in load_verifications(model.folder) if v.passed]
     for baseline in load_baselines(run):
-        about = (baseline.name, True, "", baseline.resolution, baseline.begins_with, baseline.training_seconds)
-        found += [_contestant(v, *about) for v in baseline.verifications]
+        by_hand = partial(
+            Contestant, baseline.name, True, "", baseline.resolution, baseline.begins_with, baseline.training_seconds
+        )
+        found += [_verified(by_hand, v) for v in baseline.verifications]
     return sorted(found, key=lambda c: (c.device, c.latency_ms))
 
 
@@ -84,13 +88,14 @@ def _budgets(model: ExportedModel) -> str:
     return ", ".join(dict.fromkeys(f"{b.device} {b.budget_ms:g} ms" for b in model.budgets)) or model.architecture.id
 
 
-def _contestant(v: Verification, *about) -> Contestant:
+def _verified(contestant: Callable[..., Contestant], v: Verification) -> Contestant:
     rows = [sum(row) for row in v.confusion]
-    return Contestant(
-        *about,
+    return contestant(
         device=v.device,
         fingerprint=v.fingerprint,
-        **asdict(v.execution),
+        runtime=v.execution.runtime,
+        threads=v.execution.threads,
+        precision=v.execution.precision,
         emulated=v.emulated,
         images=v.images,
         accuracy=v.accuracy,

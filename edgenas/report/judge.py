@@ -47,11 +47,12 @@ def judge_search(run: Run) -> list[str]:
 
 def judge_finetuning(run: Run) -> list[str]:
     records, images = load_records(run.path / "search"), run.images("validation")
-    tuned, pairs = _finetuned(run, records), []
+    tuned = _finetuned(run, records)
+    pairs = []
     for record in records:
         if (one := tuned.get(record.best.architecture)) is not None:
-            accuracies = (one.inherited_accuracy, one.accuracy)
-            pairs.append(tuple(Result(_name(record), accuracy, images) for accuracy in accuracies))
+            before, after = (Result(_name(record), accuracy, images) for accuracy in (one.inherited_accuracy, one.accuracy))
+            pairs.append((before, after))
     return judgement.on_finetuning(pairs)
 
 

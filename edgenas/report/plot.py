@@ -31,7 +31,7 @@ def plot_training(path: Path, metrics: list[dict[str, Any]]) -> None:
 
 
 def training_figure(metrics: list[dict[str, Any]]) -> Figure:
-    figure, axes = _figure()
+    figure, (axes,) = _figure()
     measured = [row for row in metrics if "largest_validation_accuracy" in row]
     minutes = [row["seconds"] / 60 for row in measured]
     for name, marker in (("largest", "o-"), ("smallest", "s-")):
@@ -65,7 +65,7 @@ def front_figure(
 ) -> Figure:
     first = records[0]
     timed = [f for f in files if f.is_of(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
-    figure, *axes = _figure(panels=1 + any(file.is_baseline for file in timed))
+    figure, axes = _figure(panels=1 + any(file.is_baseline for file in timed))
     _draw_search(axes[0], records, evaluated, rows)
     for panel in axes[1:]:
         _draw_files(panel, timed, first)
@@ -117,7 +117,7 @@ def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) ->
 
 
 _BY_HAND = {"ls": "none", "color": "C0", "ms": 7, "marker": "o"}
-_KINDS = {
+_KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "winner": ("found by the search", {"fmt": "*-", "ms": 14, "color": "C3", "zorder": 3}),
     "scratch": ("picked by hand, trained from scratch", _BY_HAND | {"mfc": "white"}),
     "pretrained": ("picked by hand, from pretrained weights", _BY_HAND),
@@ -141,14 +141,14 @@ def _finish(axes: Axes, part: str, more: str = "") -> None:
     axes.legend(loc="best", fontsize=9)
 
 
-def _figure(panels: int = 1) -> tuple[Figure, *tuple[Axes, ...]]:
+def _figure(panels: int = 1) -> tuple[Figure, list[Axes]]:
     require("report", "A picture")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8 * panels, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, *figure.subplots(1, panels, squeeze=False)[0]
+    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
 def _mark(axes: Axes, x: float, text: str, label: str | None = None) -> None:

@@ -36,10 +36,10 @@ def on_prediction(record: SearchRecord) -> list[str]:
 
 def _interval(record: SearchRecord) -> str:
     """What so few validation images leave open about the best accuracy."""
-    if record.validation_images is None:
+    images, low, high = record.validation_images, record.best.validation_low, record.best.validation_high
+    if images is None or low is None or high is None:
         return ""
-    low, high = _percent(record.best.validation_low, 1), _percent(record.best.validation_high, 1)
-    return f" ({low} to {high} with 95 % confidence on {record.validation_images} images)"
+    return f" ({_percent(low, 1)} to {_percent(high, 1)} with 95 % confidence on {images} images)"
 
 
 def _percent(value: float, digits: int = 2) -> str:

@@ -19,6 +19,7 @@ class Row:
     emulated: whether that machine was an emulator, whose latency says nothing.
     is_budgeted_runtime: whether the budget was for this runtime and precision.
     validation_accuracy, inherited_accuracy: on the validation images; the latter before fine-tuning, None where there was none.
+    torch_accuracy, max_difference: of and from the torch network; None where there was none to compare with.
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
 
@@ -34,9 +35,9 @@ class Row:
     measured_ms: float
     validation_accuracy: float
     inherited_accuracy: float | None
-    torch_accuracy: float
+    torch_accuracy: float | None
     exported_accuracy: float
-    max_difference: float
+    max_difference: float | None
     file_bytes: int
     emulated: bool = False
 
@@ -58,7 +59,9 @@ def summarise(run: Run) -> list[Row]:
     }
     rows = []
     for record in load_records(run.path / "search"):
-        model, verified = verifications.get(record.best.architecture, (None, []))
+        if record.best.architecture not in verifications:
+            continue
+        model, verified = verifications[record.best.architecture]
         for v in verified:
             rows.append(
                 Row(
@@ -77,7 +80,7 @@ def summarise(run: Run) -> list[Row]:
                     inherited_accuracy=model.inherited_accuracy,
                     torch_accuracy=v.torch_accuracy,
                     exported_accuracy=v.accuracy,
-                    max_difference=v.parity.max_difference,
+                    max_difference=None if v.parity is None else v.parity.max_difference,
                     file_bytes=v.file_bytes,
                     emulated=v.emulated,
                 )

@@ -96,7 +96,8 @@ class Terms:
         Raises ValueError when it is not additive, as told from 64 random genomes.
         """
         terms, empty = cls.zeros(layout), layout.empty(1, 0)[0]
-        genomes, targets = [empty], [(terms.base, (), None)]  # of one branch
+        genomes = [empty]  # of one branch
+        targets: list[tuple[np.ndarray, int | None]] = [(terms.base, None)]  # views of the terms
         for s, segment in enumerate(layout.segments):
             longest = int(np.argmax(segment.depths))
             for j in range(len(segment.depths)):
@@ -104,19 +105,19 @@ class Terms:
                 if segment.depth_column is not None:
                     genome[segment.depth_column] = j
                 genomes.append(genome)
-                targets.append((terms.depth, (s, j), 0))
+                targets.append((terms.depth[:, s, j], 0))
             deepest = len(genomes) - len(segment.depths) + longest
             for u, slot in enumerate(segment.slots):
                 for c, genes in enumerate(layout.choices(slot)):
                     genome = genomes[deepest].copy()
                     genome[list(slot)] = genes
                     genomes.append(genome)
-                    targets.append((terms.choice, (s, u, c), deepest))
+                    targets.append((terms.choice[:, s, u, c], deepest))
         changes = layout.empty(layout.branches, np.arange(layout.branches)) - empty
         everywhere = np.stack(genomes) + changes[:, None]
         values = objective.score(everywhere.reshape(-1, everywhere.shape[-1])).reshape(layout.branches, -1)
-        for i, (array, place, reference) in enumerate(targets):
-            array[(slice(None), *place)] = values[:, i] if reference is None else values[:, i] - values[:, reference]
+        for i, (target, reference) in enumerate(targets):
+            target[:] = values[:, i] if reference is None else values[:, i] - values[:, reference]
         terms._check(objective, layout)
         return terms
 

@@ -170,8 +170,8 @@ def _labels(problem: Separated, branch: int, multipliers: np.ndarray, incumbent:
     allowed, complete = problem.allowed[branch], True
     combined = _combined(problem, np.broadcast_to(multipliers, (problem.layout.branches, len(multipliers))))
     bound = -least_ahead(problem.layout, allowed, -combined.choice[branch], -combined.depth[branch])
-    least = [least_ahead(problem.layout, allowed, t.choice[branch], t.depth[branch]) for t in problem.terms]
-    least = np.array(least).reshape(-1, *bound.shape)
+    ahead = [least_ahead(problem.layout, allowed, t.choice[branch], t.depth[branch]) for t in problem.terms]
+    least = np.array(ahead).reshape(-1, *bound.shape)
     limit = np.array([constraint.limit for constraint in problem.limits])
     tolerance = 1e-9 * np.maximum(1e-12, np.abs(limit))
 

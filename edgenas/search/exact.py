@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgenas.errors import InfeasibleError, UsageError
+from edgenas.errors import EdgeNASError, InfeasibleError, UsageError
 from edgenas.progress import Track, quiet
-from edgenas.search.additive import Additive, Bottleneck, Objective, Terms, usable
+from edgenas.search.additive import Additive, Bottleneck, Terms, usable
 from edgenas.search.branch_and_bound import best_within
 from edgenas.search.pareto import pareto_front
 from edgenas.search.partial_networks import Separated, grow, least_ahead
@@ -50,9 +50,9 @@ class Exact:
         score, cheapness = parts.score.breaking_ties(parts.cost.negative), parts.cost.negative.breaking_ties(parts.score)
         ends = [best_within(parts.separated(objective, limits)) for objective in (cheapness, score)]
         proved = all(end.proved for end in ends)
-        if any(end.genome is None for end in ends):
+        found = [end.genome for end in ends if end.genome is not None]
+        if len(found) < len(ends):
             return np.empty((0, len(parts.layout.gene_sizes)), dtype=int), proved
-        found = [end.genome for end in ends]
         lowest, highest = problem.cost(np.stack(found))
         budgets = {*np.linspace(lowest, highest, self.steps)[1:-1], *(b for b in problem.budgets if lowest < b < highest)}
         for budget in track(sorted(budgets), "Solving for every budget", len(budgets)):
@@ -78,10 +78,10 @@ class Parts:
     @classmethod
     def of(cls, problem: SearchProblem) -> Parts:
         """Raises UsageError where it cannot be."""
-        if not separable(problem):
+        accuracy, cost = problem.objectives
+        if not (isinstance(accuracy, Additive) and isinstance(cost, Additive) and separable(problem)):
             raise UsageError("Exact search needs Additive objectives and Additive or Bottleneck constraints: use Evolution.")
         layout = problem.space.layout
-        accuracy, cost = problem.objectives
         bottlenecks = [c for c in problem.constraints if isinstance(c.measure, Bottleneck)]
         return cls(problem, layout, Terms.of(accuracy, layout), Terms.of(cost, layout), *_allowed(layout, bottlenecks))
 
@@ -90,9 +90,9 @@ class Parts:
         """Whether nothing is limited but the cost and what single blocks take."""
         return all(c.measure == self.problem.cost or isinstance(c.measure, Bottleneck) for c in self.problem.constraints)
 
-    def separated(self, score: Terms, limits: list[Constraint]) -> Separated:
+    def separated(self, score: Terms, limits: list[Constraint[Additive]]) -> Separated:
         """The tightest limit of every measure is the one that counts."""
-        tightest: dict[Objective, Constraint] = {}
+        tightest: dict[Additive, Constraint[Additive]] = {}
         for constraint in sorted(limits, key=lambda c: c.limit):
             tightest.setdefault(constraint.measure, constraint)
         limits = list(tightest.values())
@@ -138,7 +138,7 @@ def _worthwhile(parts: Parts, branch: int) -> np.ndarray:
     return allowed
 
 
-def _allowed(layout: Layout, bottlenecks: list[Constraint]) -> tuple[np.ndarray, np.ndarray]:
+def _allowed(layout: Layout, bottlenecks: list[Constraint[Bottleneck]]) -> tuple[np.ndarray, np.ndarray]:
     """`(r, s, u, c)` choices and `(r,)` branches that all bottlenecks let pass."""
     mask = usable(layout)
     allowed, is_open = np.broadcast_to(mask, (layout.branches, *mask.shape)).copy(), np.ones(layout.branches, dtype=bool)
@@ -163,13 +163,18 @@ def _infeasible(parts: Parts) -> InfeasibleError:
         if isinstance(constraint.measure, Bottleneck):
             fixed, choices = constraint.measure.parts(layout)
             levels = np.unique([*fixed, *choices.ravel()])
-            passing = [_allowed(layout, [*met, replace(constraint, limit=float(level))])[1].any() for level in levels]
-            closest = float(levels[passing.index(True)])
+            passing = (level for level in levels if _allowed(layout, [*met, replace(constraint, limit=float(level))])[1].any())
+            closest = float(next(passing))
         else:
             limits = [c for c in met if isinstance(c.measure, Additive)]
-            lowest = best_within(parts.separated(Terms.of(constraint.measure, layout).negative, limits))
-            closest = float(constraint.measure(lowest.genome[None])[0])
-            member = f", of {problem.space.decode(lowest.genome)}"
+            lowest = best_within(parts.separated(Terms.of(constraint.measure, layout).negative, limits)).genome
+            if lowest is None:
+                raise EdgeNASError(
+                    f"The search for an architecture of {problem.space.name} with {' and '.join(map(str, met))} had to stop "
+                    "before it found one: allow more of one of them, or search a smaller space."
+                )
+            closest = float(constraint.measure(lowest[None])[0])
+            member = f", of {problem.space.decode(lowest)}"
         if closest > constraint.limit:
             break
         met.append(constraint)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Generic
 
 import numpy as np
 import optuna
@@ -20,20 +21,24 @@ from optuna.trial import FrozenTrial, TrialState
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import EdgeNASError
 from edgenas.space import Space
-from edgenas.storage import is_dead, open_storage, open_study, own_worker
+from edgenas.space.genome import A
+from edgenas.storage import is_dead, open_storage, open_study, own_worker, storage_answers
+from edgenas.values import Unfit, read, shown
+from edgenas.values.kinds import Share
 
 HEARTBEAT_S = 10.0
 """How often a worker tells that it is alive while it evaluates."""
 LEASE_S = 60.0
 """After this long without a heartbeat others take a worker for dead and its architecture for free. The clocks of machines that
 share a storage may differ by less than that."""
+WHAT = "evaluations"
 NOTICE_S = 5.0
 """How long another worker is waited for before that is said."""
 
 _log = logging.getLogger(__name__)
 
 
-class Ledger:
+class Ledger(Generic[A]):
     """Validation accuracies of one supernet's architectures: an Optuna study, which optuna-dashboard opens.
 
     storage: an Optuna journal file, or the URL of a database that several workers share, such as
@@ -43,24 +48,25 @@ class Ledger:
     device begins with all of them. Raises EdgeNASError when the storage cannot be opened or holds what no accuracy can be.
     """
 
-    def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space):
+    def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space[A]):
         self.space = space
         self._key = key
         self._storage = open_storage(storage)
-        self._study = open_study(self._storage, key, direction="maximize")
-        self._accuracies: dict[Hashable, float] = {}
+        with storage_answers(WHAT):
+            self._study = open_study(self._storage, key, direction="maximize")
+        self._accuracies: dict[A, float] = {}
         self.refresh()
 
     def __len__(self) -> int:
         return len(self._accuracies)
 
-    def __contains__(self, architecture: Hashable) -> bool:
+    def __contains__(self, architecture: A) -> bool:
         return architecture in self._accuracies
 
-    def __getitem__(self, architecture: Hashable) -> float:
+    def __getitem__(self, architecture: A) -> float:
         return self._accuracies[architecture]
 
-    def items(self) -> list[tuple[Hashable, float]]:
+    def items(self) -> list[tuple[A, float]]:
         return list(self._accuracies.items())
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -72,15 +78,17 @@ class Ledger:
 
     def refresh(self) -> None:
         """Learn what other workers have measured meanwhile."""
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        for trial in self._trials(TrialState.COMPLETE):
             architecture = self._architecture(trial)
-            self._accuracies[architecture] = _plausible(trial.value, architecture, "is kept in this ledger")
+            values = trial.values or []
+            accuracy = values[0] if len(values) == 1 else None
+            self._accuracies[architecture] = _plausible(accuracy, architecture, "is kept in this ledger")
 
-    def of_share(self, share: float) -> Ledger:
+    def of_share(self, share: float) -> Ledger[A]:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
         return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space)
 
-    def evaluate(self, architecture: Hashable, evaluate: Callable[[Hashable], float]) -> float | None:
+    def evaluate(self, architecture: A, evaluate: Callable[[A], float]) -> float | None:
         """The accuracy, measured unless it is known; None while another worker measures it.
 
         A worker first enters what it is about to measure. The storage numbers the entries, so that of two workers that choose
@@ -99,13 +107,14 @@ class Ledger:
             with self._heartbeats(number):
                 accuracy = _plausible(float(evaluate(architecture)), architecture, "was measured")
         except BaseException:
-            self._study.tell(number, state=TrialState.FAIL)  # so that whoever goes on may measure it
+            with suppress(EdgeNASError):
+                self._tell(number, state=TrialState.FAIL)  # so that whoever goes on may measure it
             raise
-        self._study.tell(number, accuracy)
+        self._tell(number, accuracy)
         self._accuracies[architecture] = accuracy
         return accuracy
 
-    def wait_for(self, architecture: Hashable, evaluate: Callable[[Hashable], float]) -> float:
+    def wait_for(self, architecture: A, evaluate: Callable[[A], float]) -> float:
         """`evaluate`, but waits where another worker has it in hand, and measures it should that worker die."""
         begin, said = time.monotonic(), False
         while (accuracy := self.evaluate(architecture, evaluate)) is None:
@@ -115,31 +124,40 @@ class Ledger:
             time.sleep(0.5)
         return accuracy
 
-    def absorb(self, other: Ledger) -> None:
+    def absorb(self, other: Ledger[A]) -> None:
         """Take over what another ledger of the same weights knows."""
-        for architecture, accuracy in other.items():
-            self.evaluate(architecture, lambda _, accuracy=accuracy: accuracy)
+        for architecture, _ in other.items():
+            self.evaluate(architecture, other.__getitem__)
 
-    def _claim(self, architecture: Hashable) -> int | None:
+    def _claim(self, architecture: A) -> int | None:
         """The number of an entry that gives the right to measure it; None where another worker has that."""
         genome, token = self.space.encode(architecture).tolist(), uuid.uuid4().hex
         if self._claims(genome):
             return None
-        self._study.add_trial(self._entry(architecture, genome, token))
+        with storage_answers(WHAT):
+            self._study.add_trial(self._entry(architecture, genome, token))
         first, *others = self._claims(genome)
         if first.user_attrs.get("token") == token:
             return first.number
         own = next(trial.number for trial in others if trial.user_attrs.get("token") == token)
-        self._study.tell(own, state=TrialState.FAIL)
+        self._tell(own, state=TrialState.FAIL)
         return None
 
     def _claims(self, genome: list[int]) -> list[FrozenTrial]:
         """Who has measured it or is at it, the first first."""
-        active = (TrialState.RUNNING, TrialState.COMPLETE)
-        same = [t for t in self._study.get_trials(deepcopy=False, states=active) if t.user_attrs.get("genome") == genome]
+        active = self._trials(TrialState.RUNNING, TrialState.COMPLETE)
+        same = [trial for trial in active if trial.user_attrs.get("genome") == genome]
         return sorted((t for t in same if t.state == TrialState.COMPLETE or _is_alive(t)), key=lambda t: t.number)
 
-    def _architecture(self, trial: FrozenTrial) -> Hashable:
+    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
+        with storage_answers(WHAT):
+            return self._study.get_trials(deepcopy=False, states=states)
+
+    def _tell(self, number: int, accuracy: float | None = None, state: TrialState | None = None) -> None:
+        with storage_answers(WHAT):
+            self._study.tell(number, accuracy, state=state)
+
+    def _architecture(self, trial: FrozenTrial) -> A:
         try:
             return self.space.decode(np.array(trial.user_attrs["genome"]))
         except (IndexError, KeyError, TypeError, ValueError) as error:
@@ -151,8 +169,9 @@ class Ledger:
     @contextmanager
     def _heartbeats(self, number: int) -> Iterator[None]:
         done = threading.Event()
-        study_id = self._storage.get_study_id_from_name(self._key)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        with storage_answers(WHAT):
+            study_id = self._storage.get_study_id_from_name(self._key)
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
         def beat() -> None:
             while not done.wait(HEARTBEAT_S):
@@ -167,7 +186,7 @@ class Ledger:
             done.set()
             thread.join()
 
-    def _entry(self, architecture: Hashable, genome: list[int], token: str) -> FrozenTrial:
+    def _entry(self, architecture: A, genome: list[int], token: str) -> FrozenTrial:
         names, sizes = self.space.gene_names, self.space.gene_sizes.tolist()
         return optuna.create_trial(
             state=TrialState.RUNNING,
@@ -184,12 +203,14 @@ def _is_alive(trial: FrozenTrial) -> bool:
     return isinstance(beat, int | float) and abs(time.time() - beat) < LEASE_S and not is_dead(trial.user_attrs.get("worker"))
 
 
-def _plausible(accuracy: float, architecture: Hashable, verb: str) -> float:
+def _plausible(accuracy: object, architecture: Hashable, verb: str) -> float:
     """Raises EdgeNASError for what no accuracy can be."""
-    if not 0 <= accuracy <= 1:
-        raise EdgeNASError(f"An accuracy of {accuracy} {verb} for {architecture}: accuracies are in 0..1. Where the weights "
-                           "are sound, restore or remove what gave it.")  # fmt: skip
-    return accuracy
+    try:
+        plausible: float = read(Share, accuracy)
+    except Unfit:
+        raise EdgeNASError(f"An accuracy of {shown(accuracy)} {verb} for {architecture}: accuracies are in 0..1. Where the "
+                           "weights are sound, restore or remove what gave it.") from None  # fmt: skip
+    return plausible
 
 
 def weights_key(weights: Path, precision: str = "fp32") -> str:

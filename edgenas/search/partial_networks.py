@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgenas.search.additive import Terms
+from edgenas.search.additive import Additive, Terms
 from edgenas.search.problem import Constraint
 from edgenas.space import Layout
 
@@ -21,7 +21,7 @@ class Separated(NamedTuple):
 
     layout: Layout
     score: Terms
-    limits: list[Constraint]
+    limits: list[Constraint[Additive]]
     terms: list[Terms]
     allowed: np.ndarray
     open: np.ndarray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -10,14 +11,17 @@ from edgenas.errors import InfeasibleError
 from edgenas.search.additive import Objective
 from edgenas.search.pareto import pareto_front
 from edgenas.space import Space
+from edgenas.space.genome import A
+
+M = TypeVar("M", bound=Objective, covariant=True)
 
 
 @dataclass(frozen=True)
-class Constraint:
-    """`measure(genomes) <= limit`. name and unit are for messages: "latency on cpu" in "ms"."""
+class Constraint(Generic[M]):
+    """`measure(genomes) <= limit`, of a kind `M` of measure. name and unit are for messages: "latency on cpu" in "ms"."""
 
     name: str
-    measure: Objective
+    measure: M
     limit: float
     unit: str = ""
 
@@ -38,7 +42,7 @@ class Constraint:
 
 
 @dataclass(frozen=True)
-class SearchProblem:
+class SearchProblem(Generic[A]):
     """Find the architectures of best accuracy at every cost, within constraints.
 
     objectives: accuracy, to be high, and cost, such as latency, to be low; an exact search needs both to be `Additive`.
@@ -46,7 +50,7 @@ class SearchProblem:
     budgets: costs within each of which the best is wanted above all. What no budget allows is forbidden by a constraint alone.
     """
 
-    space: Space
+    space: Space[A]
     objectives: tuple[Objective, Objective]
     constraints: tuple[Constraint, ...] = ()
     budgets: tuple[float, ...] = ()
@@ -72,7 +76,7 @@ class SearchProblem:
             total += excess / max(abs(constraint.limit), 1e-12)
         return total
 
-    def with_accuracy(self, accuracy: Objective) -> SearchProblem:
+    def with_accuracy(self, accuracy: Objective) -> SearchProblem[A]:
         return replace(self, objectives=(accuracy, self.cost))
 
     def evaluate(self, genomes: np.ndarray) -> Population:

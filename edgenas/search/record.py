@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from edgenas.device import Execution, Provenance
-from edgenas.errors import CheckpointError
-from edgenas.files import read_json, write_json
+from edgenas.files import now
 from edgenas.latency import CONFIDENCE, LatencyTable
+from edgenas.latency.table import Kind
 from edgenas.predictor import PredictorQuality, Shift
 from edgenas.search.search import Candidate, Claim, SearchResult
-from edgenas.space import Architecture
 from edgenas.statistics import differ
-
-VERSION = 5
+from edgenas.values import Format, Inlined, Length
+from edgenas.values.kinds import Count, Limit, Line, Milliseconds, Name, ShareBelowOne
 
 
 @dataclass(frozen=True)
@@ -34,21 +32,21 @@ class SearchRecord:
     validation_images: on how many accuracies were measured; None where that is unknown, as before version 5.
     """
 
-    device: str
-    execution: Execution
-    budget_ms: float
-    latency_kind: str
+    device: Name
+    execution: Inlined[Execution]
+    budget_ms: Milliseconds
+    latency_kind: Kind
     latency_provenance: Provenance
     best: Candidate
-    front: tuple[Candidate, ...]
+    front: Annotated[tuple[Candidate, ...], Length(1, 100_000)]
     predictor: PredictorQuality
-    date: str
-    confidence: float = CONFIDENCE
-    limits: dict[str, float] = field(default_factory=dict)
-    stopped: str = ""
+    date: Line
+    confidence: ShareBelowOne = CONFIDENCE
+    limits: dict[Name, Limit] = field(default_factory=dict)
+    stopped: Line = ""
     shift: Shift | None = None
     claim: Claim | None = None
-    validation_images: int | None = None
+    validation_images: Count | None = None
 
     @classmethod
     def of(
@@ -56,7 +54,7 @@ class SearchRecord:
         confidence: float = CONFIDENCE,
     ) -> SearchRecord:  # fmt: skip
         return cls(table.device, table.execution, budget_ms, table.kind, table.provenance, result.best, result.front,
-                   result.predictor, datetime.now(UTC).isoformat(timespec="seconds"), confidence, dict(limits or {}),
+                   result.predictor, now(), confidence, dict(limits or {}),
                    result.outcome.stopped, result.shift, result.claim,
                    int(result.images) if np.isfinite(result.images) else None)  # fmt: skip
 
@@ -79,43 +77,29 @@ class SearchRecord:
         return f"{self.device}{self.execution.suffix}{limits}-{self.budget_ms:g}ms"
 
     def save(self, folder: Path) -> Path:
-        data = asdict(self) | {"version": VERSION, "best": _to_json(self.best), "front": [_to_json(c) for c in self.front]}
-        data |= {"latency_provenance": self.latency_provenance.to_json()}
         path = folder / f"{self.name}.json"
-        write_json(path, {"device": data.pop("device")} | data.pop("execution") | data)
+        FORMAT.save(path, self)
         return path
 
     @classmethod
     def load(cls, path: Path) -> SearchRecord:
-        """Raises EdgeNASError for a file that is missing or damaged, CheckpointError for one from a newer version."""
-        data = read_json(path, "search result")
-        try:
-            if (version := data.pop("version")) > VERSION:
-                raise CheckpointError(f"{path} was written by a newer EdgeNAS: install that version to read it.")
-            if version < 3:
-                data.pop("claimed_accuracy", None)
-                data.pop("optimal", None)
-            data["best"] = _from_json(data["best"])
-            data["front"] = tuple(map(_from_json, data["front"]))
-            data["latency_provenance"] = Provenance.from_json(data["latency_provenance"])
-            for name, kind in (("predictor", PredictorQuality), ("shift", Shift), ("claim", Claim)):
-                data[name] = kind(**data[name]) if data.get(name) else None
-            return cls(execution=Execution.pop_from(data), **data)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path} is no search result: it is damaged ({error}). Search again.") from None
+        """Raises EdgeNASError for a file that is missing, CheckpointError for one that is damaged or from a newer version."""
+        return FORMAT.load(path)
+
+
+def _upgrade(data: dict[str, Any], version: int) -> None:
+    if version < 3:
+        data.pop("claimed_accuracy", None)
+        data.pop("optimal", None)
+    for candidate in (data["best"], *data["front"]):
+        candidate.pop("id")
+        candidate.setdefault("expected_accuracy", candidate["validation_accuracy"])  # before version 4 that was believed
+
+
+FORMAT = Format("search result", SearchRecord, version=5, remedy="Search again.", upgrade=_upgrade)
 
 
 def load_records(folder: Path) -> list[SearchRecord]:
     """All searches of a run, by device and rising budget."""
     records = [SearchRecord.load(path) for path in folder.glob("*ms.json")]
     return sorted(records, key=lambda r: (r.device, r.execution.runtime, r.execution.precision, r.budget_ms))
-
-
-def _to_json(candidate: Candidate) -> dict[str, Any]:
-    return asdict(candidate) | {"id": candidate.architecture.id, "architecture": candidate.architecture.to_json()}
-
-
-def _from_json(data: dict[str, Any]) -> Candidate:
-    data.pop("id")
-    data.setdefault("expected_accuracy", data["validation_accuracy"])  # before version 4 what was measured was believed
-    return Candidate(**data | {"architecture": Architecture.from_json(data["architecture"])})

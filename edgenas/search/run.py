@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from edgenas.progress import Track, quiet
 from edgenas.search.ledger import Ledger
 from edgenas.search.problem import SearchProblem
 from edgenas.search.strategies import Proposal, Strategy
+from edgenas.space.genome import A
+
+Evaluated = TypeVar("Evaluated", bound=Hashable, contravariant=True)
 
 MOST_IDLE = 50
 """Proposals in turn without anything new after which a search ends: the strategy has settled, or the space is exhausted."""
@@ -22,11 +25,11 @@ ROUNDING = 1e-6
 """Of sums of shares, such as thirds."""
 
 
-class Evaluate(Protocol):
+class Evaluate(Protocol[Evaluated]):
     """An architecture's accuracy, truly measured. share: of the validation images, 0..1; strategies that never look at less
     than all of them call without it."""
 
-    def __call__(self, architecture: Hashable, /, *, share: float = 1.0) -> float: ...
+    def __call__(self, architecture: Evaluated, /, *, share: float = 1.0) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,13 @@ class Outcome:
 
 
 def run_strategy(
-    problem: SearchProblem,
+    problem: SearchProblem[A],
     strategy: Strategy,
-    evaluate: Evaluate,
-    ledger: Ledger,
+    evaluate: Evaluate[A],
+    ledger: Ledger[A],
     *,
     evaluations: int,
-    first: Sequence[np.ndarray] = (),
+    first: Iterable[np.ndarray] = (),
     seconds: float = np.inf,
     seed: int = 0,
     track: Track = quiet,
@@ -75,7 +78,7 @@ class _Over(Exception):
     """There is nothing left to do, and why."""
 
 
-def _propose_and_measure(problem: SearchProblem, strategy: Strategy, ledger: Ledger, meter: _Meter) -> None:
+def _propose_and_measure(problem: SearchProblem[A], strategy: Strategy, ledger: Ledger[A], meter: _Meter[A]) -> NoReturn:
     told, idle = 0, 0
     while True:
         meter.check(1.0)
@@ -97,7 +100,9 @@ def _propose_and_measure(problem: SearchProblem, strategy: Strategy, ledger: Led
             raise _Over("nothing new is proposed")
 
 
-def _measure(problem: SearchProblem, proposal: Proposal, ledger: Ledger, meter: _Meter) -> list[tuple[np.ndarray, float]]:
+def _measure(
+    problem: SearchProblem[A], proposal: Proposal, ledger: Ledger[A], meter: _Meter[A]
+) -> list[tuple[np.ndarray, float]]:
     """What there is to tell at once: previews, and what was known. What is new in full the ledger tells."""
     answered = []
     for genome in proposal.genomes[: meter.most(proposal.share)]:
@@ -109,10 +114,10 @@ def _measure(problem: SearchProblem, proposal: Proposal, ledger: Ledger, meter: 
     return answered
 
 
-class _Meter:
+class _Meter(Generic[A]):
     """Measures, counts what that costs, and says when it is enough."""
 
-    def __init__(self, evaluate: Evaluate, ledger: Ledger, evaluations: int, seconds: float, track: Track):
+    def __init__(self, evaluate: Evaluate[A], ledger: Ledger[A], evaluations: int, seconds: float, track: Track):
         self.evaluated, self.spent = 0, 0.0
         self._evaluate, self._evaluations, self._deadline = evaluate, evaluations, time.monotonic() + seconds
         self._ledgers = {1.0: ledger}
@@ -134,7 +139,7 @@ class _Meter:
         if time.monotonic() > self._deadline:
             raise _Over("the time is up")
 
-    def measure(self, architecture: Hashable, share: float = 1.0) -> float | None:
+    def measure(self, architecture: A, share: float = 1.0) -> float | None:
         """Its accuracy on a share of the validation images; None while another worker measures it."""
         if share not in self._ledgers:
             self._ledgers[share] = self._ledgers[1.0].of_share(share)
@@ -142,7 +147,7 @@ class _Meter:
             self.check(share)
         return self._ledgers[share].evaluate(architecture, lambda known: self._counted(known, share))
 
-    def _counted(self, architecture: Hashable, share: float) -> float:
+    def _counted(self, architecture: A, share: float) -> float:
         begin = time.process_time()
         accuracy = self._evaluate(architecture) if share == 1 else self._evaluate(architecture, share=share)
         self._evaluation_cpu_s += time.process_time() - begin

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,10 @@ from edgenas.search.pareto import pareto_front
 from edgenas.search.problem import Constraint, SearchProblem
 from edgenas.search.run import Evaluate, Outcome, run_strategy
 from edgenas.search.strategies import Bayesian, Strategy
-from edgenas.space import Architecture, SearchSpace
+from edgenas.space import Architecture, BlockSpec, SearchSpace
 from edgenas.statistics import wilson
+from edgenas.values import plain_fields
+from edgenas.values.kinds import Count, Milliseconds, Predicted, Share
 
 DIGITS = 6
 """Of accuracies that are compared: no set of images tells more."""
@@ -38,17 +41,21 @@ class Candidate:
     """
 
     architecture: Architecture
-    latency_ms: float
-    latency_low_ms: float
-    latency_high_ms: float
-    validation_accuracy: float
-    predicted_accuracy: float
-    macs: int
-    parameters: int
-    peak_memory_bytes: int
-    expected_accuracy: float
-    validation_low: float | None = None
-    validation_high: float | None = None
+    latency_ms: Milliseconds
+    latency_low_ms: Milliseconds
+    latency_high_ms: Milliseconds
+    validation_accuracy: Share
+    predicted_accuracy: Predicted
+    macs: Count
+    parameters: Count
+    peak_memory_bytes: Count
+    expected_accuracy: Predicted
+    validation_low: Share | None = None
+    validation_high: Share | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """With the architecture's id, by which people name it."""
+        return plain_fields(self) | {"id": self.architecture.id}
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Claim:
     accuracy is measured as well. outside: whether it lies outside the evaluated ones, so that the predictor extrapolates.
     """
 
-    accuracy: float
+    accuracy: Predicted
     optimal: bool
     evaluated: bool
     outside: bool
@@ -115,8 +122,8 @@ def memory_constraint(space: SearchSpace, limit_bytes: float) -> Constraint:
 def search(
     space: SearchSpace,
     table: LatencyTable,
-    evaluate: Evaluate,
-    ledger: Ledger,
+    evaluate: Evaluate[Architecture],
+    ledger: Ledger[Architecture],
     budgets_ms: Sequence[float],
     *,
     confidence: float = CONFIDENCE,
@@ -148,7 +155,7 @@ def search(
     begin = time.process_time()
     latency = latency_constraint(space, table, max(budgets_ms), confidence)
 
-    def within(accuracy: Objective, budget_ms: float) -> SearchProblem:
+    def within(accuracy: Objective, budget_ms: float) -> SearchProblem[Architecture]:
         return SearchProblem(space, (accuracy, latency.measure), (replace(latency, limit=budget_ms), *constraints))
 
     cheapest = Exact(steps=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
@@ -194,20 +201,20 @@ def expected_accuracy(measured: np.ndarray, predicted: np.ndarray, error: float,
     return predicted + trust * (measured - predicted)
 
 
-def _claim(predicted: SearchProblem, predictor: LinkRidge, ledger: Ledger) -> Claim:
+def _claim(predicted: SearchProblem[Architecture], predictor: LinkRidge, ledger: Ledger[Architecture]) -> Claim:
     front = Exact(steps=2).search(predicted)
     best = front.take(np.array([-1]))
     is_evaluated = predicted.space.decode(best.genomes[0]) in ledger
     return Claim(float(best.accuracy[0]), front.optimal, is_evaluated, bool(predictor.is_outside(best.genomes)[0]))
 
 
-def _shift(ledger: Ledger, front: tuple[Candidate, ...]) -> Shift | None:
+def _shift(ledger: Ledger[Architecture], front: tuple[Candidate, ...]) -> Shift | None:
     found = {candidate.architecture for candidate in front}
     genomes, accuracies = ledger.arrays()
     return measure_shift(ledger.space, genomes, accuracies, np.array([a in found for a, _ in ledger.items()]))
 
 
-def _sum(space: SearchSpace, of_block) -> Additive:
+def _sum(space: SearchSpace, of_block: Callable[[BlockSpec], int]) -> Additive:
     costs = np.array([of_block(spec) for spec in space.distinct_blocks], dtype=float)
     return Additive(lambda genomes: space.gather(costs, genomes))
 
@@ -216,7 +223,7 @@ def _measured_front(
     space: SearchSpace,
     table: LatencyTable,
     confidence: float,
-    ledger: Ledger,
+    ledger: Ledger[Architecture],
     predictor: LinkRidge,
     expected: np.ndarray,
     images: float,
@@ -231,10 +238,10 @@ def _measured_front(
     latency_ms = table.predict(space, genomes)
     interval = table.interval(space, latency_ms, confidence)
     predicted = predictor.predict(genomes)
-    within = interval.high <= budget_ms
+    allowed = interval.high <= budget_ms
     for constraint in constraints:
-        within &= constraint.measure(genomes) <= constraint.limit
-    within = np.flatnonzero(within)
+        allowed &= constraint.measure(genomes) <= constraint.limit
+    within = np.flatnonzero(allowed)
     front = []
     for i in within[pareto_front(np.round(expected[within], DIGITS), latency_ms[within])]:
         architecture = space.decode(genomes[i])

@@ -11,7 +11,7 @@ class TestMine(StrategyContract):
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from edgenas.search.problem import Constraint, SearchProblem
 from edgenas.search.run import Outcome, run_strategy
 from edgenas.search.strategies import Proposal, Strategy
 from edgenas.space import Categorical, FixedBlock, SearchSpace, Space, Stage
+from edgenas.space.genome import A
 
 LIMIT = 0.6
 """Of the cost in `make_problem`, whose costs are between 0.1 and about 1.1."""
@@ -40,7 +41,7 @@ NETWORKS = SearchSpace(
 """With an elastic width and depths: the genes of blocks that a depth drops do not count."""
 
 
-def make_problem(space: Space, limit: float = LIMIT) -> SearchProblem:
+def make_problem(space: Space[A], limit: float = LIMIT) -> SearchProblem[A]:
     """One whose accuracy no strategy may call, and what it would be is `truth(space)`."""
     steps = np.linspace(0.5, 1.5, len(space.gene_sizes))
     cost = Additive(lambda genomes: 0.1 + (genomes * steps).sum(1) / (space.gene_sizes - 1).sum())
@@ -55,12 +56,13 @@ def truth(space: Space) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def run(
-    strategy: Strategy, problem: SearchProblem, evaluations: int = 40, seed: int = 0, ledger: Ledger | None = None
-) -> tuple[Outcome, list[Hashable], Ledger]:
+    strategy: Strategy, problem: SearchProblem[A], evaluations: int = 40, seed: int = 0, ledger: Ledger[A] | None = None
+) -> tuple[Outcome, list[A], Ledger[A]]:
     """The outcome, what was evaluated in full, in order, and the ledger."""
-    space, accuracy, asked = problem.space, truth(problem.space), []
+    space, accuracy = problem.space, truth(problem.space)
+    asked: list[A] = []
 
-    def evaluate(architecture: Hashable, /, *, share: float = 1.0) -> float:
+    def evaluate(architecture: A, /, *, share: float = 1.0) -> float:
         if share == 1:
             asked.append(architecture)
         return float(accuracy(space.encode(architecture)[None])[0])
@@ -181,8 +183,8 @@ def _dialogue(strategy: Strategy, problem: SearchProblem, counts: list[int]) -> 
 
 
 def _global_randomness() -> tuple:
-    _, keys, position, *_ = np.random.get_state()
-    return random.getstate(), position, keys.tobytes()
+    numpys = np.random.get_state(legacy=False)["state"]
+    return random.getstate(), numpys["pos"], numpys["key"].tobytes()
 
 
 def _forbidden(genomes: np.ndarray) -> np.ndarray:

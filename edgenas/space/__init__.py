@@ -11,13 +11,15 @@ from edgenas.space import operators as _operators  # noqa: F401 (registers them)
 from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
 from edgenas.space.categorical import Categorical
-from edgenas.space.description import DescriptionError, build_space, unknown
+from edgenas.space.description import DescriptionError, build_space
 from edgenas.space.genome import Layout, Segment, Space
 from edgenas.space.operator import OPERATORS, Operator, is_flat, program_of, register_operator, weighted
 from edgenas.space.program import Program
 from edgenas.space.search_space import SearchSpace
 from edgenas.space.stage import FixedBlock, Stage
 from edgenas.space.toml_file import read_description
+from edgenas.values import checked, unknown
+from edgenas.values.kinds import Classes, GivenText, Resolutions, WidthFactor
 
 _FOLDER = Path(__file__).parent / "families"
 FAMILIES = {folder.name: tuple(sorted(file.stem for file in folder.glob("*.toml"))) for folder in sorted(_FOLDER.iterdir())}
@@ -28,9 +30,11 @@ NETWORKS = tuple(sorted(file.name.removesuffix(".toml") for file in _NETWORKS.gl
 DEFAULT_PRESET = "small"
 
 
+@checked
 def get_space(
-    family: str, preset: str | None, classes: int, *, width: float = 1.0, resolutions: tuple[int, ...] | None = None,
-    description: dict[str, Any] | None = None, padding: str | None = None, batch_norm_epsilon: float | None = None,
+    family: GivenText, preset: str | None, classes: Classes, *, width: WidthFactor = 1.0,
+    resolutions: Resolutions | None = None, description: dict[str, Any] | None = None, padding: str | None = None,
+    batch_norm_epsilon: float | None = None,
 ) -> SearchSpace:  # fmt: skip
     """A space by name, such as `get_space("mobilenetv3", "tiny", 10)`, or from a file: `get_space("my.toml", None, 10)`.
 
@@ -43,12 +47,6 @@ def get_space(
     Raises UsageError for an unknown family or preset, naming the nearest, for sizes that cannot be, and for a file with
     mistakes, naming the line.
     """
-    if classes < 2:
-        raise UsageError(f"a classifier needs at least 2 classes, not {classes}")
-    if width <= 0:
-        raise UsageError(f"the width multiplier must be above 0, not {width}")
-    if resolutions is not None and min(resolutions, default=0) < 8:
-        raise UsageError(f"resolutions must be at least 8 pixels, not {resolutions}")
     if preset is not None and default_preset(family) is None:
         raise UsageError(f"Presets belong to the families {', '.join(FAMILIES)}: leave the preset out for {family}.")
     name, data = (Path(family).stem, description) if description is not None else _find(family, preset)
@@ -57,7 +55,7 @@ def get_space(
     try:
         return build_space(data, name, classes, width, resolutions)
     except DescriptionError as error:
-        where = " ".join(str(part + 1) if isinstance(part, int) else part for part in error.place)
+        where = " ".join(str(part + 1) if isinstance(part, int) else part for part in error.path)
         raise UsageError(f"The description of the space {name} is wrong at {where or 'its top'}: {error}") from None
 
 
@@ -68,9 +66,10 @@ def is_file(family: str) -> bool:
 
 def default_preset(family: str) -> str | None:
     """What a family's preset is unless another one is asked for; None for a single network and for a file, which have none."""
-    if is_file(family) or family in NETWORKS:
-        return None
-    presets = FAMILIES.get(family, ())
+    return None if is_file(family) or family in NETWORKS else _default_of(FAMILIES.get(family, ()))
+
+
+def _default_of(presets: tuple[str, ...]) -> str:
     return DEFAULT_PRESET if DEFAULT_PRESET in presets or not presets else presets[0]
 
 
@@ -82,7 +81,7 @@ def _find(family: str, preset: str | None) -> tuple[str, dict[str, Any]]:
         return family, tomllib.loads((_NETWORKS / f"{family}.toml").read_text(encoding="utf-8"))
     if family not in FAMILIES:
         raise UsageError(unknown("space", family, (*FAMILIES, *NETWORKS)))
-    preset = preset or default_preset(family)
+    preset = _default_of(FAMILIES[family]) if preset is None else preset
     if preset not in FAMILIES[family]:
         raise UsageError(unknown(f"preset of {family}", preset, FAMILIES[family]))
     return f"{family}-{preset}", tomllib.loads((_FOLDER / family / f"{preset}.toml").read_text(encoding="utf-8"))
@@ -113,6 +112,5 @@ __all__ = [
     "program_of",
     "read_description",
     "register_operator",
-    "unknown",
     "weighted",
 ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from edgenas.values import AsWritten, Length, Within, read
+from edgenas.values.kinds import WidthFactor
 
 
 class BlockChoice(NamedTuple):
@@ -58,8 +61,20 @@ class Architecture:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Architecture:
         """Inverse of `to_json`. Raises ValueError where the data has another form."""
-        try:
-            stages = tuple(tuple(BlockChoice(int(k), e, *map(int, start)) for k, e, *start in s) for s in data["stages"])
-            return cls(int(data["resolution"]), stages, data.get("width", 1.0))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not an architecture: {data!r}") from error
+        plain: _Plain = read(_Plain, data)
+        stages = tuple(tuple(BlockChoice(int(k), e, *map(int, start)) for k, e, *start in stage) for stage in plain.stages)
+        return cls(plain.resolution, stages, plain.width)
+
+
+_Choice = Annotated[tuple[Annotated[float, Within(0, 1000), AsWritten()], ...], Length(2, 3)]
+_Stage = Annotated[tuple[_Choice, ...], Length(0, 1000)]
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What `to_json` gives. Whether a space has such an architecture, the space says."""
+
+    resolution: Annotated[int, Within(1, 10_000)]
+    stages: Annotated[tuple[_Stage, ...], Length(0, 1000)]
+    width: WidthFactor = 1.0
+    takes_others: ClassVar = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from typing import Any
 
 from edgenas.space.operator import OPERATORS, Operator
 
@@ -169,7 +170,9 @@ class BlockSpec:
         if match is None:
             raise ValueError(f"not a block key: {key!r}")
         text = match.groupdict()
-        values = {f.name: text[f.name] for f in fields(cls) if f.name in ("se", "residual") or text[f.name] is not None}
+        values: dict[str, Any] = {
+            f.name: text[f.name] for f in fields(cls) if f.name in ("se", "residual") or text[f.name] is not None
+        }
         for name, value in values.items():
             if name in ("se", "residual"):
                 values[name] = value is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -38,7 +38,7 @@ class Categorical:
 
     @cached_property
     def layout(self) -> Layout:
-        return Layout(self.sizes, (), tuple(Segment(None, (1,), ((column,),)) for column in range(len(self.sizes))))
+        return Layout(tuple(self.sizes), (), tuple(Segment(None, (1,), ((column,),)) for column in range(len(self.sizes))))
 
     def count(self) -> int:
         return prod(self.sizes)
@@ -56,6 +56,6 @@ class Categorical:
             raise ValueError(f"not a genome of {self.name}: {genome}")
         return tuple(genome.tolist())
 
-    def encode(self, architecture: Hashable) -> np.ndarray:
+    def encode(self, architecture: tuple[int, ...]) -> np.ndarray:
         """Inverse of `decode`. Raises ValueError for a stranger to this space."""
         return np.array(self.decode(np.array(architecture)))

@@ -15,32 +15,26 @@ The families that come with EdgeNAS are such files, in `families`, and the examp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any
 
 from edgenas.space.block import ACTIVATIONS, MIXES, PADDINGS, make_divisible
-from edgenas.space.operator import OPERATORS
+from edgenas.space.operator import OPERATORS, weighted
 from edgenas.space.search_space import SearchSpace
 from edgenas.space.stage import FixedBlock, Stage, scaled
+from edgenas.values import AsWritten, Distinct, Length, OneOf, Unfit, Within, read, shown, unknown
+from edgenas.values.kinds import Resolution
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Where in a description: `("stages", 1, "kernels")`."""
 
 
 class DescriptionError(ValueError):
     """What is wrong with a description, and where: the message is one sentence."""
 
-    def __init__(self, place: Place, reason: str):
-        self.place = place
+    def __init__(self, path: KeyPath, reason: str):
+        self.path = path
         super().__init__(reason)
-
-
-def unknown(what: str, name: str, known: object) -> str:
-    """The sentence for a name that does not exist."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {what} {name!r}.{hint} Known: {', '.join(known)}."
 
 
 def build_space(
@@ -50,9 +44,7 @@ def build_space(
 
     Raises DescriptionError.
     """
-    top = _Table((), data, {"resolutions": _many(_resolution), "widths": _many(_positive), "stem": _tables, "stages": _tables,
-                            "head": _tables, "classifier": _table, "padding": _name(PADDINGS[:2]),
-                            "batch_norm_epsilon": _positive})  # fmt: skip
+    top = _Keys((), data, TOP)
     trunk = _Trunk(width, top.get("padding", PADDINGS[0]))
     stem = tuple(trunk.fixed("stem", i, table) for i, table in enumerate(top.get("stem", [])))
     if not top.get("stages", []):
@@ -72,14 +64,34 @@ def build_space(
     return space
 
 
+MOST_BLOCKS = 1_000_000
+"""Places times choices times resolutions times widths: what tables of a space have an entry for."""
+MOST_PARAMETERS, MOST_VALUES = 400_000_000, 2**27
+"""Of the largest network, and of what a layer of it writes: with gradients and momentum still within a workstation's memory."""
+
+
 def _check_sizes(space: SearchSpace) -> None:
-    """Raises DescriptionError where what is not padded leaves nothing of the smallest images."""
+    """Raises DescriptionError where what is not padded leaves nothing of the smallest images, and where the space is larger
+    than what can be computed."""
+    choices = max(math.prod(map(len, stage.genes)) for stage in space.stages)
+    if (blocks := len(space.resolutions) * len(space.widths) * space.slots * choices) > MOST_BLOCKS:
+        raise DescriptionError(("stages",), f"The space has {blocks} blocks to tell apart, and {MOST_BLOCKS} are the most: "
+                               "leave some choices out.")  # fmt: skip
     smallest = min(space.resolutions)
     try:
         space.blocks(space.architecture(smallest, max, max))
     except ValueError:
         reason = f"An image of {smallest} pixels is too small for the kernels without padding: leave that resolution out."
         raise DescriptionError(("resolutions",), reason) from None
+    largest = space.blocks(space.largest)
+    parameters = sum(math.prod(step.shape) for spec in largest for step in weighted(spec))
+    if parameters > MOST_PARAMETERS:
+        raise DescriptionError(("stages",), f"The largest network has {parameters} weights, and {MOST_PARAMETERS} are the "
+                               "most: take fewer channels.")  # fmt: skip
+    values = max(max(spec.in_channels, spec.mid_channels, spec.out_channels) * spec.resolution**2 for spec in largest)
+    if values > MOST_VALUES:
+        raise DescriptionError(("resolutions",), f"A layer of the largest network writes {values} numbers for one image, and "
+                               f"{MOST_VALUES} are the most: take smaller images or fewer channels.")  # fmt: skip
 
 
 class _Trunk:
@@ -92,10 +104,7 @@ class _Trunk:
         self.is_rectified = False  # nothing below zero comes out of the last block
 
     def fixed(self, part: str, index: int, data: dict[str, Any]) -> FixedBlock:
-        table = _Table((part, index), data, {
-            "op": _name(_block_ops()), "channels": _count, "kernel": _kernel, "stride": _stride, "expand": _positive,
-            "activation": _name(ACTIVATIONS), "se": _flag, "padding": _name(PADDINGS),
-        })  # fmt: skip
+        table = _Keys((part, index), data, FIXED)
         op, before = table["op"], self.channels
         channels, activation = self._enter(table, op)
         self._check_se(table, op)
@@ -112,11 +121,7 @@ class _Trunk:
         return FixedBlock(op, channels, mid, kernel, table.get("stride", 1), activation, table.get("se", False), padding)
 
     def stage(self, index: int, data: dict[str, Any]) -> Stage:
-        table = _Table(("stages", index), data, {
-            "op": _name(_block_ops()), "channels": _count, "stride": _stride, "activation": _name(ACTIVATIONS), "se": _flag,
-            "depths": _many(_depth), "kernels": _many(_kernel_or_none), "expands": _many(_positive),
-            "starts": _many(_kernel_or_none), "padding": _name(PADDINGS),
-        })  # fmt: skip
+        table = _Keys(("stages", index), data, STAGE)
         op, before, was_rectified = table.get("op", "mbconv"), self.channels, self.is_rectified
         operator = OPERATORS[op]
         channels, activation = self._enter(table, op)
@@ -143,6 +148,8 @@ class _Trunk:
         if is_padded and (even := next((k for k in kernels if k % 2 == 0 and k), 0)):
             raise table.error("kernels", f"kernels {_even(even)}")
         starts = table.get("starts", (0,))
+        if even := next((k for k in starts if k % 2 == 0 and k), 0):
+            raise table.error("starts", f"starts {_even(even)}")
         if stride > 1 and 0 in kernels and 0 in starts:
             raise table.error("kernels", "A stride needs a depthwise convolution, and kernel 0 with start 0 has none: take the "
                               "0 out of one, or give the stride to a stage of depth 1 before this one.")  # fmt: skip
@@ -150,19 +157,19 @@ class _Trunk:
         return Stage(channels, stride, activation, table.get("se", False), depths, kernels, expands, op, starts, padding)
 
     def classifier(self, classes: int, data: dict[str, Any]) -> FixedBlock:
-        table = _Table(("classifier",), data, {"features": _count, "activation": _name(ACTIVATIONS), "mix": _name(MIXES)})
+        table = _Keys(("classifier",), data, CLASSIFIER)
         features = scaled(table["features"], self.width) if "features" in data else 0
         if "mix" in data and not features:
             raise table.error("mix", "Without features there is nothing to mix: write features, or leave mix out.")
         return FixedBlock("head", classes, features, activation=table.get("activation", "relu"), mix=table.get("mix", MIXES[0]))
 
-    def _padding(self, table: _Table, op: str) -> str:
+    def _padding(self, table: _Keys, op: str) -> str:
         padding = table.get("padding", self.padding)
         if padding == "valid" and not OPERATORS[op].unpadded:
             raise table.error("padding", f"Only a {_those_that('unpadded')} can do without padding, not a {op}.")
         return padding
 
-    def _enter(self, table: _Table, op: str) -> tuple[int, str]:
+    def _enter(self, table: _Keys, op: str) -> tuple[int, str]:
         """The channels and the activation of the next block or stage, which from now on is the last."""
         activation = table.get("activation", "relu")
         if OPERATORS[op].keeps_channels:
@@ -175,9 +182,13 @@ class _Trunk:
             self.is_rectified = OPERATORS[op].rectifies and activation in ("relu", "relu6")
         return self.channels, activation
 
-    def _check_se(self, table: _Table, op: str) -> None:
+    def _check_se(self, table: _Keys, op: str) -> None:
         if table.get("se", False) and not OPERATORS[op].se:
             raise table.error("se", f"Only an {_those_that('se')} has squeeze-and-excitation, not a {op}: leave se out.")
+
+
+def _even(kernel: int) -> str:
+    return f"must be odd, so that it has a centre, not {kernel}: take {kernel - 1} or {kernel + 1}."
 
 
 def _block_ops() -> tuple[str, ...]:
@@ -192,27 +203,65 @@ def _those_that(has: str) -> str:
 
 # ---- values ----
 
-Check = Callable[[Any], str | None]
-"""Why a value is wrong, or None."""
+
+class _Ops(Collection[str]):
+    """What a block may be, those of one's own as well."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_block_ops())
+
+    def __len__(self) -> int:
+        return len(_block_ops())
+
+    def __contains__(self, name: object) -> bool:
+        return name in _block_ops()
 
 
-class _Table:
-    """A table of a description whose keys and values have been checked, one by one, as their types ask."""
+# Wider than any published network, and narrow enough that what is asked for can be computed.
+Op = Annotated[str, OneOf("op", _Ops())]
+Channels = Annotated[int, Within(1, 8192)]
+Kernel = Annotated[int, Within(1, 63)]
+"""Even ones are found where it is known whether they are padded."""
+KernelOrNone = Annotated[int, Within(0, 63)]
+Stride = Annotated[int, Within(1, 2)]
+Ratio = Annotated[float, Within(0, 64, above=True), AsWritten()]
+Epsilon = Annotated[float, Within(0, 1, above=True), AsWritten()]
+Activation = Annotated[str, OneOf("activation", ACTIVATIONS)]
+Padding = Annotated[str, OneOf("padding", PADDINGS)]
+Kernels = Annotated[list[KernelOrNone], Length(1, 32), Distinct()]
+Ratios = Annotated[list[Ratio], Length(1, 32), Distinct()]
+Depths = Annotated[list[Annotated[int, Within(0, 64)]], Length(1, 32), Distinct()]
+Tables = Annotated[list[object], Length(0, 64)]
 
-    def __init__(self, place: Place, data: Any, checks: dict[str, Check]):
-        if reason := _table(data):
-            raise DescriptionError(place, reason)
-        self.place = place
-        self.data = data
+TOP = {"resolutions": Annotated[list[Resolution], Length(1, 64), Distinct()], "widths": Ratios, "stem": Tables,
+       "stages": Tables, "head": Tables, "classifier": object, "padding": Annotated[str, OneOf("padding", PADDINGS[:2])],
+       "batch_norm_epsilon": Epsilon}  # fmt: skip
+FIXED = {"op": Op, "channels": Channels, "kernel": Kernel, "stride": Stride, "expand": Ratio, "activation": Activation,
+         "se": bool, "padding": Padding}  # fmt: skip
+STAGE = {"op": Op, "channels": Channels, "stride": Stride, "activation": Activation, "se": bool, "depths": Depths,
+         "kernels": Kernels, "expands": Ratios, "starts": Kernels, "padding": Padding}  # fmt: skip
+CLASSIFIER = {"features": Channels, "activation": Activation, "mix": Annotated[str, OneOf("mix", MIXES)]}
+
+
+class _Keys:
+    """A table of a description whose keys and values have been checked, one by one, as their kinds demand."""
+
+    def __init__(self, path: KeyPath, data: Any, kinds: dict[str, Any]):
+        if not isinstance(data, dict):
+            raise DescriptionError(path, f"This must be a table of keys and values, not {shown(data)}.")
+        self.path = path
+        self.data: dict[str, Any] = {}
         for key, value in data.items():
-            if key not in checks:
-                raise self.error(key, unknown("key", key, checks))
-            if reason := checks[key](value):
-                raise self.error(key, f"{key} {reason}")
+            if key not in kinds:
+                raise self.error(key, unknown("key", key, kinds))
+            try:
+                self.data[key] = read(kinds[key], value, key)
+            except Unfit as refusal:
+                raise self.error(key, str(refusal)) from None
 
     def __getitem__(self, key: str) -> Any:
         if key not in self.data:
-            raise DescriptionError(self.place, f"{key} is missing{' here' if self.place else ''}: write it.")
+            raise DescriptionError(self.path, f"{key} is missing{' here' if self.path else ''}: write it.")
         value = self.data[key]
         is_choice = isinstance(value, list) and not any(isinstance(v, dict) for v in value)
         return tuple(sorted(value)) if is_choice else value
@@ -221,75 +270,4 @@ class _Table:
         return self[key] if key in self.data else default
 
     def error(self, key: str, reason: str) -> DescriptionError:
-        return DescriptionError((*self.place, key), reason)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _count(value: Any) -> str | None:
-    return None if _is_integer(value) and value > 0 else f"must be a whole number above 0, not {value!r}."
-
-
-def _depth(value: Any) -> str | None:
-    return None if _is_integer(value) and value >= 0 else f"must be whole numbers from 0 on, not {value!r}."
-
-
-def _resolution(value: Any) -> str | None:
-    return None if _is_integer(value) and value >= 8 else f"must be at least 8 pixels, not {value!r}."
-
-
-def _kernel(value: Any) -> str | None:
-    """Even ones are found where it is known whether they are padded."""
-    return None if _is_integer(value) and value > 0 else f"must be an odd number such as 3, 5 or 7, not {value!r}."
-
-
-def _even(kernel: int) -> str:
-    return f"must be odd, so that it has a centre, not {kernel}: take {kernel - 1} or {kernel + 1}."
-
-
-def _kernel_or_none(value: Any) -> str | None:
-    return None if value == 0 and _is_integer(value) else _kernel(value)
-
-
-def _stride(value: Any) -> str | None:
-    return None if _is_integer(value) and value in (1, 2) else f"must be 1 or 2, not {value!r}."
-
-
-def _positive(value: Any) -> str | None:
-    is_number = _is_integer(value) or isinstance(value, float)
-    return None if is_number and 0 < value < math.inf else f"must be a number above 0, not {value!r}."
-
-
-def _flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else f"must be true or false, not {value!r}."
-
-
-def _name(known: tuple[str, ...]) -> Check:
-    def check(value: Any) -> str | None:
-        return None if value in known else f"must be one of {', '.join(known)}, not {value!r}."
-
-    return check
-
-
-def _many(check: Check) -> Check:
-    """A list of choices."""
-
-    def check_all(values: Any) -> str | None:
-        if not isinstance(values, list) or not values:
-            return f"must be a list with at least one choice, such as [3], not {values!r}."
-        if reason := next(filter(None, map(check, values)), None):
-            return reason
-        twice = [value for value in values if values.count(value) > 1]
-        return f"must not list {twice[0]!r} twice." if twice else None
-
-    return check_all
-
-
-def _table(value: Any) -> str | None:
-    return None if isinstance(value, dict) else f"This must be a table of keys and values, not {value!r}."
-
-
-def _tables(values: Any) -> str | None:
-    return None if isinstance(values, list) else f"must be a list of tables, not {values!r}."
+        return DescriptionError((*self.path, key), reason)

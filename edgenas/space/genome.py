@@ -6,16 +6,18 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import prod
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+A = TypeVar("A", bound=Hashable)
 
-class Space(Protocol):
+
+class Space(Protocol[A]):
     """What can be searched: `SearchSpace`, `Categorical`, or a class of one's own.
 
     A genome is a row of small integers, `0 <= gene < gene_sizes`. `canonical` maps all genomes of one architecture to one, as
-    `layout.canonical` does; `decode` and `encode` translate between that one and the architecture, of whatever kind it is.
+    `layout.canonical` does; `decode` and `encode` translate between that one and the architecture, of whatever kind `A` it is.
     gene_names: one for every gene, such as `stage1.block2.kernel`, all different.
     """
 
@@ -29,8 +31,8 @@ class Space(Protocol):
     def layout(self) -> Layout: ...
     def canonical(self, genomes: np.ndarray) -> np.ndarray: ...
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray: ...
-    def decode(self, genome: np.ndarray) -> Hashable: ...
-    def encode(self, architecture: Hashable) -> np.ndarray: ...
+    def decode(self, genome: np.ndarray) -> A: ...
+    def encode(self, architecture: A) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ class Layout:
     def _slot_columns(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each segment its slots' columns, and the slot that each of them belongs to."""
         pairs = ([(column, u) for u, slot in enumerate(segment.slots) for column in slot] for segment in self.segments)
-        return [tuple(np.array(of_segment, dtype=int).reshape(-1, 2).T) for of_segment in pairs]
+        columns = (np.array(of_segment, dtype=int).reshape(-1, 2) for of_segment in pairs)
+        return [(of_segment[:, 0], of_segment[:, 1]) for of_segment in columns]
 
 
 @cache

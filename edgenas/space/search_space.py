@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,14 @@ from edgenas.space.architecture import Architecture, BlockChoice
 from edgenas.space.block import BlockSpec
 from edgenas.space.genome import Layout, Segment
 from edgenas.space.stage import FixedBlock, Stage, described, later
+
+Number = TypeVar("Number", int, float)
+
+
+class Pick(Protocol):
+    """One of several values, by a rule such as `max`."""
+
+    def __call__(self, values: tuple[Number, ...], /) -> Number: ...
 
 
 @dataclass(frozen=True)
@@ -154,9 +163,11 @@ class SearchSpace:
 
     # ---- named members ----
 
-    def architecture(self, resolution: int, depth: Callable[[tuple], int], choice: Callable[[tuple], float]) -> Architecture:
+    def architecture(self, resolution: int, depth: Pick, choice: Pick) -> Architecture:
         """The architecture whose width and every depth, kernel and expand ratio are picked by one rule, such as `max`."""
-        stages = tuple((BlockChoice(*map(choice, s.genes)),) * depth(s.depths) for s in self.stages)
+        stages = tuple(
+            (BlockChoice(choice(s.kernels), choice(s.expands), choice(s.starts)),) * depth(s.depths) for s in self.stages
+        )
         return Architecture(resolution, stages, choice(self.widths) if self.has_elastic_width else self.widths[0])
 
     @property

@@ -92,4 +92,4 @@ class Stage:
     @property
     def choices(self) -> list[BlockChoice]:
         """All joint choices of a block, the last gene changing fastest."""
-        return [BlockChoice(*values) for values in product(*self.genes)]
+        return [BlockChoice(*values) for values in product(self.kernels, self.expands, self.starts)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,10 @@ from typing import Any, BinaryIO
 from optuna.storages.journal import JournalFileBackend
 
 from edgenas.errors import EdgeNASError
+from edgenas.files import cut_torn_line
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 NOTICE_S = 3.0
 """How long a lock is waited for before that is said. A record is written in milliseconds."""
@@ -43,7 +43,7 @@ class Journal(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
         with _locked(self._path) as file:
-            _cut_torn_line(file)
+            cut_torn_line(file)
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
@@ -53,7 +53,7 @@ class Journal(JournalFileBackend):
         if _first_damaged(self._path.read_bytes()) is None:
             return
         with _locked(self._path) as file:  # nobody is in the middle of writing now
-            _cut_torn_line(file)
+            cut_torn_line(file)
             file.seek(0)
             content = file.read()
             if (damaged := _first_damaged(content)) is None:
@@ -90,29 +90,15 @@ def _wait_for_lock(file: BinaryIO, path: Path) -> None:
 
 
 def _try_lock(file: BinaryIO, path: Path) -> bool:
-    """Whether it is ours now. Where a file system knows no locks, it always is."""
+    """Whether it is ours now. On Windows, and where a file system knows no locks, it always is."""
     try:
-        if fcntl is not None:
+        if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         _log.warning("%s cannot be locked (%s): let no two searches use it at once.", path, error.strerror)
     return True
-
-
-def _cut_torn_line(file: BinaryIO) -> None:
-    """Cut the last line if it has no end."""
-    end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        begin = max(0, end - 65536)
-        file.seek(begin)
-        found = file.read(end - begin).rfind(b"\n")
-        if found >= 0:
-            end = begin + found + 1
-            break
-        end = begin
-    file.truncate(end)
 
 
 def _first_damaged(content: bytes) -> tuple[int, int] | None:

@@ -38,7 +38,7 @@ def _journal(path: Path) -> BaseStorage:
         raise EdgeNASError(f"{path} cannot be opened: {error.strerror}.") from error
     try:
         return JournalStorage(journal)
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever records that do not fit together make of Optuna
         raise EdgeNASError(
             f"{path} is damaged: its records do not fit together ({error!r}). Restore it, or move it away to begin anew."
         ) from error

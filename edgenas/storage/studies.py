@@ -29,7 +29,7 @@ def open_study(storage: BaseStorage | None, name: str | None = None, **options: 
     One that is there is not written to, so that a folder that cannot be written can be read.
     """
     with optuna_says(QUIET):
-        if name is not None and any(study.study_name == name for study in storage.get_all_studies()):
+        if storage is not None and name is not None and any(s.study_name == name for s in storage.get_all_studies()):
             kept = {key: options[key] for key in ("sampler", "pruner") if key in options}
             return optuna.load_study(study_name=name, storage=storage, **kept)
         return optuna.create_study(study_name=name, storage=storage, load_if_exists=name is not None, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
@@ -13,7 +13,11 @@ from edgenas.space import BlockSpec
 from edgenas.supernet.depthwise import DepthwiseConv2d
 
 # In place where the gradient needs the output alone: they follow batch norms and linear layers, which need it no more.
-ACTIVATIONS = {"relu": partial(nn.ReLU, inplace=True), "relu6": partial(nn.ReLU6, inplace=True), "hswish": nn.Hardswish}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),
+    "relu6": partial(nn.ReLU6, inplace=True),
+    "hswish": nn.Hardswish,
+}
 
 
 class ConvBlock(nn.Module):
@@ -77,11 +81,11 @@ class MBConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = x
-        if self.start is not None:
+        if self.start is not None and self.start_norm is not None:
             y = self.start_norm(self.start(y if self.depthwise is not None else self.pad(y)))
-        if self.expand is not None:
+        if self.expand is not None and self.expand_norm is not None:
             y = self.activation(self.expand_norm(self.expand(y)))
-        if self.depthwise is not None:
+        if self.depthwise is not None and self.depthwise_norm is not None:
             y = self.activation(self.depthwise_norm(self.depthwise(self.pad(y))))
         if self.se is not None:
             y = self.se(y)
@@ -134,7 +138,7 @@ class Bottleneck(nn.Module):
         y = self.project_norm(self.project(y))
         if self.pool is not None:
             x = self.pool(x)
-        if self.shortcut is not None:
+        if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x))
         return self.activation(x + y)
 
@@ -228,4 +232,4 @@ def initialise(module: nn.Module, kind: str = "he") -> None:
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif getattr(part, "residual", False) and hasattr(part, "project_norm"):
-            nn.init.zeros_(part.project_norm.weight)
+            nn.init.zeros_(part.get_parameter("project_norm.weight"))

@@ -47,10 +47,8 @@ class _Depthwise(torch.autograd.Function):
         return grad_x, grad_weight, None, None
 
 
-def _gradients(
-    grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, which: tuple[bool, bool]
-) -> tuple[Tensor | None, Tensor | None]:
-    """Of the input and of the weight, by oneDNN; None where `which` does not ask for it."""
+def _gradients(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, which: tuple[bool, bool]) -> tuple[Any, Any]:
+    """Of the input and of the weight, a Tensor each, by oneDNN; None where `which` does not ask for it."""
     sizes = ([stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight))
     return torch.ops.aten.convolution_backward(grad, x, weight, None, *sizes, [*which, False])[:2]
 

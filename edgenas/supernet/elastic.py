@@ -84,9 +84,9 @@ class ElasticBlock(nn.Module):
         """
         block = self.full
         for reader, writers in inner_channels(self.largest):
-            order = _sort(block, block.get_submodule(reader).weight, writers)
+            order = _sort(block, block.get_parameter(f"{reader}.weight"), writers)
             if getattr(block, "se", None) is not None:
-                _sort_gates(block.se, order)
+                _sort_gates(block.get_submodule("se"), order)
 
 
 def inner_channels(spec: BlockSpec) -> list[tuple[str, tuple[str, ...]]]:
@@ -117,7 +117,8 @@ def _is_depthwise(step: Step) -> bool:
 
 def _sort(block: nn.Module, reader: Tensor, writers: tuple[str, ...]) -> Tensor:
     """Put the channels that a weight reads into their order of importance, which is returned, in all layers that write them."""
-    order = importance(reader, getattr(block, f"{writers[-1]}_norm"), block.activation).argsort(descending=True, stable=True)
+    activation = block.get_submodule("activation")
+    order = importance(reader, getattr(block, f"{writers[-1]}_norm"), activation).argsort(descending=True, stable=True)
     for name in writers:
         norm = getattr(block, f"{name}_norm")
         for tensor in (getattr(block, name).weight, norm.weight, norm.bias, norm.running_mean, norm.running_var):
@@ -128,11 +129,13 @@ def _sort(block: nn.Module, reader: Tensor, writers: tuple[str, ...]) -> Tensor:
 
 def _sort_gates(se: nn.Module, order: Tensor) -> None:
     """Put the channels of a squeeze-and-excitation into an order, and those inside it into that of their importance."""
-    by_gate = se.expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
-    se.reduce.weight.copy_(se.reduce.weight[by_gate][:, order])
-    se.reduce.bias.copy_(se.reduce.bias[by_gate])
-    se.expand.weight.copy_(se.expand.weight[order][:, by_gate])
-    se.expand.bias.copy_(se.expand.bias[order])
+    reduce, expand = se.get_parameter("reduce.weight"), se.get_parameter("expand.weight")
+    by_gate = expand.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+    reduce.copy_(reduce[by_gate][:, order])
+    expand.copy_(expand[order][:, by_gate])
+    for name, written in (("reduce.bias", by_gate), ("expand.bias", order)):
+        bias = se.get_parameter(name)
+        bias.copy_(bias[written])
 
 
 def importance(reader: Tensor, norm: nn.BatchNorm2d, activation: nn.Module) -> Tensor:

@@ -42,17 +42,18 @@ def fold(network: Network) -> list[BlockWeights]:
         weights: dict[str, np.ndarray] = {}
         for name in weight_shapes(spec):
             layer_name, kind = name.rsplit(".", 1)
-            layer = block.get_submodule(layer_name)
             norm = getattr(block, f"{layer_name}_norm", None)
-            value = getattr(layer, kind) if norm is None else _folded(layer, norm, kind)
+            value = (
+                block.get_parameter(name) if norm is None else _folded(block.get_parameter(f"{layer_name}.weight"), norm, kind)
+            )
             weights[name] = value.float().cpu().contiguous().numpy()
         folded.append(weights)
     return folded
 
 
-def _folded(conv: nn.Conv2d | nn.Linear, norm: nn.BatchNorm2d, kind: str) -> Tensor:
+def _folded(weight: Tensor, norm: nn.BatchNorm2d, kind: str) -> Tensor:
     # In double precision: the only rounding is the one that storing the result costs.
-    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    scale = norm.weight.double() / torch.sqrt(norm.get_buffer("running_var").double() + norm.eps)
     if kind == "weight":
-        return conv.weight.double() * scale.view(-1, *[1] * (conv.weight.ndim - 1))
-    return norm.bias.double() - norm.running_mean.double() * scale
+        return weight.double() * scale.view(-1, *[1] * (weight.ndim - 1))
+    return norm.bias.double() - norm.get_buffer("running_mean").double() * scale

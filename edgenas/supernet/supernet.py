@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -23,16 +26,17 @@ class Supernet(nn.Module):
         super().__init__()
         self.space = space
         elastic = [stage for stage in space.stages for _ in range(max(stage.depths))]
-        kernels = [((b.kernel,), (0,)) for b in space.stem]
+        kernels: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((b.kernel,), (0,)) for b in space.stem]
         kernels += [(stage.kernels, stage.starts) for stage in elastic]
         kernels += [((b.kernel,), (0,)) for b in space.head]
         largest: list[BlockSpec] = [spec for _, spec in space.placed_blocks(space.largest)]
-        self.blocks = nn.ModuleList(
+        blocks = nn.ModuleList(
             ElasticBlock(spec, *sizes, dropout, batch_norm_momentum, space.batch_norm_epsilon)
             for spec, sizes in zip(largest, kernels, strict=True)
         )
+        self.blocks = cast("Sequence[ElasticBlock]", blocks)  # torch's list does not tell of what
         initialise(self, initialisation)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's annotations leave it out
 
     def forward(self, x: Tensor, architecture: Architecture, generator: torch.Generator | None = None) -> Tensor:
         """`(n, 3, r, r)` normalised images at the architecture's resolution -> `(n, classes)` logits.
@@ -55,7 +59,7 @@ class Supernet(nn.Module):
         for block, (slot, spec) in zip(network, self.space.placed_blocks(architecture), strict=True):
             tensors = {name: tensor.detach().clone() for name, tensor in self.blocks[slot].tensors(spec).items()}
             block.load_state_dict(tensors, assign=True)
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
         return network.eval()
 
     @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,12 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     What several processes compute is then what one would. Plain torch, so that it runs on CPUs too, where
     `torch.nn.SyncBatchNorm` does not.
     """
+
+    # It keeps running statistics, by a momentum: `nn.BatchNorm2d` may be without.
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -41,11 +49,11 @@ class _Sum(torch.autograd.Function):
     """The sum over all processes, whose loss is the sum of theirs."""
 
     @staticmethod
-    def forward(ctx, tensor: Tensor) -> Tensor:
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
         return sum_over_processes(tensor.clone())
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return sum_over_processes(gradient.clone())
 
 

@@ -28,11 +28,13 @@ from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.space import Architecture
 from edgenas.supernet import Network
-from edgenas.training.checkpoint import load_tensors, save_tensors
+from edgenas.training.checkpoint import described, fill, load_tensors, save_tensors
 from edgenas.training.evaluation import Evaluator, in_fastest_runtime
-from edgenas.training.recipe import LEARNING_RATES, Recipe
+from edgenas.training.recipe import LEARNING_RATES, Recipe, recipe_of
 from edgenas.training.timing import epochs_in
 from edgenas.training.trainer import EpochResult, Trainer
+from edgenas.values import plain
+from edgenas.values.kinds import Line, Seconds, Share
 
 SHARE = 1 / 3
 """Of the epochs that trained the supernet, and of the optimiser's usual learning rate: more would forget what is inherited."""
@@ -71,7 +73,7 @@ def finetune_recipe(run: Run, epochs: int | None = None, learning_rate: float | 
     Without averaged weights: over so few steps they would mostly be those that were inherited.
     """
     epochs = epochs or max(1, round(SHARE * run.recipe.epochs))
-    rate = learning_rate or min(run.recipe.learning_rate, SHARE * LEARNING_RATES[run.recipe.optimizer])
+    rate = learning_rate or min(run.recipe.peak, SHARE * LEARNING_RATES[run.recipe.optimizer])
     return replace(
         run.recipe, scheme="single-path", epochs=epochs, learning_rate=rate, warmup=0.1, macs=(), teacher="", ema=0.0, seed=seed
     )
@@ -139,6 +141,20 @@ def finetune(
     return result
 
 
+def sweep_checkpoints(run: Run) -> None:
+    """Delete the checkpoints of fine-tunings that ended: a process that is killed just then leaves one."""
+    for path in (run.path / "finetune").glob("*.checkpoint.safetensors"):
+        done = path.with_name(path.name.replace(".checkpoint", ""))
+        with suppress(CheckpointError):
+            _, checkpoint = load_tensors(path)
+            if (
+                done.exists()
+                and load_tensors(done)[1].get("recipe") == checkpoint.get("recipe")
+                and (checkpoint.get("epoch") == recipe_of(checkpoint.get("recipe"), path).epochs)
+            ):
+                path.unlink()
+
+
 def _asked(recipe: Recipe, seconds: float | None) -> tuple[Recipe, float | None]:
     """What was asked for: the epochs that fit into a time are no part of it."""
     return (recipe if seconds is None else replace(recipe, epochs=1)), seconds
@@ -148,9 +164,9 @@ def _epochs_begun(checkpoint: Path, recipe: Recipe) -> int | None:
     """How many epochs an interrupted training of this recipe was to have."""
     with suppress(CheckpointError):
         _, about = load_tensors(checkpoint)
-        begun = about["recipe"]
-        if begun | {"epochs": recipe.epochs} == recipe.to_dict():
-            return begun["epochs"]
+        begun = recipe_of(about.get("recipe"), checkpoint)
+        if replace(begun, epochs=recipe.epochs) == recipe:
+            return begun.epochs
     return None
 
 
@@ -161,29 +177,35 @@ def load_finetuned(run: Run, architecture: Architecture) -> FineTuned | None:
         return None
     tensors, about = load_tensors(path)
     network = Network(run.space.blocks(architecture), run.space.batch_norm_epsilon)
-    network.load_state_dict(tensors)
+    found = described(_About, about, path)
     return FineTuned(
-        network=network.eval(),
-        recipe=Recipe.from_dict(about["recipe"]),
-        distilled=about["distilled"],
-        inherited_accuracy=about["inherited_accuracy"],
-        accuracy=about["accuracy"],
-        standard_error=about.get("standard_error", 0.0),  # older files do not say
-        seconds=about.get("seconds"),
+        network=fill(network, tensors, path).eval(),
+        recipe=recipe_of(found.recipe, path),
+        distilled=found.distilled,
+        inherited_accuracy=found.inherited_accuracy,
+        accuracy=found.accuracy,
+        standard_error=found.standard_error,
+        seconds=found.seconds,
     )
 
 
+@dataclass(frozen=True)
+class _About:
+    """What a file says of its weights; see `FineTuned`. Older ones say less."""
+
+    architecture: Line
+    recipe: dict[str, Any]
+    distilled: bool
+    inherited_accuracy: Share
+    accuracy: Share
+    standard_error: Share = 0.0
+    seconds: Seconds | None = None
+
+
 def save_finetuned(run: Run, architecture: Architecture, result: FineTuned) -> None:
-    about: dict[str, Any] = {
-        "architecture": str(architecture),
-        "recipe": result.recipe.to_dict(),
-        "distilled": result.distilled,
-        "inherited_accuracy": result.inherited_accuracy,
-        "accuracy": result.accuracy,
-        "standard_error": result.standard_error,
-        "seconds": result.seconds,
-    }
-    save_tensors(_file(run, architecture), result.network.state_dict(), about)
+    about = _About(str(architecture), result.recipe.to_dict(), result.distilled, result.inherited_accuracy, result.accuracy,
+                   result.standard_error, result.seconds)  # fmt: skip
+    save_tensors(_file(run, architecture), result.network.state_dict(), plain(about))
 
 
 def _file(run: Run, architecture: Architecture, kind: str = "") -> Path:

@@ -8,7 +8,7 @@ from edgenas.errors import CheckpointError, UsageError
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.supernet import Supernet
-from edgenas.training.checkpoint import load_tensors, save_tensors
+from edgenas.training.checkpoint import fill, load_tensors, save_tensors
 
 
 def load_images(
@@ -66,5 +66,4 @@ def load_supernet(run: Run) -> Supernet:
     supernet = Supernet(run.space)
     if about.get("space") != supernet.space.fingerprint:
         raise CheckpointError(f"{run.weights} belongs to another search space than {run.path / 'config.toml'} describes.")
-    supernet.load_state_dict(tensors)
-    return supernet.eval()
+    return fill(supernet, tensors, run.weights).eval()

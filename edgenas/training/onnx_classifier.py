@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import onnx
 from onnx import TensorProto
 
-from edgenas.data import Dataset
+from edgenas.data import Channels, Dataset
 from edgenas.device import Execution, open_session
 from edgenas.errors import UsageError
 from edgenas.names import of_class, some
+from edgenas.values import decoded_json, read
+from edgenas.values.kinds import ClassNames, Deviations, Fit, Means, ValueRange
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class OnnxClassifier:
     path: Path
     batch: int | None
     resolution: int | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
     fit: str = "crop"
     value_range: tuple[float, float] | None = None
 
@@ -47,11 +49,14 @@ class OnnxClassifier:
             raise UsageError(f"The {role} {path} cannot be opened as an ONNX model: {reason}") from None
         what, about = f"The {role} {path}", {entry.key: entry.value for entry in model.metadata_props}
         batch, resolution = _checked_input(what, _first_input(model))
-        _check_classes(what, _shape(model.graph.output[0]), json.loads(about.get("classes", "null")), dataset.classes)
-        how = json.loads(about.get("preprocessing", "{}"))
-        values = how.get("value_range", dataset.value_range)
-        normalisation = tuple(how.get("mean", dataset.mean)), tuple(how.get("std", dataset.std))
-        return cls(path, batch, resolution, *normalisation, how.get("fit", dataset.fit), values and tuple(values))
+        try:
+            classes = read(ClassNames | None, decoded_json(about.get("classes", "null")), "classes")
+            how: _How = read(_How, decoded_json(about.get("preprocessing", "{}")), "preprocessing")
+        except ValueError as error:
+            raise UsageError(f"{what} has metadata that cannot be: {error}") from None
+        _check_classes(what, _shape(model.graph.output[0]), classes, dataset.classes)
+        normalisation = how.mean or dataset.mean, how.std or dataset.std
+        return cls(path, batch, resolution, *normalisation, how.fit or dataset.fit, how.value_range or dataset.value_range)
 
     def for_one_image(self, resolution: int) -> bytes:
         """The file as a device runs it: for one image of this resolution, where it leaves that open."""
@@ -59,6 +64,17 @@ class OnnxClassifier:
         for size, value in zip(_first_input(model).type.tensor_type.shape.dim, (1, 3, resolution, resolution), strict=True):
             size.dim_value = value
         return model.SerializeToString()
+
+
+@dataclass(frozen=True)
+class _How:
+    """What a file's metadata says of how images become its input; more of it goes without saying."""
+
+    mean: Means | None = None
+    std: Deviations | None = None
+    fit: Fit | None = None
+    value_range: ValueRange | None = None
+    takes_others: ClassVar = True
 
 
 def _first_input(model: onnx.ModelProto) -> onnx.ValueInfoProto:
@@ -83,7 +99,7 @@ def _checked_input(what: str, value: onnx.ValueInfoProto) -> tuple[int | None, i
     return shape[0], shape[2]
 
 
-def _check_classes(what: str, shape: list[int | None], theirs: list[str] | None, ours: tuple[str, ...]) -> None:
+def _check_classes(what: str, shape: list[int | None], theirs: tuple[str, ...] | None, ours: tuple[str, ...]) -> None:
     if len(shape) != 2 or shape[1] not in (None, len(ours)):
         raise UsageError(f"{what} gives outputs of shape {shape}: it must give (batch, {len(ours)}), "
                          f"one logit for each class of the data set.")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -21,7 +22,7 @@ def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
         spared = parameter.ndim < 2 or "kernel_transforms" in name
         rate = recipe.classifier_rate if is_classifier(name) else 1.0
         groups.setdefault((0.0 if spared else recipe.weight_decay, rate), []).append(parameter)
-    make = {
+    make: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0),
         "adagrad": torch.optim.Adagrad,
         "rmsprop": partial(torch.optim.RMSprop, momentum=recipe.momentum),
@@ -29,7 +30,7 @@ def make_optimizer(supernet: Supernet, recipe: Recipe) -> torch.optim.Optimizer:
         "adamw": torch.optim.AdamW,
     }
     described = [{"params": some, "weight_decay": decay, "rate": rate} for (decay, rate), some in groups.items()]
-    return make[recipe.optimizer](described, lr=recipe.learning_rate)
+    return make[recipe.optimizer](described, lr=recipe.peak)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -46,6 +47,6 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Linear warm-up, then cosine to 0 (SGDR, arXiv:1608.03983, without restarts)."""
     warmup = max(1, round(recipe.warmup * steps))
     if step < warmup:
-        return recipe.learning_rate * (step + 1) / warmup
+        return recipe.peak * (step + 1) / warmup
     done = (step - warmup) / max(1, steps - warmup)
-    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    return recipe.peak * (1 + math.cos(math.pi * done)) / 2

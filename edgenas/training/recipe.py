@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from edgenas.errors import UsageError
-from edgenas.space import unknown
+from edgenas.errors import CheckpointError, UsageError
+from edgenas.values import Length, OneOf, Unfit, Within, check_fields, decoded_toml, read, unknown
+from edgenas.values.kinds import EpochsOrNone, GivenText, LearningRate, Seed, ShareBelowOne
 
 SCHEMES = ("sandwich", "progressive-shrinking", "single-path")
 LEARNING_RATES = {"sgd": 0.15, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 """The optimisers, each with the learning rate that is usual for it; SGD's is for batches of 64."""
 INITIALISATIONS = ("he", "xavier")
 PRECISIONS = ("auto", "float32", "bfloat16")
+
+PositiveShare = Annotated[float, Within(0, 1, above=True)]
+Alpha = Annotated[float, Within(0, 1000)]
+"""Of a Beta distribution; 0 is off."""
 
 
 @dataclass(frozen=True)
@@ -52,65 +57,50 @@ class Recipe:
         0 turns one off. With both, a coin decides for every batch.
     """
 
-    scheme: str = "sandwich"
-    epochs: int = 60
-    batch_size: int = 64
-    optimizer: str = "sgd"
-    learning_rate: float | None = None
-    classifier_rate: float = 1.0
-    momentum: float = 0.9
+    scheme: Annotated[str, OneOf("scheme", SCHEMES)] = "sandwich"
+    epochs: EpochsOrNone = 60
+    batch_size: Annotated[int, Within(2, 65_536)] = 64
+    optimizer: Annotated[str, OneOf("optimizer", LEARNING_RATES)] = "sgd"
+    learning_rate: LearningRate | None = None
+    classifier_rate: Annotated[float, Within(0, 1000, above=True)] = 1.0
+    momentum: ShareBelowOne = 0.9
     nesterov: bool = True
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
-    warmup: float = 0.2
-    largest_alone: float = 0.55
-    largest_share: float = 1.0
-    random_subnets: int = 2
+    weight_decay: Annotated[float, Within(0, 1)] = 5e-4
+    label_smoothing: ShareBelowOne = 0.1
+    warmup: ShareBelowOne = 0.2
+    largest_alone: ShareBelowOne = 0.55
+    largest_share: PositiveShare = 1.0
+    random_subnets: Annotated[int, Within(0, 64)] = 2
     split_batch: bool = True
-    subnet_weight: float = 0.4
-    ema: float = 0.0
+    subnet_weight: Annotated[float, Within(0, 1000)] = 0.4
+    ema: ShareBelowOne = 0.0
     balance: bool = False
-    initialisation: str = "he"
-    precision: str = "float32"
-    macs: tuple[int, ...] = ()
+    initialisation: Annotated[str, OneOf("initialisation", INITIALISATIONS)] = "he"
+    precision: Annotated[str, OneOf("precision", PRECISIONS)] = "float32"
+    macs: Annotated[tuple[Annotated[int, Within(1, 10**15)], ...], Length(0, 64)] = ()
     progressive_resolution: bool = False
     elastic_resolution: bool = False
-    teacher: str = ""
-    dropout: float = 0.0
-    batch_norm_momentum: float = 0.1
-    randaugment: float = 0.0
-    cutout: float = 0.0
-    random_resized_crop: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    seed: int = 0
+    teacher: GivenText = ""
+    dropout: ShareBelowOne = 0.0
+    batch_norm_momentum: PositiveShare = 0.1
+    randaugment: Annotated[float, Within(0, 10)] = 0.0
+    cutout: ShareBelowOne = 0.0
+    random_resized_crop: ShareBelowOne = 0.0
+    mixup: Alpha = 0.0
+    cutmix: Alpha = 0.0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        choices = {"scheme": SCHEMES, "optimizer": LEARNING_RATES, "initialisation": INITIALISATIONS, "precision": PRECISIONS}
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise UsageError(unknown(name, getattr(self, name), known))
-        if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
-        if self.epochs < 0:
-            raise UsageError(f"epochs must be at least 0, not {self.epochs}.")
-        for name in ("batch_size", "learning_rate", "classifier_rate"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
-        shares = ("momentum", "label_smoothing", "warmup", "largest_alone", "ema", "dropout", "cutout", "random_resized_crop")
-        for name in shares:
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")
-        for name in ("batch_norm_momentum", "largest_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise UsageError(f"{name} must be above 0 and at most 1, not {getattr(self, name)}.")
-        if not 0 <= self.randaugment <= 10:
-            raise UsageError(f"randaugment must be a magnitude from 0 to 10, not {self.randaugment}.")
-        for name in ("mixup", "cutmix"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must be at least 0, not {getattr(self, name)}.")
-        if any(budget <= 0 for budget in self.macs):
-            raise UsageError(f"macs must be above 0: {self.macs}")
+        try:
+            check_fields(self)
+        except Unfit as refusal:
+            raise UsageError(str(refusal)) from None
+        object.__setattr__(self, "learning_rate", self.peak)
+
+    @property
+    def peak(self) -> float:
+        """The learning rate after the warm-up, in any case a number."""
+        return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
     def to_dict(self) -> dict[str, Any]:
         """As TOML and JSON take it and give it back."""
@@ -119,16 +109,25 @@ class Recipe:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
         """Inverse of `to_dict`. Raises UsageError for names that a recipe does not have, and for values of another kind."""
-        defaults = {field.name: getattr(DEFAULTS, field.name) for field in fields(cls)}
+        names = [field.name for field in fields(cls)]
         for name in data:
-            if name not in defaults:
-                raise UsageError(unknown("recipe setting", name, defaults))
-        return cls(**{name: _as(type(defaults[name]), name, value) for name, value in data.items()})
+            if name not in names:
+                raise UsageError(unknown("recipe setting", name, names))
+        return cls(**data)
+
+
+def recipe_of(data: Any, path: Path) -> Recipe:
+    """The recipe that a file holds. Raises CheckpointError where it is none."""
+    try:
+        recipe: Recipe = read(Recipe, data, "recipe")
+    except (UsageError, Unfit) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    return recipe
 
 
 def check_length(seconds: float | None, epochs: int | None) -> None:
     """Raises UsageError where a training is told twice how long to be."""
-    if seconds and epochs is not None:
+    if seconds is not None and epochs is not None:
         raise UsageError("`seconds` and `epochs` exclude each other: the time decides how many epochs there are.")
 
 
@@ -145,21 +144,9 @@ def _setting(text: str) -> tuple[str, Any]:
     if not equals:
         raise UsageError(f"{text!r} sets nothing: write NAME=VALUE, such as dropout=0.2.")
     try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return name.strip(), decoded_toml(f"value = {value}")["value"]
+    except ValueError:
         return name.strip(), value.strip()  # text, for which a shell has taken the quotes away
-
-
-def _as(kind: type, name: str, value: Any) -> Any:
-    """The value as this kind: whole numbers as the kind float, lists of numbers as a tuple of whole ones."""
-    if kind is tuple and isinstance(value, (list, tuple)) and all(type(v) in (int, float) for v in value):
-        return tuple(round(v) for v in value)
-    if kind is float and type(value) in (int, float):
-        return float(value)
-    if type(value) is kind:
-        return value
-    names = {tuple: "a list of numbers", float: "a number", int: "a whole number", bool: "true or false", str: "text"}
-    raise UsageError(f"The recipe's {name} must be {names[kind]}, not {value!r}.")
 
 
 DEFAULTS = Recipe()

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from edgenas.errors import UsageError
-from edgenas.files import read_text, write_toml
+from edgenas.files import write_toml
 from edgenas.training.recipe import Recipe
+from edgenas.values import decoded_toml, read_text
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """The fields that a file sets. Raises UsageError, with the line, for what is no TOML or no part of a recipe."""
+    text = read_text(path, "recipe", error=UsageError)
     try:
-        text = read_text(path)
-        fields = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"The recipe {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        fields = decoded_toml(text)
+    except ValueError as error:
         raise UsageError(f"The recipe {path} is no TOML: {error}.") from None
     try:
         recipe = Recipe.from_dict(fields)
@@ -35,9 +33,8 @@ def write_recipe(path: Path, fields: dict[str, Any], comment: str) -> None:
 
 def _line_of(message: str, fields: dict[str, Any], text: str) -> str:
     """Where the field that a message is about, the first that it names, is set."""
-    named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in fields}
-    named = {name: found.start() for name, found in named.items() if found}
-    if not named:
+    places = {name: found.start() for name in fields if (found := re.search(rf"\b{re.escape(name)}\b", message))}
+    if not places:
         return ""
-    field = re.escape(min(named, key=named.get))
+    field = re.escape(min(places, key=places.__getitem__))
     return next((f", line {n}" for n, line in enumerate(text.splitlines(), 1) if re.match(rf'\s*\[?"?{field}\b', line)), "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -50,8 +52,10 @@ class SamplingScheme(Protocol):
     freezes_teacher: keep a copy of the largest subnet as it is when the first phase ends, for draws with that teacher.
     """
 
-    phases: tuple[Phase, ...]
-    freezes_teacher: bool
+    @property
+    def phases(self) -> tuple[Phase, ...]: ...
+    @property
+    def freezes_teacher(self) -> bool: ...
 
     def draw(self, phase: Phase, rng: np.random.Generator) -> list[Draw]: ...
 
@@ -82,7 +86,10 @@ class RandomSubnets:
     def __init__(self, space: SearchSpace, macs: tuple[int, ...] = ()):
         self.space = space
         self.macs = macs
-        self._block_macs = np.array([cost.block_macs(spec) for spec in space.distinct_blocks]) if macs else None
+
+    @cached_property
+    def _block_macs(self) -> np.ndarray:
+        return np.array([cost.block_macs(spec) for spec in self.space.distinct_blocks])
 
     def __call__(self, rng: np.random.Generator, n: int) -> list[Architecture]:
         if not self.macs:
@@ -185,5 +192,9 @@ class SinglePath:
 
 
 def make_scheme(space: SearchSpace, recipe: Recipe) -> SamplingScheme:
-    schemes = {"sandwich": Sandwich, "progressive-shrinking": ProgressiveShrinking, "single-path": SinglePath}
+    schemes: dict[str, Callable[[SearchSpace, Recipe], SamplingScheme]] = {
+        "sandwich": Sandwich,
+        "progressive-shrinking": ProgressiveShrinking,
+        "single-path": SinglePath,
+    }
     return schemes[recipe.scheme](space, recipe)

@@ -9,7 +9,7 @@ from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -21,12 +21,14 @@ from edgenas.processes import own_part, own_share, sum_gradients, sum_over_proce
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network, Supernet
-from edgenas.training.checkpoint import load_tensors, save_tensors
+from edgenas.training.checkpoint import described, fill, load_tensors, save_tensors
 from edgenas.training.losses import distillation, supervised
 from edgenas.training.optimizer import learning_rate, make_optimizer, set_learning_rate
-from edgenas.training.recipe import DEFAULTS, Recipe
+from edgenas.training.recipe import Recipe, recipe_of
 from edgenas.training.schemes import Draw, Phase, make_scheme
 from edgenas.training.teacher import OnnxTeacher
+from edgenas.values import Within
+from edgenas.values.kinds import Count, Hex
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Trainer:
                 if not math.isfinite(loss):
                     raise DivergenceError(
                         f"The loss became {loss} at step {step}: training diverged. Start again with a lower `learning_rate` "
-                        f"(it was {self.recipe.learning_rate:g})."
+                        f"(it was {self.recipe.peak:g})."
                     )
 
     def _steps(self, first: int, after_epoch: Callable[[EpochResult], None]) -> Generator[tuple[int, float]]:
@@ -244,7 +246,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write all that the next epoch depends on."""
         tensors = {f"supernet.{name}": tensor for name, tensor in self.supernet.state_dict().items()}
-        names = {parameter: name for name, parameter in self.supernet.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.supernet.named_parameters()}
         for parameter, state in self.optimizer.state.items():
             tensors |= {f"optimizer.{names[parameter]}.{key}": value for key, value in state.items() if value is not None}
         if self.frozen is not None:
@@ -255,28 +257,42 @@ class Trainer:
     def load(self, path: Path) -> None:
         """Continue from a checkpoint. Raises CheckpointError when it is damaged or from another training."""
         tensors, about = load_tensors(path)
-        # A recipe that an older version wrote lacks what a recipe has been given since.
-        about["recipe"] = DEFAULTS.to_dict() | about.get("recipe", {})
-        if {key: about.get(key) for key in self._about()} != self._about():
+        found = described(_Progress, about, path)
+        # A recipe that an older version wrote lacks what a recipe has been given since: defaults stand for that.
+        of = {"space": found.space, "recipe": recipe_of(found.recipe, path).to_dict(), "images": found.images}
+        if of != self._about() or found.epoch > self.recipe.epochs:
             raise CheckpointError(f"{path} belongs to a training with another space, data set or recipe.")
         parts: dict[str, dict[str, Tensor]] = {"supernet": {}, "optimizer": {}, "frozen": {}, "average": {}}
-        for name, tensor in tensors.items():
-            part, rest = name.split(".", 1)
-            parts[part][rest] = tensor.to(self.device)
-        self.supernet.load_state_dict(parts["supernet"])
-        parameters = dict(self.supernet.named_parameters())
-        for name, tensor in parts["optimizer"].items():
-            parameter, key = name.rsplit(".", 1)
-            self.optimizer.state[parameters[parameter]][key] = _in_layout_of(parameters[parameter], tensor)
-        if parts["frozen"]:
-            self.frozen = self.supernet.extract(self.supernet.space.largest)
-            self.frozen.load_state_dict(parts["frozen"])
-        self.average = {name: _in_layout_of(parameters[name], tensor) for name, tensor in parts["average"].items()} or None
-        self.epoch, self.seconds = about["epoch"], about["seconds"]
+        try:
+            for name, tensor in tensors.items():
+                part, rest = name.split(".", 1)
+                parts[part][rest] = tensor.to(self.device)
+            fill(self.supernet, parts["supernet"], path)
+            parameters = dict(self.supernet.named_parameters())
+            for name, tensor in parts["optimizer"].items():
+                parameter, key = name.rsplit(".", 1)
+                self.optimizer.state[parameters[parameter]][key] = _in_layout_of(parameters[parameter], tensor)
+            if parts["frozen"]:
+                self.frozen = fill(self.supernet.extract(self.supernet.space.largest), parts["frozen"], path)
+            self.average = {name: _in_layout_of(parameters[name], tensor) for name, tensor in parts["average"].items()} or None
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged: it holds tensors that no training has ({error}).") from None
+        self.epoch, self.seconds = found.epoch, found.seconds
         self._entered = self.phase(self.epoch * self.steps_per_epoch - 1) if self.epoch else None
 
     def _about(self) -> dict[str, Any]:
         return {"space": self.supernet.space.fingerprint, "recipe": self.recipe.to_dict(), "images": len(self.dataset.train)}
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """What a checkpoint says of the training that it is of."""
+
+    space: Hex
+    recipe: dict[str, Any]
+    images: Count
+    epoch: Count
+    seconds: Annotated[float, Within(0, 1e10)]
 
 
 def _in_layout_of(parameter: Tensor, stored: Tensor) -> Tensor:

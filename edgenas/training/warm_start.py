@@ -62,7 +62,7 @@ def begin(
         if weights:
             # Before there is a run: one that is interrupted here must not go on from random weights.
             warm_started(Trainer(space, dataset, recipe), weights).save(Run(path, {}).checkpoint)
-        Run.create(path, settings, dataset, seed, recipe, weights and weights.about)
+        Run.create(path, settings, dataset, seed, recipe, weights.about if weights else None)
     wait_for_all()
     return Run.open(path)
 

@@ -31,10 +31,10 @@ class Parameter:
 
     def suggest(self, trial: optuna.Trial) -> float:
         """The field's value in this trial."""
-        low, high = self.distribution.low, self.distribution.high
-        if isinstance(self.distribution, IntDistribution):
-            return self.to_field(trial.suggest_int(self.name, low, high))
-        return self.to_field(trial.suggest_float(self.name, low, high, log=self.distribution.log))
+        of = self.distribution
+        if isinstance(of, IntDistribution):
+            return self.to_field(trial.suggest_int(self.name, of.low, of.high))
+        return self.to_field(trial.suggest_float(self.name, of.low, of.high, log=of.log))
 
     def allows(self, value: float) -> bool:
         """Whether a trial can have this value."""

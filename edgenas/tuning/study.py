@@ -9,25 +9,29 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.pruners import MedianPruner
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from edgenas.data import Dataset
 from edgenas.errors import DivergenceError, EdgeNASError, UsageError
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
-from edgenas.space import SearchSpace, unknown
-from edgenas.storage import SILENT, open_storage, open_study, optuna_says
+from edgenas.space import SearchSpace
+from edgenas.storage import SILENT, open_storage, open_study, optuna_says, storage_answers
 from edgenas.training import Recipe, Trainer
 from edgenas.training.train import validation_accuracy
 from edgenas.training.trainer import EpochResult
 from edgenas.tuning.parameters import parameters
 from edgenas.tuning.samplers import SAMPLERS, Grid
+from edgenas.values import read, unknown
+from edgenas.values.kinds import Epochs
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ENOUGH_FOR_IMPORTANCE = 10
@@ -62,8 +66,9 @@ class Tuning:
     """
 
     def __init__(
-        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, storage: str, *, sampler: str = "tpe", seed: int = 0
-    ):
+        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, storage: str | BaseStorage, *, sampler: str = "tpe",
+        seed: int = 0,
+    ):  # fmt: skip
         if sampler not in SAMPLERS:
             raise UsageError(unknown("sampler", sampler, SAMPLERS))
         self.space, self.dataset, self.recipe = space, dataset, recipe
@@ -81,12 +86,15 @@ class Tuning:
     @property
     def epochs(self) -> int | None:
         """How long each trial trains; None before that is settled."""
-        return self._study.user_attrs.get("epochs")
+        with storage_answers("trials"):
+            epochs: int | None = read(Epochs | None, self._study.user_attrs.get("epochs"), "epochs")
+        return epochs
 
     def settle_epochs(self, epochs: int) -> None:
         """Raises UsageError when the study's trials are of another length: they could not be compared."""
         if self.epochs is None:
-            self._study.set_user_attr("epochs", epochs)
+            with storage_answers("trials"):
+                self._study.set_user_attr("epochs", epochs)
         elif self.epochs != epochs:
             raise UsageError(
                 f"The trials of this study train for {self.epochs} epochs, not {epochs}: leave `epochs` out to add to them, "
@@ -96,7 +104,8 @@ class Tuning:
     @property
     def trials(self) -> list[Trial]:
         """The finished ones, the most accurate first: those that ended before those that were given up."""
-        found = [self._trial(t) for t in self._study.get_trials(deepcopy=False, states=FINISHED) if t.value is not None]
+        with storage_answers("trials"):
+            found = [self._trial(t) for t in self._study.get_trials(deepcopy=False, states=FINISHED) if t.value is not None]
         return sorted(found, key=lambda trial: (trial.pruned, -trial.accuracy, trial.number))
 
     def importances(self) -> dict[str, float]:
@@ -123,14 +132,18 @@ class Tuning:
         `report` gets each when it is finished. An interrupted one is the first of the next call. Raises EdgeNASError when the
         storage fails.
         """
-        work = self._work(seconds, trials, track, report)
+        if self.epochs is None:
+            raise ValueError("settle_epochs comes first: it says how long each trial trains")
+        work = self._work(self.epochs, seconds, trials, track, report)
         try:
             for _ in track(work, *(("Tuning, in seconds", int(seconds)) if seconds else ("Tuning, in trials", trials))):
                 pass
         except StorageInternalError as error:
             raise EdgeNASError(f"The storage of trials failed: {error}. Run the same command again to go on.") from error
 
-    def _work(self, seconds: float | None, trials: int | None, track: Track, report: Callable[[Trial], None]) -> Iterator[None]:
+    def _work(
+        self, epochs: int, seconds: float | None, trials: int | None, track: Track, report: Callable[[Trial], None]
+    ) -> Iterator[None]:
         """Makes the trials. Yields once for every second, or, where there is no time limit, for every trial."""
         values = {p: getattr(self.recipe, p.field) for p in self.parameters}
         if not self._study.get_trials(deepcopy=False) and all(p.allows(value) for p, value in values.items()):
@@ -139,25 +152,25 @@ class Tuning:
         started, yielded = time.monotonic(), 0
         while True:
             finished, elapsed = len(self.trials), time.monotonic() - started
-            progress = min(elapsed, seconds) if seconds else min(finished, trials)
+            progress = min(elapsed, seconds) if seconds else min(finished, trials or math.inf)
             yield from (None for _ in range(yielded, int(progress)))
             yielded = int(progress)
             if finished >= (trials or math.inf) or elapsed >= (seconds or math.inf) or self._is_exhausted():
                 return
             shown = [lambda study, trial: report(self._trial(trial))]
             with optuna_says(SILENT):
-                self._study.optimize(partial(self._train, track=track), n_trials=1, callbacks=shown)
+                self._study.optimize(partial(self._train, epochs=epochs, track=track), n_trials=1, callbacks=shown)
 
-    def _train(self, trial: optuna.Trial, track: Track) -> float:
-        fields = {p.field: p.suggest(trial) for p in self.parameters}
-        trainer = Trainer(self.space, self.dataset, replace(self.recipe, epochs=self.epochs, **fields), own_device())
+    def _train(self, trial: optuna.Trial, epochs: int, track: Track) -> float:
+        fields: dict[str, Any] = {p.field: p.suggest(trial) for p in self.parameters}
+        trainer = Trainer(self.space, self.dataset, replace(self.recipe, epochs=epochs, **fields), own_device())
         accuracy = 0.0
 
         def after_epoch(result: EpochResult) -> None:
             nonlocal accuracy
             accuracy = float(np.mean(list(validation_accuracy(trainer, self.dataset).values())))
             trial.report(accuracy, result.epoch)
-            if result.epoch < self.epochs and trial.should_prune():
+            if result.epoch < epochs and trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
@@ -178,7 +191,7 @@ class Tuning:
         return Trial(
             trial.number,
             fields,
-            accuracy=float(trial.value),
+            accuracy=trial.value or 0.0,
             epochs=trial.last_step or 0,
             pruned=trial.state == TrialState.PRUNED,
             own=trial.user_attrs.get("own", False),

@@ -38,7 +38,9 @@ def processes_of(run: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("by", "how"), [(signal.SIGKILL, []), (signal.SIGINT, ["--stream"])], ids=["killed", "streamed, Ctrl-C"]
+    ("by", "how"),
+    [(signal.SIGKILL, []), (signal.SIGINT, ["--stream"]), (signal.SIGTERM, [])],
+    ids=["killed", "streamed, Ctrl-C", "terminated"],
 )
 def test_resumed_training_ends_with_the_same_weights(tmp_path, whole, by, how):
     run = tmp_path / "run"
@@ -51,8 +53,8 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path, whole, by, how):
             assert process.poll() is None
         os.killpg(process.pid, by)  # as a terminal does: every process of the group gets it
         _, errors = process.communicate(timeout=60)
-    if by == signal.SIGINT:
-        assert process.returncode == 130
+    if by != signal.SIGKILL:
+        assert process.returncode == 128 + by
         assert f"edgenas train-supernet --resume {run}" in errors
         assert "Traceback" not in errors
         assert processes_of(run) == []

@@ -48,7 +48,7 @@ def test_mistakes_are_told_with_the_line(folder):
         assert "Traceback" not in result.output
     assert not (folder / "runs").exists()
     result = edgenas("train-supernet", "--data", "digits", "--space", "none.toml")
-    assert (result.exit_code, "none.toml cannot be read: No such file or directory." in result.output) == (2, True)
+    assert (result.exit_code, "There is no description of a space at none.toml." in result.output) == (2, True)
     (folder / "my_space.toml").write_text(EXAMPLE)
     result = edgenas("train-supernet", "--data", "digits", "--space", "my_space.toml", "--preset", "tiny")
     assert (result.exit_code, "leave the preset out" in result.output) == (2, True)

@@ -55,7 +55,7 @@ def test_an_unknown_device_names_the_nearest(folder: Path) -> None:
         (GOOD.replace('arch = "x86_64"\n', ""), "box.toml: the field arch is missing"),
         (GOOD.replace("threads = 1", 'threads = "1"'), "box.toml: threads must be a whole number"),
         (GOOD.replace("threads = 1", "threads = true"), "box.toml: threads must be a whole number"),
-        (GOOD.replace("threads = 1", "threads = 0"), "box.toml: threads must be at least 1"),
+        (GOOD.replace("threads = 1", "threads = 0"), "box.toml: threads must be a whole number from 1"),
         (GOOD.replace("onnxruntime", "onxruntime"), "box.toml: Unknown runtime 'onxruntime'. Did you mean 'onnxruntime'"),
         (GOOD.replace('"box"', '"crate"'), "box.toml: name is 'crate'"),
         (GOOD + 'reach = "remotely"\n', "box.toml: Unknown reach 'remotely'. Did you mean 'remote'"),

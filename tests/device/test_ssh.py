@@ -35,7 +35,16 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     return install
 
 
-@pytest.mark.parametrize("url", ["pi@host", "http://pi@host", "ssh://", "ssh://pi@host/home"])
+@pytest.mark.parametrize("endless", ["yes", "yes | tr -d '\\n'"])
+def test_a_login_that_never_stops_talking_is_left(fake_ssh, endless: str) -> None:
+    fake_ssh(endless)
+    with pytest.raises(EdgeNASError, match="ssh://pi@host: "), ssh_target("ssh://pi@host", "onnxruntime"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "url", ["pi@host", "http://pi@host", "ssh://", "ssh://pi@host/home", "ssh://[::1", "ssh://pi:x", "ssh://-oProxyCommand=x"]
+)
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(UsageError, match="write ssh://user@host"), ssh_target(url, "onnxruntime"):
         pass

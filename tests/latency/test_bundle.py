@@ -103,7 +103,7 @@ def test_a_result_of_another_plan_is_refused(edited, micro_space: SearchSpace, t
     "change",
     [
         lambda data: data.pop("environment"),
-        lambda data: data.update(version=99),
+        lambda data: data.update(version=None),
         lambda data: data.update(surprise=1),
         lambda data: data["times_ms"][data["jobs"][0]].update({" empty": [1.0, float("nan")]}),
         lambda data: data["times_ms"][data["jobs"][0]].update({" empty": [1.0]}),

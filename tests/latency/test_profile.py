@@ -204,7 +204,7 @@ def test_int8_has_a_table_of_its_own(micro_space: SearchSpace, tmp_path: Path) -
     assert table.calibration(micro_space).check.mean_error < 1  # micro-seconds, and the machine may be busy
     with pytest.raises(
         EdgeNASError,
-        match=r"holds measured latencies of another execution \(onnxruntime, int8, 1 thread, now onnxruntime, 1 thread\)",
+        match=r"is the table of box \(onnxruntime, int8, 1 thread\), not of box \(onnxruntime, 1 thread\)",
     ):
         profile(micro_space, BOX, python_target(), path, ORT)
 
@@ -231,7 +231,7 @@ def test_an_emulator_is_refused_and_never_a_measurement(micro_space: SearchSpace
 def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     profile(micro_space, BOX, FakeTarget(), path, ORT)
-    with pytest.raises(EdgeNASError, match=r"another execution \(onnxruntime, 1 thread, now onnxruntime, 4 threads\)"):
+    with pytest.raises(EdgeNASError, match=r"table of box \(onnxruntime, 1 thread\), not of box \(onnxruntime, 4 threads\)"):
         profile(micro_space, BOX, FakeTarget(), path, Execution("onnxruntime", 4))
 
 

@@ -236,7 +236,7 @@ def test_the_fingerprint_tells_spaces_apart():
     [
         (("mobilnetv3", "tiny", 10), "mobilenetv3"),
         (("mobilenetv3", "tinny", 10), "tiny"),
-        (("mobilenetv3", "tiny", 1), "at least 2 classes"),
+        (("mobilenetv3", "tiny", 1), "from 2 to 100000"),
     ],
 )
 def test_unknown_names_name_the_nearest(arguments, message):

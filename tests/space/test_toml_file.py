@@ -82,7 +82,7 @@ def test_a_description_that_was_read_needs_no_file(file: Path) -> None:
     description = read_description(file)
     file.unlink()
     assert get_space(str(file), None, 5, description=description).fingerprint == before.fingerprint
-    with pytest.raises(UsageError, match=r"mine.toml cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"There is no description of a space at .*mine.toml"):
         get_space(str(file), None, 5)
 
 
@@ -134,31 +134,31 @@ def test_a_copy_of_a_family_is_the_family(family: str, tmp_path: Path) -> None:
         ("stride = 2", "strides = 2", 8, "Unknown key 'strides'. Did you mean 'stride'?"),
         ("kernels = [3, 5]", "kernels = [3, 4]", 23, "kernels must be odd, so that it has a centre, not 4: take 3 or 5."),
         ("kernel = 3", "kernel = 4", 7, "kernel must be odd, so that it has a centre, not 4: take 3 or 5."),
-        ("stride = 2", 'padding = "full"', 8, "padding must be one of symmetric, same, valid, not 'full'."),
+        ("stride = 2", 'padding = "full"', 8, "Unknown padding 'full'. Known: symmetric, same, valid."),
         ('op = "fused"', 'op = "fused"\npadding = "valid"', 12, "Only a conv or a maxpool can do without padding"),
-        ("resolutions = [16, 20]", 'resolutions = [16, 20]\npadding = "valid"', 3, "padding must be one of symmetric, same"),
+        ("resolutions = [16, 20]", 'resolutions = [16, 20]\npadding = "valid"', 3, "Unknown padding 'valid'."),
         ("kernel = 3", 'kernel = 20\npadding = "valid"', 2, "An image of 16 pixels is too small for the kernels"),
         ("features = 96", 'mix = "biased"', 32, "Without features there is nothing to mix: write features, or leave mix out."),
-        ("features = 96", 'features = 96\nmix = "mixed"', 33, "mix must be one of linear, biased, normalised, not 'mixed'."),
-        ("kernel = 3", "kernel = 0", 7, "kernel must be an odd number such as 3, 5 or 7, not 0."),
+        ("features = 96", 'features = 96\nmix = "mixed"', 33, "Unknown mix 'mixed'. Did you mean 'biased'?"),
+        ("kernel = 3", "kernel = 0", 7, "kernel must be a whole number from 1 to 63, not 0."),
         ("depths = [1, 2]", "depths = [0]", 13, "A stage that never exists is none: leave it out, or add another depth."),
         ("depths = [1]", "depths = [0, 1]", 22, "A stage may be left out, by a depth of 0, only where its blocks change"),
-        ("depths = [1, 2]", "depths = [-1, 2]", 13, "depths must be whole numbers from 0 on, not -1."),
-        ("depths = [1, 2]", "depths = []", 13, "depths must be a list with at least one choice, such as [3], not []."),
-        ("depths = [1, 2]", "depths = 2", 13, "depths must be a list with at least one choice, such as [3], not 2."),
+        ("depths = [1, 2]", "depths = [-1, 2]", 13, "depths[0] must be a whole number from 0 to 64, not -1."),
+        ("depths = [1, 2]", "depths = []", 13, "depths must be a list with 1 to 32 entries, not with 0."),
+        ("depths = [1, 2]", "depths = 2", 13, "depths must be a list with 1 to 32 entries, not 2."),
         ("depths = [1, 2]", "depths = [2, 2]", 13, "depths must not list 2 twice."),
-        ("depths = [1, 2]", "depths = [1.5]", 13, "depths must be whole numbers from 0 on, not 1.5."),
-        ("channels = 24", "channels = -8", 18, "channels must be a whole number above 0, not -8."),
-        ("channels = 24", "channels = true", 18, "channels must be a whole number above 0, not True."),
+        ("depths = [1, 2]", "depths = [1.5]", 13, "depths[0] must be a whole number from 0 to 64, not 1.5."),
+        ("channels = 24", "channels = -8", 18, "channels must be a whole number from 1 to 8192, not -8."),
+        ("channels = 24", "channels = true", 18, "channels must be a whole number from 1 to 8192, not True."),
         ("channels = 24\n", "", 17, "channels is missing here: write it."),
-        ("expands = [2, 4]", "expands = [0]", 15, "expands must be a number above 0, not 0."),
+        ("expands = [2, 4]", "expands = [0]", 15, "expands[0] must be a number above 0 and at most 64, not 0."),
         ("expands = [2, 4]\n", "", 10, "expands is missing here: write it."),
-        ("expands = [2, 4]", "expands = [nan]", 15, "expands must be a number above 0, not nan."),
-        ('op = "fused"', 'op = "dense"', 11, "op must be one of mbconv, fused, bottleneck, conv, maxpool, not 'dense'."),
+        ("expands = [2, 4]", "expands = [nan]", 15, "expands[0] must be a number above 0 and at most 64, not nan."),
+        ('op = "fused"', 'op = "dense"', 11, "Unknown op 'dense'."),
         ('op = "fused"', 'op = "conv"', 15, "A conv has no expand ratios: leave them out."),
         ('op = "fused"', 'op = "fused"\nstarts = [3]', 12, "Only an mbconv has start depthwises, not a fused: leave them out."),
         ("kernels = [3]", "kernels = [0, 3]", 14, "Only an mbconv can do without its kernel, not a fused: leave 0 out."),
-        ('"hswish"', '"gelu"', 20, "activation must be one of relu, relu6, hswish, not 'gelu'."),
+        ('"hswish"', '"gelu"', 20, "Unknown activation 'gelu'."),
         ("se = true", 'se = "yes"', 21, "se must be true or false, not 'yes'."),
         (
             'op = "fused"',
@@ -168,13 +168,13 @@ def test_a_copy_of_a_family_is_the_family(family: str, tmp_path: Path) -> None:
         ),
         ("kernels = [3, 5]", "kernels = [0, 3]", 23, "A stride needs a depthwise convolution"),
         ('"conv"\nchannels = 64', '"maxpool"\nkernel = 3', 28, "A maxpool needs what is never negative"),
-        ("stride = 2", "stride = 3", 8, "stride must be 1 or 2, not 3."),
+        ("stride = 2", "stride = 3", 8, "stride must be a whole number from 1 to 2, not 3."),
         ("kernel = 3", "kernel = 3\nexpand = 2", 8, "A conv has no expand ratio: leave it out."),
-        ("resolutions = [16, 20]", "resolutions = [4]", 2, "resolutions must be at least 8 pixels, not 4."),
+        ("resolutions = [16, 20]", "resolutions = [4]", 2, "resolutions[0] must be a whole number from 8 to 2048, not 4."),
         ("resolutions = [16, 20]\n", "", 1, "resolutions is missing: write it."),
         ("resolutions", "resolution", 2, "Unknown key 'resolution'. Did you mean 'resolutions'?"),
         ("features = 96", "feature = 96", 32, "Unknown key 'feature'. Did you mean 'features'?"),
-        ("[[stem]]", "[stem]", 4, "stem must be a list of tables"),
+        ("[[stem]]", "[stem]", 4, "stem must be a list with 0 to 64 entries"),
         ("[[stages]]", "[[stage]]", 10, "Unknown key 'stage'. Did you mean 'stages'?"),
         ("channels = 24", "channels = ", 18, "this is no TOML: Invalid value."),
         ("features = 96", "features = [96", 32, "this is no TOML: Unclosed array."),
@@ -216,7 +216,7 @@ def test_a_file_without_stages_or_without_text(file: Path) -> None:
     with pytest.raises(UsageError, match=r"line 1: A space needs at least one stage: write \[\[stages\]\]"):
         get_space(str(file), None, 5)
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="cannot be read: it is no text"):
+    with pytest.raises(UsageError, match="it is no text"):
         get_space(str(file), None, 5)
 
 

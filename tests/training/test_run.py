@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from edgenas.errors import CheckpointError, UsageError
 from edgenas.run import Run
 from edgenas.supernet import Supernet
 from edgenas.training import Recipe, train_supernet
+from edgenas.training.trainer import EpochResult
 
 SPACE = {"family": "mobilenetv3", "preset": "tiny", "width": 0.5, "resolutions": [12]}
 RECIPE = Recipe(epochs=2, batch_size=256, learning_rate=0.05)
@@ -57,7 +59,7 @@ def test_tensorboard_can_read_the_metrics(trained):
 
 def test_metrics_after_the_checkpoint_are_dropped_on_resume(tmp_path, digits):
     run = Run.create(tmp_path / "run", SPACE, digits, 0, RECIPE)
-    rows = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}]
+    rows = [asdict(EpochResult(epoch, "largest", 1 / epoch, 0.1, 2.0 * epoch)) for epoch in (1, 2)]
     (run.path / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + '\n{"epoch": 3, "lo')
     assert run.metrics() == rows
     assert run.metrics(up_to_epoch=1) == rows[:1]

@@ -166,7 +166,7 @@ def test_test_images_are_not_seen_in_training(space, dataset):
 
 
 def test_divergence_is_told(space, dataset):
-    trainer = Trainer(space, dataset, Recipe(epochs=3, batch_size=16, learning_rate=1e12, warmup=0.0))
+    trainer = Trainer(space, dataset, Recipe(epochs=3, batch_size=16, learning_rate=1e6, warmup=0.0))
     with pytest.raises(DivergenceError, match="lower `learning_rate`"):
         trainer.run()
 
@@ -271,7 +271,7 @@ def test_settings_are_written_as_in_toml():
     )
     with pytest.raises(UsageError, match="NAME=VALUE"):
         parse_settings(["cutmix"])
-    with pytest.raises(UsageError, match=r"epochs must be a whole number, not 1\.5"):
+    with pytest.raises(UsageError, match=r"epochs must be a whole number .*, not 1\.5"):
         Recipe.from_dict(parse_settings(["epochs=1.5"]))
 
 

@@ -10,7 +10,7 @@ from edgenas.data.sources.samples import SAMPLES
 from edgenas.data.sources.shards import Shards
 from edgenas.data.sources.source import PARTS, LeftOut, Listing, Source
 from edgenas.errors import UsageError
-from edgenas.space import unknown
+from edgenas.values import unknown
 
 
 def open_source(source: str) -> Source:

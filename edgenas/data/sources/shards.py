@@ -18,8 +18,11 @@ from edgenas.data.formats import suffixes, why_not
 from edgenas.data.sources.folders import ImageFolder
 from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, told
 from edgenas.errors import DataError, UsageError
+from edgenas.files import read_member
 from edgenas.names import some
 from edgenas.progress import Track, quiet
+
+MOST_SHARDS = 100_000
 
 
 class Member(NamedTuple):
@@ -58,7 +61,11 @@ class Shards:
     def of_pattern(cls, pattern: Path) -> Shards:
         """Raises UsageError when a shard is missing."""
         location = Path(os.path.abspath(pattern))
+        if (count := _expansions(str(location))) > MOST_SHARDS:
+            raise UsageError(f"{pattern} stands for {count} shards, and {MOST_SHARDS} are the most.")
         paths = tuple(map(Path, expand_braces(str(location))))
+        if not paths:
+            raise UsageError(f"{pattern} stands for no shard: write the smaller number first.")
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise UsageError(f"{len(missing)} of the {len(paths)} shards {pattern} do not exist: {some(missing)}.")
@@ -105,12 +112,12 @@ class Shards:
 
     def _parts(self) -> list[str]:
         """The part of each shard, by its name; all are for training unless some are called so."""
-        words = [re.match("[a-z]*", path.name.lower())[0] for path in self.paths]
-        parts = [PART_NAMES.get(word) for word in words]
+        words = [re.split("[^a-z]", path.name.lower(), maxsplit=1)[0] for path in self.paths]
+        parts = [PART_NAMES.get(word, "") for word in words]
         if "train" not in parts:
             return ["train"] * len(parts)
-        if None in parts:
-            other, train = self.paths[parts.index(None)].name, self.paths[parts.index("train")].name
+        if "" in parts:
+            other, train = self.paths[parts.index("")].name, self.paths[parts.index("train")].name
             raise DataError(
                 f"{train} in {self.location} is for training, but what is {other} for? Call shards train-*.tar, val-*.tar "
                 "and test-*.tar, or give a pattern of those to train on."
@@ -129,14 +136,14 @@ class Shards:
         try:
             with tarfile.open(path, "r:", encoding="utf-8", errors="backslashreplace") as tar:
                 for info in tar:
-                    tar.members = []  # or it keeps them all
-                    name = PurePosixPath(info.name)
-                    if not info.isfile() or any(part.startswith(".") for part in name.parts):
+                    tar.members = []  # type: ignore[attr-defined]  # or it keeps them all
+                    inside = PurePosixPath(info.name)
+                    if not info.isfile() or any(part.startswith(".") for part in inside.parts):
                         continue
-                    stem, _, suffix = name.name.partition(".")  # WebDataset: the basename ends at its first dot
-                    key = str(name.with_name(stem))
+                    stem, _, suffix = inside.name.partition(".")  # WebDataset: the basename ends at its first dot
+                    key = str(inside.with_name(stem))
                     if suffix.lower() == "cls":
-                        content = tar.extractfile(info).read().removeprefix(BOM_UTF8)
+                        content = read_member(tar, info).removeprefix(BOM_UTF8)
                         labels[key] = names.of_class(names.of_bytes(content).strip())
                     elif f".{suffix.lower()}" in read:
                         images[key] = info.name, Member(shard, info.offset_data, info.size)
@@ -156,6 +163,15 @@ class Shards:
             yield name, member, labels[key]
         for key in labels.keys() & others.keys() - images.keys():
             yield others[key], None, labels[key]
+
+
+def _expansions(pattern: str) -> int:
+    """How many paths `expand_braces` would make, or more."""
+    count = 1
+    for inside in re.findall(r"\{([^{}]*)\}", pattern):
+        bounds = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", inside)
+        count *= max(0, int(bounds[2]) - int(bounds[1]) + 1) if bounds else inside.count(",") + 1
+    return count
 
 
 def expand_braces(pattern: str) -> list[str]:

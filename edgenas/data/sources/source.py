@@ -60,11 +60,16 @@ class Source(Protocol):
     shares: which part of the training images becomes validation and test images where the source has none.
     """
 
-    name: str
-    location: str
-    flip: bool
-    lists_quickly: bool
-    shares: dict[str, float]
+    @property
+    def name(self) -> str: ...
+    @property
+    def location(self) -> str: ...
+    @property
+    def flip(self) -> bool: ...
+    @property
+    def lists_quickly(self) -> bool: ...
+    @property
+    def shares(self) -> Mapping[str, float]: ...
 
     def stamp(self) -> object:
         """JSON data that changes whenever the images do. Quick to make."""

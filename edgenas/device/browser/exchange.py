@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,13 +69,14 @@ class Exchange:
     def __init__(self, say: Callable[[str], None]):
         self._say = say
         self._changed = threading.Condition()
-        self._browser = self._page = None
+        self._browser: str | None = None
+        self._page: str | None = None
         self._heard = self._asked = time.monotonic()
         self._open: bool | None = None
         self._task: Task | None = None
         self._number = 0
         self._done = 0
-        self._outcome: tuple[Any, str | None] | None = None
+        self._answer: Future[Any] = Future()
         self._ended = self._told = False
 
     # ---- the program's side ----
@@ -82,20 +84,17 @@ class Exchange:
     def ask(self, task: Task, track: Track = quiet, description: str = "") -> Any:
         """What a page makes of a task. Raises EdgeNASError when it cannot do it, or when no page is open for too long."""
         with self._changed:
-            self._task, self._done, self._outcome = task, 0, None
+            self._task, self._done, self._answer = task, 0, Future()
             self._number += 1
             self._asked = time.monotonic()
             self._changed.notify_all()
         try:
             for _ in track(self._steps(), description, task.steps):
                 pass
-            result, error = self._outcome
+            return self._answer.result()
         finally:
             with self._changed:
                 self._task = None
-        if error is not None:
-            raise EdgeNASError(f"The browser could not do it: {error}")
-        return result
 
     def end(self) -> None:
         """Tell the page that it is over, if one is listening."""
@@ -118,8 +117,8 @@ class Exchange:
     def _news(self, known: int) -> tuple[int, bool]:
         """How many steps are done and whether the answer is there, as soon as there are more than known, or in a while."""
         with self._changed:
-            self._changed.wait_for(lambda: self._done > known or self._outcome is not None, _LOOK_S)
-            return self._done, self._outcome is not None
+            self._changed.wait_for(lambda: self._done > known or self._answer.done(), _LOOK_S)
+            return self._done, self._answer.done()
 
     def _watch(self) -> None:
         """Say when the page falls silent and when it is back."""
@@ -143,12 +142,12 @@ class Exchange:
         """
         with self._changed:
             self._require_going()
-            known = self._browser is not None and browser is not None and secrets.compare_digest(browser, self._browser)
+            is_known = browser is not None and self._browser is not None and secrets.compare_digest(browser, self._browser)
+            named = browser if is_known else None
             alive = self._page is not None and time.monotonic() - self._heard <= SILENCE_S
-            if alive and not known:
+            if alive and named is None:
                 raise Taken("EdgeNAS is already measuring on another phone. Close the page there first.")
-            self._browser = self._browser if known else secrets.token_urlsafe()
-            self._page = secrets.token_urlsafe()
+            self._browser, self._page = named or secrets.token_urlsafe(), secrets.token_urlsafe()
             self._heard = time.monotonic()
             self._changed.notify_all()
             return self._browser, self._page
@@ -159,14 +158,16 @@ class Exchange:
             self._require(page)
             self._changed.wait_for(lambda: self._pending or self._ended or page != self._page, POLL_S)
             self._require(page)
-            return {"number": self._number} | self._task.content if self._pending else None
+            task = self._pending
+            return {"number": self._number} | task.content if task is not None else None
 
     def file(self, page: str, task: int, number: int) -> bytes:
         with self._changed:
             self._require(page)
-            if not self._pending or task != self._number or not 0 <= number < len(self._task.files):
+            pending = self._pending
+            if pending is None or task != self._number or not 0 <= number < len(pending.files):
                 raise Malformed("There is no such file.")
-            return self._task.files[number]
+            return pending.files[number]
 
     def report(self, page: str, task: Any, done: Any) -> None:
         """The page is alive, and has done so many steps of a task; of one that is past nothing is noted."""
@@ -174,9 +175,10 @@ class Exchange:
             self._require(page)
             if type(task) is not int or type(done) is not int or done < 0:
                 raise Malformed("This is no report of progress.")
-            if self._pending and task == self._number:
-                if done > self._task.steps:
-                    raise Malformed(f"{done} steps of {self._task.steps} cannot be done.")
+            pending = self._pending
+            if pending is not None and task == self._number:
+                if done > pending.steps:
+                    raise Malformed(f"{done} steps of {pending.steps} cannot be done.")
                 self._done = max(self._done, done)
                 self._changed.notify_all()
 
@@ -184,20 +186,22 @@ class Exchange:
         """Raises Malformed, and changes nothing, for what is no answer to the task."""
         with self._changed:
             self._require(page)
-            if not isinstance(answer, dict) or not self._pending or answer.get("task") != self._number:
+            pending = self._pending
+            if not isinstance(answer, dict) or pending is None or answer.get("task") != self._number:
                 raise Malformed("This is no answer to what was asked.")
             if "error" in answer:
-                self._outcome = None, _plain(answer["error"])
+                self._answer.set_exception(EdgeNASError(f"The browser could not do it: {_plain(answer['error'])}"))
             else:
                 try:
-                    self._outcome = self._task.read(answer), None
+                    self._answer.set_result(pending.read(answer))
                 except (ValueError, KeyError, TypeError, OverflowError) as error:
                     raise Malformed(f"This is no answer to what was asked: {_plain(str(error))}") from error
             self._changed.notify_all()
 
     @property
-    def _pending(self) -> bool:
-        return self._task is not None and self._outcome is None and not self._ended
+    def _pending(self) -> Task | None:
+        """What is still to be done."""
+        return None if self._answer.done() or self._ended else self._task
 
     def _require(self, page: str) -> None:
         self._require_going()

@@ -10,9 +10,10 @@ import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
+from typing import IO
 
 from edgenas.errors import EdgeNASError
-from edgenas.files import cache_dir, replacing
+from edgenas.files import cache_dir, read_member, replacing
 from edgenas.progress import Track, quiet
 
 VERSION = "1.30.0"
@@ -61,7 +62,7 @@ def _download(path: Path, meant: Path, track: Track) -> None:
         ) from error
 
 
-def _chunks(response) -> Iterator[bytes]:
+def _chunks(response: IO[bytes]) -> Iterator[bytes]:
     while chunk := response.read(_CHUNK_BYTES):
         yield chunk
 
@@ -76,4 +77,4 @@ def _unpack(archive: Path, folder: Path) -> None:
         members = {member.name: member for member in tar}
         for name, inside in FILES.items():
             with replacing(folder / name) as temporary:
-                temporary.write_bytes(tar.extractfile(members[inside]).read())
+                temporary.write_bytes(read_member(tar, members[inside]))

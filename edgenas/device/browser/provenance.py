@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import time
 from typing import Any
 
-from edgenas.device.provenance import Provenance
+from edgenas.device.provenance import Cores, Provenance
 from edgenas.device.runtimes import get_runtime
+from edgenas.values import read
+from edgenas.values.kinds import Line, Milliseconds
 
 _BROWSERS = re.compile(r"(SamsungBrowser|Edg|OPR|Firefox|Chrome|Version)[A-Za-z]*/(\d+)")
 _NAMES = {
@@ -35,7 +36,7 @@ def provenance(runtime: str, told: dict[str, Any]) -> Provenance:
     """
     texts = {name: _text(told[name]) for name in
              ("platform", "platformVersion", "model", "architecture", "bitness", "user_agent", "runtime_version")}  # fmt: skip
-    cores, tick_ms = _number(told["cores"]), _number(told["tick_ms"])
+    cores, tick_ms = read(Cores, told["cores"], "cores"), read(Milliseconds, told["tick_ms"], "tick_ms")
     provider = get_runtime(runtime).provider
     adapter = _adapter(told["adapter"]) if provider == "webgpu" else None
     device = texts["model"] or texts["platform"] or "unknown device"
@@ -47,7 +48,7 @@ def provenance(runtime: str, told: dict[str, Any]) -> Provenance:
         execution_providers=(provider,),
         machine=machine,
         cpu=processor,
-        cores=int(cores),
+        cores=cores,
         fingerprint=hashlib.sha256(f"{processor}|{cores}|{machine}".encode()).hexdigest()[:8],
         clock=f"performance.now, ticks {tick_ms:.3f} ms",
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -80,12 +81,5 @@ def _browser(user_agent: str) -> str:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 500:
-        raise ValueError("a text is missing or too long")
-    return "".join(c for c in value if c.isprintable()).strip()
-
-
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
-        raise ValueError("a number is missing")
-    return value
+    text: str = read(Line, value, "a text")
+    return "".join(c for c in text if c.isprintable()).strip()

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -21,8 +22,15 @@ from socketserver import ThreadingTCPServer
 from typing import Any
 
 from edgenas.device.browser.exchange import Exchange, Malformed, Refused, Taken
+from edgenas.values import decoded_json
 
 MOST_UPLOAD_BYTES = 4 * 2**20
+
+MOST_STRANGERS, STRANGER_S = 32, 10.0
+"""Connections that have not shown the token yet: so many are kept, those that came last, and none for longer. A browser shows
+it with its first request."""
+MOST_GUESTS, GUEST_S = 64, 60.0
+"""Those that have."""
 
 PAGE = Path(__file__).parent / "page"
 
@@ -45,7 +53,7 @@ _TYPES = {".html": "text/html; charset=utf-8", ".mjs": "text/javascript", ".wasm
 def serve(
     exchange: Exchange, runtime_files: Path, address: str, certificate: ssl.SSLContext | None = None
 ) -> Iterator[tuple[int, str]]:
-    """Serve the page at an address of this machine, "" for all of them; yield the port and the token.
+    """Serve the page at an address of this machine, and at no other; yield the port and the token.
 
     runtime_files: the folder with `ort.mjs` and `ort.wasm`. Pages are told when the `with` block ends.
     """
@@ -66,6 +74,9 @@ class _Server(ThreadingTCPServer):
 
     def __init__(self, exchange: Exchange, runtime_files: Path, address: str, certificate: ssl.SSLContext | None):
         super().__init__((address, 0), _Handler)
+        self._doors = threading.Lock()
+        self._strangers: dict[socket.socket, None] = {}
+        self._guests: set[socket.socket] = set()
         self.exchange = exchange
         self.token = secrets.token_urlsafe(16)
         self.secure = certificate is not None
@@ -79,6 +90,31 @@ class _Server(ThreadingTCPServer):
             # The handshake waits for the first read, in the connection's own thread.
             self.socket = certificate.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Where there are too many strangers, the one that has been silent for the longest is shown out."""
+        with self._doors:
+            self._strangers[request] = None
+            leaves = next(iter(self._strangers)) if len(self._strangers) > MOST_STRANGERS else None
+            if leaves is not None:
+                del self._strangers[leaves]
+        if leaves is not None:
+            _hang_up(leaves)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._doors:
+            self._strangers.pop(request, None)
+            self._guests.discard(request)
+        super().shutdown_request(request)
+
+    def welcome(self, request: socket.socket) -> bool:
+        """A connection has shown the token. Whether there is room for it."""
+        with self._doors:
+            if request not in self._guests and len(self._guests) < MOST_GUESTS:
+                self._strangers.pop(request, None)
+                self._guests.add(request)
+            return request in self._guests
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Browsers drop connections, and probe certificates; neither is anybody's concern."""
 
@@ -87,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "EdgeNAS", ""
-    timeout = 60
+    timeout = STRANGER_S
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -100,6 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
             token, slash, path = self.path.partition("?")[0].removeprefix("/").partition("/")
             if not (secrets.compare_digest(token.encode(), self.server.token.encode()) and slash):
                 raise _Status(403, "This address is not valid. Open the one that the terminal shows, whole.")
+            if not self.server.welcome(self.request):
+                raise _Status(503, "Too many pages are open. Close the others.")
+            self.request.settimeout(GUEST_S)
             method(path)
         except _Status as refusal:
             self._refuse(refusal.status, str(refusal))
@@ -148,8 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
         if len(length) > 12 or int(length) > MOST_UPLOAD_BYTES:
             raise _Status(413, f"An upload may have {MOST_UPLOAD_BYTES} bytes at most.")
         try:
-            return json.loads(self.rfile.read(int(length)))
-        except (ValueError, RecursionError) as error:
+            return decoded_json(self.rfile.read(int(length)))
+        except ValueError as error:
             raise Malformed("This is no JSON.") from error
 
     # ---- answers ----
@@ -193,6 +232,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """The terminal belongs to the progress bar."""
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        # Of the socket itself: the thread that serves it may be in the middle of a TLS handshake, which then ends.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _Status(Refused):

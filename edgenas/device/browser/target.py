@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -21,6 +20,8 @@ from edgenas.device.runtimes import BROWSER, get_runtime
 from edgenas.errors import UsageError
 from edgenas.extras import require
 from edgenas.progress import Track, quiet
+from edgenas.values import Length, read
+from edgenas.values.kinds import Milliseconds
 
 IMAGES_AT_ONCE = 64
 """So that what comes back stays far below `server.MOST_UPLOAD_BYTES`."""
@@ -47,13 +48,12 @@ class BrowserTarget:
     def time(
         self, models: Mapping[str, bytes], execution: Execution, *, rounds: int = 8, track: Track | None = None
     ) -> dict[str, list[float]]:
-        def read(answer: dict[str, Any]) -> dict[str, list[float]]:
-            rows = answer["times_ms"]
-            if not all(len(row) == rounds and all(map(_is_time, row)) for row in rows):
-                raise ValueError(f"there must be {rounds} positive times for each of {len(models)} models")
-            return {name: [float(ms) for ms in row] for name, row in zip(models, rows, strict=True)}
+        def believed(answer: dict[str, Any]) -> dict[str, list[float]]:
+            times: Any = Annotated[list[Milliseconds], Length(rounds, rounds, "times")]
+            rows = read(Annotated[list[times], Length(len(models), len(models))], answer["times_ms"], "times_ms")
+            return dict(zip(models, rows, strict=True))
 
-        task = _task("time", execution, models.values(), read, rounds=rounds, models=len(models))
+        task = _task("time", execution, models.values(), believed, rounds=rounds, models=len(models))
         return self._exchange.ask(task, track or self._track, "rounds in the browser")
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
@@ -88,7 +88,7 @@ def browser_target(
     files, exchange = onnxruntime_web(track), Exchange(say)
     if way == "browser":
         address = lan_address()
-        with serve(exchange, files, "", self_signed(address)) as (port, token):
+        with serve(exchange, files, address, self_signed(address)) as (port, token):
             say(f"{_invitation(f'https://{address}:{port}/{token}/')}\nThe phone must be in this network. Its browser will "
                 "warn of a certificate that it does not know: this machine has just made it, so choose to go on.")  # fmt: skip
             yield BrowserTarget(exchange, track)
@@ -112,7 +112,3 @@ def _task(do: str, execution: Execution, files: Iterable[bytes], read: Callable[
     title = f"Measuring on the {'GPU' if provider == 'webgpu' else 'CPU'}"
     content = {"do": do, "title": title, "provider": provider, "threads": execution.threads} | numbers
     return Task(content, tuple(files), read, steps=numbers.get("rounds", numbers.get("images", 1)))
-
-
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value > 0

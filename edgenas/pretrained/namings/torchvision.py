@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from edgenas.pretrained.naming import Modules, with_norms
 from edgenas.space import BlockSpec, SearchSpace
@@ -16,7 +16,7 @@ def mobilenetv3_modules(space: SearchSpace, published: Collection[str]) -> list[
     return _modules(space, _v3_block, {"mix": "classifier.0", "classify": "classifier.3"})
 
 
-def _modules(space: SearchSpace, block, head: Modules) -> list[Modules]:
+def _modules(space: SearchSpace, block: Callable[[str, BlockSpec], Modules], head: Modules) -> list[Modules]:
     *trunk, _ = [spec for _, spec in space.placed_blocks(space.largest)]
     return [
         block(f"features.{i}.", spec) if spec.op == "mbconv" else with_norms({"conv": (f"features.{i}.0", f"features.{i}.1")})

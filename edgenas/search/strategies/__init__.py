@@ -18,7 +18,7 @@ from edgenas.search.strategies.optuna_sampler import OptunaSampler
 from edgenas.search.strategies.proxyless import Proxyless
 from edgenas.search.strategies.reinforce import Reinforce
 from edgenas.search.strategies.sampling import CoarseToFine, Random, TiedGrid
-from edgenas.space import unknown
+from edgenas.values import unknown
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "bayesian": Bayesian,

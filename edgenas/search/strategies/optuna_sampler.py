@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 
 from edgenas.search.problem import SearchProblem
@@ -28,7 +28,9 @@ class OptunaSampler:
         self._problem, self._history = problem, History(problem)
         self._study = open_study(None, directions=["maximize", "minimize"], sampler=self.sampler(seed=int(rng.integers(2**31))))
         names, sizes = problem.space.gene_names, problem.space.gene_sizes.tolist()
-        self._distributions = {n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)}
+        self._distributions: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(tuple(range(size))) for name, size in zip(names, sizes, strict=True)
+        }
         self._open: dict[bytes, optuna.Trial] = {}
 
     def ask(self, count: int) -> Proposal:

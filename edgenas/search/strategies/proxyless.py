@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,7 @@ class Proxyless:
         unknown = distinct_unknown(self._history, drawn, min(count, self.batch))
         return Proposal(unknown if len(unknown) else drawn[:1])
 
-    def _step(self, loss) -> None:
+    def _step(self, loss: Callable[[np.ndarray], np.ndarray]) -> None:
         probabilities = [_softmax(parameters) for parameters in self._parameters]
         slopes = self._expected_cost_slopes(probabilities)
         pairs = [self._two_paths(parameters) for parameters in self._parameters]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -28,7 +29,7 @@ class Random:
     def _draw(self, n: int) -> np.ndarray:
         return self.problem.space.sample(self.rng, n)
 
-    def _feasible(self, draw, count: int) -> np.ndarray:
+    def _feasible(self, draw: Callable[[int], np.ndarray], count: int) -> np.ndarray:
         found = self.history.genomes[:0]
         for _ in range(TRIES):
             genomes = draw(max(64, 4 * count))

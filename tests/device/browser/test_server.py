@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from edgenas.device import Execution
 from edgenas.device.browser import exchange as exchange_module
+from edgenas.device.browser import server
 from edgenas.device.browser.certificate import self_signed
 from edgenas.device.browser.exchange import Exchange, Task
-from edgenas.device.browser.server import MOST_UPLOAD_BYTES, serve
+from edgenas.device.browser.server import MOST_STRANGERS, MOST_UPLOAD_BYTES, _Handler, serve
 from edgenas.device.browser.target import BrowserTarget
 from edgenas.errors import EdgeNASError
 from tests.conftest import wait_until
@@ -66,6 +68,43 @@ def test_what_a_page_cannot_do_is_one_sentence(served: Served) -> None:
     assert isinstance(outcome["error"], EdgeNASError)
     assert str(outcome["error"]).startswith("The browser could not do it: out of[31m memory!!!")
     assert len(str(outcome["error"])) < 600
+
+
+def test_silent_strangers_are_shown_out_and_leave_room(served: Served) -> None:
+    """A thousand of them once took all file handles."""
+    threads = threading.active_count()
+    strangers = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(300)]
+    try:
+        visitor = served.visitor()
+        assert visitor.open()[0] == 200
+        wait_until(lambda: threading.active_count() <= threads + MOST_STRANGERS + 2)
+        strangers[0].settimeout(10)
+        assert strangers[0].recv(1) == b"", "the first that came is still there"
+        assert visitor.ask("GET", "ort.wasm") == (200, "ort.wasm")
+    finally:
+        for stranger in strangers:
+            stranger.close()
+
+
+def test_a_stranger_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Handler, "timeout", 0.2)
+    with socket.create_connection(("127.0.0.1", served.port)) as stranger:
+        stranger.settimeout(10)
+        assert stranger.recv(1) == b""
+
+
+def test_guests_are_counted(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_GUESTS", 2)
+    request = f"GET /{served.token}/ort.wasm HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    guests = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
+    answers = []
+    for guest in guests:
+        guest.sendall(request)
+        answers.append(guest.recv(12))
+    assert answers == [b"HTTP/1.1 200", b"HTTP/1.1 200", b"HTTP/1.1 503"]
+    for guest in guests:
+        guest.close()
+    wait_until(lambda: served.visitor().ask("GET", "ort.wasm")[0] == 200)
 
 
 @pytest.mark.parametrize("token", ["", "x" * 22, "%C3%BC"])

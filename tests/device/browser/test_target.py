@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
+import socket
 import tarfile
 from pathlib import Path
 
@@ -156,6 +158,11 @@ def test_over_the_network_it_is_https_and_over_a_cable_localhost(
 ) -> None:
     log, said = fake_adb(tmp_path, monkeypatch), []
     with browser_target("browser", GPU, said.append):
+        port = int(re.search(r"https://[^:/]+:(\d+)/", said[-1])[1])
+        address = re.search(r"https://([^:/]+):", said[-1])[1]
+        socket.create_connection((address, port), timeout=10).close()
+        with pytest.raises(OSError):  # at the address that is shown alone
+            socket.create_connection(("127.0.0.9", port), timeout=10)
         assert "https://" in said[0] and "█" in said[0]
         assert not log.exists()
     with browser_target("browser:adb", GPU, said.append):
