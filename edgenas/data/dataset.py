@@ -121,7 +121,7 @@ class Dataset:
 def load_dataset(
     source: str, *, size: int, seed: int = 0, stream: bool = False, fit: str = "crop",
     value_range: tuple[float, float] | None = None, known: KnownClasses | None = None,
-    normalisation: tuple[Channels, Channels] | None = None, track: Track = quiet,
+    normalisation: tuple[Channels, Channels] | None = None, equal_together: bool = True, track: Track = quiet,
 ) -> Dataset:  # fmt: skip
     """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
@@ -137,6 +137,7 @@ def load_dataset(
     are carved out for validation and test each.
     normalisation: mean and std by which some weights want their images, in place of those of the training images, which take
     as long to measure as everything else here where images are decoded already.
+    equal_together: equal images stay in one split; False: they are split as if they were different ones.
     size: side of the images in pixels, usually the largest resolution of the search space.
     Raises UsageError when there is no such source, DataError when its images cannot be used, EdgeNASError when the cache
     cannot be written.
@@ -147,7 +148,7 @@ def load_dataset(
     check = partial(_check_split, opened)
     data = decoded(opened, Decoder(size, fit, value_range), stream=stream, check=check, track=track)
     _require_different(opened, data)
-    groups = picture_groups(data.facts)
+    groups = picture_groups(data.facts) if equal_together else None
     check(data.labels, data.parts, data.classes, groups=groups)
     folders = known.folders(data.classes, opened.location) if known else {}
     labels = known.labels(data.labels, folders) if known else data.labels
@@ -204,7 +205,7 @@ def _check_split(
     if counts.min() < needed:
         few = int(counts.argmin())
         files = np.count_nonzero(labels[: parts["train"]] == few)
-        copies = f" ({files} files, of which the others are copies)" if files > counts[few] else ""
+        copies = f" ({files} files, of which the others are copies once decoded)" if files > counts[few] else ""
         raise DataError(
             f"Class {quoted(classes[few])} of {source.location} has only {counts[few]} images to train with{copies}: "
             f"at least {needed} are needed to split them."

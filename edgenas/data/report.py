@@ -149,7 +149,8 @@ class DataReport:
             rows = zip(self.classes, *(self.counts[part] for part in PARTS), strict=True)
             each = (f"{printable(name)} {' + '.join(map(str, numbers))}" for name, *numbers in rows)
             return f"Training + validation + test images: {', '.join(each)}."
-        ranges = (f"{min(self.counts[part])} to {max(self.counts[part])} {part}" for part in PARTS)
+        bounds = {part: sorted({min(self.counts[part]), max(self.counts[part])}) for part in PARTS}
+        ranges = (f"{' to '.join(map(str, ends))} {part}" for part, ends in bounds.items())
         return f"Of each class {', '.join(ranges)} images."
 
     @property

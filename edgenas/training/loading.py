@@ -32,6 +32,7 @@ def load_images(
             stream=about.get("streamed", False),  # older runs do not say
             fit=how.fit,
             value_range=how.value_range,
+            equal_together="fit" in about,  # older versions did not see that images were equal
             known=KnownClasses(run.classes, about["folders"]) if "folders" in about else None,
             # What the weights were trained with, which need not be the images' own.
             normalisation=(tuple(about["mean"]), tuple(about["std"])),
