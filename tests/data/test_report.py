@@ -65,6 +65,15 @@ def test_all_that_pillow_reads_is_read(noisy, suffix):
     assert report(noisy).counts["train"] == (16, 16, 16)
 
 
+def test_heic_is_read_where_pillow_heif_is(noisy):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    (noisy / "eel").mkdir()
+    for number in range(20):
+        picture = Image.fromarray(NOISE.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+        pillow_heif.from_pillow(picture).save(noisy / "eel" / f"IMG_{number:04}.HEIC")
+    assert report(noisy).counts["train"] == (16, 16, 16)
+
+
 def test_sixteen_bits_are_scaled_by_the_range_of_the_set(tmp_path):
     """Thermal pictures: everything between 290 and 294 kelvin, in hundredths."""
     for name, columns in (("left", slice(0, 12)), ("right", slice(12, 24))):
