@@ -171,4 +171,6 @@ the steps took 195 CPU-seconds and 2 in which it always did 286; subnets of 15 t
 and 70.0 % on average, the largest 91.5 and 92.0 %. Weighting the subnets' losses by 3, or a rate of 0.05, cost them 1 to 9
 points. That was with channels in no order; with channels in order of importance, expand ratios 3, 4 and 6, and a peak of 0.01,
 3 such epochs after the 2 of the largest (450 CPU-seconds in all) had 83.9 % on average, the largest 92.4 %.
+With `elastic_resolution` the largest's validation accuracy after 8 epochs (505 CPU-seconds) was 93.8 % instead of 92.4 %, that
+of a member with half of its blocks at 160 px 91.8 % instead of 89.7 %.
 """
