@@ -123,6 +123,8 @@ def cut_torn_line(file: BinaryIO) -> None:
             break
         end = begin
     file.truncate(end)
+
+
 def write_toml(path: Path, data: dict[str, Any], comment: str = "") -> None:
     """comment: one or more lines above the content."""
     lines = "".join(f"# {line}\n" for line in comment.splitlines())

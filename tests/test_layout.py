@@ -18,8 +18,8 @@ TOOLS = PACKAGE.parent / "tools"
 ONEDNN = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 # From the bottom up: a package imports only from those of lower rank, and from its own.
 RANK = {
-    "bars": 1, "errors": 0, "extras": 0, "files": 0, "names": 0, "onednn": 0, "processes": 0, "progress": 0, "statistics": 0,
-    "values": 0.5,
+    "bars": 1, "errors": 0, "extras": 0, "files": 0, "names": 0, "processes": 0, "progress": 0, "statistics": 0,
+    "torch_setup": 0, "values": 0.5,
     "space": 1, "storage": 1, "run": 1.5,
     "cost": 2, "graph": 2,
     "supernet": 3, "device": 3, "data": 3, "predictor": 3,
@@ -117,7 +117,7 @@ def test_the_names_of_the_library_are_there():
 
 
 @pytest.mark.parametrize("module", sorted(name for name in RANK if name != "cli"))
-def test_onednn_is_set_before_torch_is_loaded(module):
+def test_torch_is_set_up_before_it_is_loaded(module):
     """Whoever is imported first: what asks for torch finds the setting there."""
     code = (
         "import os, sys\n"

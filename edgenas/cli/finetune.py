@@ -15,9 +15,7 @@ from edgenas.pipeline.finetune import finetune_run
 
 @click.command("finetune")
 @run_argument
-@click.option(
-    "--epochs", type=int, help="Passes over the training images.  [default: a third of the supernet's]"
-)
+@click.option("--epochs", type=int, help="Passes over the training images.  [default: a third of the supernet's]")
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 5m, all of them together.")
 @click.option("--learning-rate", type=float, help="Its peak.  [default: the supernet's, at most 0.05]")
 @click.option(

@@ -26,17 +26,11 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
     help="Where the device is.  [default: local, if it is this machine]",
 )
 @click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
-@click.option(
-    "--bundle", type=PATH, metavar="ZIP", help="Write what measures a device without a network."
-)
+@click.option("--bundle", type=PATH, metavar="ZIP", help="Write what measures a device without a network.")
 @click.option("--from", "result", type=PATH, metavar="JSON", help="Read what a bundle measured.")
 @click.option("--check", is_flag=True, help="Time a few entries of the table again and say whether it still holds.")
-@click.option(
-    "--prior", type=PATH, metavar="TABLE", help="Estimate from another device's table and ten runs."
-)
-@click.option(
-    "--run", type=PATH, help="Measure what the space of this run can reach.  [default: the latest run]"
-)
+@click.option("--prior", type=PATH, metavar="TABLE", help="Estimate from another device's table and ten runs.")
+@click.option("--run", type=PATH, help="Measure what the space of this run can reach.  [default: the latest run]")
 @click.option("--space", "family", metavar="NAME|FILE", help=f"Measure a space before there is a run. {SPACE_HELP}")
 @click.option("--preset", help=f"With --space: the scale of a family.  [default: {DEFAULT_PRESET}]")
 @click.option("--width", type=float, default=1.0, show_default=True, help="With --space: multiplies all channels.")

@@ -37,9 +37,7 @@ from edgenas.training import FineTuned
     metavar="FOLDER|ZIP",
     help="Your own photos, one sub-folder per class, in place of the digits; begins with EfficientNet-Lite0's weights.",
 )
-@click.option(
-    "--out", type=PATH, help="The run folder to make.  [default: runs/quickstart or runs/<photos>]"
-)
+@click.option("--out", type=PATH, help="The run folder to make.  [default: runs/quickstart or runs/<photos>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 100s, 5m for photos]")
 @click.option("--seed", type=int, default=0, show_default=True)
 def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:

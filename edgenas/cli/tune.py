@@ -40,9 +40,7 @@ SHOWN = 8
 @click.option("--out", type=PATH, help="The run folder: all goes into its tune/.  [default: runs/<data>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to make trials, such as 30m.")
 @click.option("--trials", type=int, help="The most trials in all, with those of earlier calls.")
-@click.option(
-    "--epochs", type=int, help=f"How long each trial trains.  [default: {TRIALS} trials fit into the time]"
-)
+@click.option("--epochs", type=int, help=f"How long each trial trains.  [default: {TRIALS} trials fit into the time]")
 @click.option("--sampler", default="tpe", show_default=True, help=f"One of {', '.join(SAMPLERS)}.")
 @click.option("--recipe", "recipe_file", type=PATH, metavar="TOML", help="What is not tuned.")
 @click.option("--storage", metavar="URL", help="Keep trials in a database that several machines share.")

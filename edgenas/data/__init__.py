@@ -1,6 +1,6 @@
 """Labelled images: loaded, split, decoded once, and augmented as whole tensors."""
 
-import edgenas.onednn  # noqa: F401 (before torch)
+import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.data.augment import (
     Augmentation,
     cutout,

@@ -1,6 +1,6 @@
 """Subnets as files for devices, and the proof that they work."""
 
-import edgenas.onednn  # noqa: F401 (before torch)
+import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.export.export import export
 from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing, load_exports
 from edgenas.export.parity import Parity, compare

@@ -4,7 +4,7 @@ from edgenas.latency.bench import Bench
 from edgenas.latency.bundle import write_bundle
 from edgenas.latency.drift import Drift, check_drift
 from edgenas.latency.profile import open_device, profile
-from edgenas.latency.table import CONFIDENCE, Calibration, Check, Entry, Interval, LatencyTable, spearman
+from edgenas.latency.table import CONFIDENCE, Calibration, Entry, HeldOut, Interval, LatencyTable, spearman
 from edgenas.latency.table_files import load_table, table_path, timed_tables
 from edgenas.latency.transfer import transfer
 
@@ -12,9 +12,9 @@ __all__ = [
     "CONFIDENCE",
     "Bench",
     "Calibration",
-    "Check",
     "Drift",
     "Entry",
+    "HeldOut",
     "Interval",
     "LatencyTable",
     "check_drift",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgenas.latency.deviation import DeviationModel
-from edgenas.latency.table import Calibration, Check, LatencyTable, block_features, spearman
+from edgenas.latency.table import Calibration, HeldOut, LatencyTable, block_features, spearman
 from edgenas.space import SearchSpace
 
 
@@ -98,10 +98,10 @@ class Calibrator:
         return np.concatenate([s.genomes for s in sessions]), np.concatenate([s.measured_ms for s in sessions])
 
 
-def check(predicted_ms: np.ndarray, measured_ms: np.ndarray) -> Check:
+def check(predicted_ms: np.ndarray, measured_ms: np.ndarray) -> HeldOut:
     """Compare `(n,)` predictions with `(n,)` measurements, both in ms."""
     errors = np.sort(np.abs(predicted_ms / measured_ms - 1))
-    return Check(tuple(errors.tolist()), spearman(predicted_ms, measured_ms))
+    return HeldOut(tuple(errors.tolist()), spearman(predicted_ms, measured_ms))
 
 
 def alike(space: SearchSpace) -> list[list[Hashable]]:

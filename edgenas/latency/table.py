@@ -62,7 +62,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Check:
+class HeldOut:
     """Predictions against measurements of networks that calibration did not see.
 
     errors: ascending, without sign, relative to the measurement. spearman: the rank correlation of the two.
@@ -100,7 +100,7 @@ class Calibration:
     scale: Annotated[float, Within(0, 1e6)]
     weights_ms: Annotated[float, Within(0, 1e7)]
     fitted_on: Count
-    check: Check | None = None
+    check: HeldOut | None = None
     stated_interval: Annotated[float, Within(0, 1e3)] = 0.0
     se_ms: Annotated[float, Within(-1e7, 1e7)] = 0.0
     corrections: dict[BlockKey, Annotated[float, Within(-1, 1e6)]] = field(default_factory=dict)

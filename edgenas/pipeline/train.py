@@ -102,9 +102,7 @@ def create(
     return run
 
 
-def recipe_from(
-    given: dict[str, Any], file: Path | None = None, *, begins: bool = False, is_timed: bool = False
-) -> Recipe:
+def recipe_from(given: dict[str, Any], file: Path | None = None, *, begins: bool = False, is_timed: bool = False) -> Recipe:
     """The recipe of what is given, before what a file says, before what is usual.
 
     begins: with learned weights, for which the usual is another. is_timed: the time decides how many epochs there are.

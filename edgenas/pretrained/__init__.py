@@ -1,6 +1,6 @@
 """Weights that others trained: what there is, how its tensors are named, how it is embedded into a supernet."""
 
-import edgenas.onednn  # noqa: F401 (before torch)
+import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.pretrained.alignment import align
 from edgenas.pretrained.catalogue import PUBLISHED, Published, published_for
 from edgenas.pretrained.embedding import embed

@@ -55,7 +55,7 @@ def get_space(
     try:
         return build_space(data, name, classes, width, resolutions)
     except DescriptionError as error:
-        where = " ".join(str(part + 1) if isinstance(part, int) else part for part in error.place)
+        where = " ".join(str(part + 1) if isinstance(part, int) else part for part in error.path)
         raise UsageError(f"The description of the space {name} is wrong at {where or 'its top'}: {error}") from None
 
 

@@ -25,15 +25,15 @@ from edgenas.space.stage import FixedBlock, Stage, scaled
 from edgenas.values import AsWritten, Distinct, Length, OneOf, Unfit, Within, read, shown, unknown
 from edgenas.values.kinds import Resolution
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Where in a description: `("stages", 1, "kernels")`."""
 
 
 class DescriptionError(ValueError):
     """What is wrong with a description, and where: the message is one sentence."""
 
-    def __init__(self, place: Place, reason: str):
-        self.place = place
+    def __init__(self, path: KeyPath, reason: str):
+        self.path = path
         super().__init__(reason)
 
 
@@ -44,7 +44,7 @@ def build_space(
 
     Raises DescriptionError.
     """
-    top = _Table((), data, TOP)
+    top = _Keys((), data, TOP)
     trunk = _Trunk(width, top.get("padding", PADDINGS[0]))
     stem = tuple(trunk.fixed("stem", i, table) for i, table in enumerate(top.get("stem", [])))
     if not top.get("stages", []):
@@ -104,7 +104,7 @@ class _Trunk:
         self.is_rectified = False  # nothing below zero comes out of the last block
 
     def fixed(self, part: str, index: int, data: dict[str, Any]) -> FixedBlock:
-        table = _Table((part, index), data, FIXED)
+        table = _Keys((part, index), data, FIXED)
         op, before = table["op"], self.channels
         channels, activation = self._enter(table, op)
         self._check_se(table, op)
@@ -121,7 +121,7 @@ class _Trunk:
         return FixedBlock(op, channels, mid, kernel, table.get("stride", 1), activation, table.get("se", False), padding)
 
     def stage(self, index: int, data: dict[str, Any]) -> Stage:
-        table = _Table(("stages", index), data, STAGE)
+        table = _Keys(("stages", index), data, STAGE)
         op, before, was_rectified = table.get("op", "mbconv"), self.channels, self.is_rectified
         operator = OPERATORS[op]
         channels, activation = self._enter(table, op)
@@ -157,19 +157,19 @@ class _Trunk:
         return Stage(channels, stride, activation, table.get("se", False), depths, kernels, expands, op, starts, padding)
 
     def classifier(self, classes: int, data: dict[str, Any]) -> FixedBlock:
-        table = _Table(("classifier",), data, CLASSIFIER)
+        table = _Keys(("classifier",), data, CLASSIFIER)
         features = scaled(table["features"], self.width) if "features" in data else 0
         if "mix" in data and not features:
             raise table.error("mix", "Without features there is nothing to mix: write features, or leave mix out.")
         return FixedBlock("head", classes, features, activation=table.get("activation", "relu"), mix=table.get("mix", MIXES[0]))
 
-    def _padding(self, table: _Table, op: str) -> str:
+    def _padding(self, table: _Keys, op: str) -> str:
         padding = table.get("padding", self.padding)
         if padding == "valid" and not OPERATORS[op].unpadded:
             raise table.error("padding", f"Only a {_those_that('unpadded')} can do without padding, not a {op}.")
         return padding
 
-    def _enter(self, table: _Table, op: str) -> tuple[int, str]:
+    def _enter(self, table: _Keys, op: str) -> tuple[int, str]:
         """The channels and the activation of the next block or stage, which from now on is the last."""
         activation = table.get("activation", "relu")
         if OPERATORS[op].keeps_channels:
@@ -182,7 +182,7 @@ class _Trunk:
             self.is_rectified = OPERATORS[op].rectifies and activation in ("relu", "relu6")
         return self.channels, activation
 
-    def _check_se(self, table: _Table, op: str) -> None:
+    def _check_se(self, table: _Keys, op: str) -> None:
         if table.get("se", False) and not OPERATORS[op].se:
             raise table.error("se", f"Only an {_those_that('se')} has squeeze-and-excitation, not a {op}: leave se out.")
 
@@ -202,6 +202,7 @@ def _those_that(has: str) -> str:
 
 
 # ---- values ----
+
 
 class _Ops(Collection[str]):
     """What a block may be, those of one's own as well."""
@@ -242,13 +243,13 @@ STAGE = {"op": Op, "channels": Channels, "stride": Stride, "activation": Activat
 CLASSIFIER = {"features": Channels, "activation": Activation, "mix": Annotated[str, OneOf("mix", MIXES)]}
 
 
-class _Table:
+class _Keys:
     """A table of a description whose keys and values have been checked, one by one, as their kinds demand."""
 
-    def __init__(self, place: Place, data: Any, kinds: dict[str, Any]):
+    def __init__(self, path: KeyPath, data: Any, kinds: dict[str, Any]):
         if not isinstance(data, dict):
-            raise DescriptionError(place, f"This must be a table of keys and values, not {shown(data)}.")
-        self.place = place
+            raise DescriptionError(path, f"This must be a table of keys and values, not {shown(data)}.")
+        self.path = path
         self.data: dict[str, Any] = {}
         for key, value in data.items():
             if key not in kinds:
@@ -260,7 +261,7 @@ class _Table:
 
     def __getitem__(self, key: str) -> Any:
         if key not in self.data:
-            raise DescriptionError(self.place, f"{key} is missing{' here' if self.place else ''}: write it.")
+            raise DescriptionError(self.path, f"{key} is missing{' here' if self.path else ''}: write it.")
         value = self.data[key]
         is_choice = isinstance(value, list) and not any(isinstance(v, dict) for v in value)
         return tuple(sorted(value)) if is_choice else value
@@ -269,4 +270,4 @@ class _Table:
         return self[key] if key in self.data else default
 
     def error(self, key: str, reason: str) -> DescriptionError:
-        return DescriptionError((*self.place, key), reason)
+        return DescriptionError((*self.path, key), reason)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.errors import UsageError
-from edgenas.space.description import DescriptionError, Place, build_space
+from edgenas.space.description import DescriptionError, KeyPath, build_space
 from edgenas.values import decoded_toml, read_text
 
 MOST_BYTES = 2**20
@@ -30,19 +30,19 @@ def read_description(path: Path) -> dict[str, Any]:
     try:
         build_space(data, path.stem, classes=2)
     except DescriptionError as error:
-        raise UsageError(f"{path}, line {line_of(text, error.place)}: {error}") from None
+        raise UsageError(f"{path}, line {line_of(text, error.path)}: {error}") from None
     return data
 
 
-def line_of(text: str, place: Place) -> int:
-    """The line, counted from 1, of a place in a description, or the nearest that is found.
+def line_of(text: str, key_path: KeyPath) -> int:
+    """The line, counted from 1, of a key path in a description, or the nearest that is found.
 
     tomllib tells no lines. This finds keys of the top, of `[tables]`, of `[[lists of tables]]` and, in a list written as
     `stages = [`, the lines that begin an inline table.
     """
-    found: dict[Place, int] = {(): 1}
+    found: dict[KeyPath, int] = {(): 1}
     counts: dict[str, int] = {}
-    table: Place = ()
+    table: KeyPath = ()
     open_list = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
@@ -60,4 +60,4 @@ def line_of(text: str, place: Place) -> int:
         elif open_list and _ELEMENT.match(line):
             found.setdefault((open_list, counts.setdefault(open_list, 0)), number)
             counts[open_list] += 1
-    return next(found[place[:n]] for n in range(len(place), -1, -1) if place[:n] in found)
+    return next(found[key_path[:n]] for n in range(len(key_path), -1, -1) if key_path[:n] in found)

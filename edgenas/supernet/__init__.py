@@ -1,6 +1,6 @@
 """Weight sharing: elastic blocks, the supernet, extraction of subnets and batch-norm recalibration."""
 
-import edgenas.onednn  # noqa: F401 (before torch)
+import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.supernet.blocks import Network
 from edgenas.supernet.extraction import fold, recalibrate
 from edgenas.supernet.supernet import Supernet

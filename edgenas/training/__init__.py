@@ -1,6 +1,6 @@
 """Training a supernet, evaluating its subnets, and training them on."""
 
-import edgenas.onednn  # noqa: F401 (before torch)
+import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.training.evaluation import Evaluator, as_seen
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
 from edgenas.training.loading import load_images, load_supernet, save_supernet

@@ -147,8 +147,10 @@ def sweep_checkpoints(run: Run) -> None:
         done = path.with_name(path.name.replace(".checkpoint", ""))
         with suppress(CheckpointError):
             _, checkpoint = load_tensors(path)
-            if done.exists() and load_tensors(done)[1].get("recipe") == checkpoint.get("recipe") and (
-                checkpoint.get("epoch") == recipe_of(checkpoint.get("recipe"), path).epochs
+            if (
+                done.exists()
+                and load_tensors(done)[1].get("recipe") == checkpoint.get("recipe")
+                and (checkpoint.get("epoch") == recipe_of(checkpoint.get("recipe"), path).epochs)
             ):
                 path.unlink()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgenas.cost import block_parameters
 from edgenas.device import Provenance
 from edgenas.errors import EdgeNASError
-from edgenas.latency import Check, LatencyTable, spearman
+from edgenas.latency import HeldOut, LatencyTable, spearman
 from edgenas.latency.table import DRIFT, FORMAT
 from edgenas.space import SearchSpace
 
@@ -43,7 +43,7 @@ def test_the_interval_follows_the_confidence(table: LatencyTable, micro_space: S
     assert high(0.99) == pytest.approx(1 + 0.1 * 2.576 / 1.645, abs=1e-4)
     errors = tuple(np.linspace(0.001, 0.06, 60))
     key = micro_space.fingerprint
-    table.calibrations[key] = replace(table.calibrations[key], check=Check(errors, 0.99))
+    table.calibrations[key] = replace(table.calibrations[key], check=HeldOut(errors, 0.99))
     assert high(0.9) == pytest.approx(1.059 + 1.645 * DRIFT, abs=1e-5)  # the 59th of 60
     assert high(0.5) == pytest.approx(1.037 + 0.674 * DRIFT, abs=1e-5)
     assert high(0.99) > 1.06
@@ -52,7 +52,7 @@ def test_the_interval_follows_the_confidence(table: LatencyTable, micro_space: S
 def test_a_file_holds_everything(table: LatencyTable, micro_space: SearchSpace, tmp_path: Path) -> None:
     key = micro_space.fingerprint
     corrections = {next(iter(table.entries)): 0.1}
-    table.calibrations[key] = replace(table.calibrations[key], check=Check((0.01, 0.02), 0.9), corrections=corrections)
+    table.calibrations[key] = replace(table.calibrations[key], check=HeldOut((0.01, 0.02), 0.9), corrections=corrections)
     table.provenance = Provenance(cpu="some", execution_providers=("one",))
     table.save(tmp_path / "t.json")
     assert LatencyTable.load(tmp_path / "t.json") == table
