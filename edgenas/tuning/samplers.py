@@ -26,7 +26,7 @@ class PerTrial(BaseSampler):
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int):
         self._make, self._seed = make, seed
-        self._sampler = make(seed)
+        self._sampler = make(seed % 2**32)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._sampler = self._make(int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]))

@@ -12,7 +12,8 @@ from edgenas.values.rules import Distinct, Length, Matches, OneOf, OrNaN, PathLi
 
 # ---- numbers ----
 
-Seed = Annotated[int, Within(0, 2**32 - 1)]
+Seed = Annotated[int, Within(0, 2**43 - 1)]
+"""Times a million, for the seeds that follow from it, it still fits into what torch takes."""
 Share = Annotated[float, Within(0, 1)]
 """An accuracy, a probability, a part of a whole."""
 Predicted = Annotated[float, Within(-10, 10)]
@@ -53,7 +54,10 @@ Classes = Annotated[int, Within(2, 100_000)]
 Text = Annotated[str, Length(0, 20_000, "characters")]
 """What is shown, and means nothing to the program."""
 Line = Annotated[str, Length(0, 500, "characters")]
-Name = Annotated[str, Matches(r"\w[\w.+-]{0,99}", "of up to 100 letters, digits and any of _ . + -, a letter or digit first")]
+Name = Annotated[
+    str,
+    Matches(r"\w([\w .+-]{0,98}[\w.+-])?", "of up to 100 letters, digits, spaces and any of _ . + -, one of the former first"),
+]
 """What a device, a runtime or a precision is called. It may become part of a file's name: nothing in it leads elsewhere."""
 Hex = Annotated[str, Matches(r"[0-9a-f]{1,64}", "of hexadecimal digits")]
 """A fingerprint or a hash."""
