@@ -29,7 +29,8 @@ class LeftOut:
         return cls(len(files), why, files[0] if files else "")
 
     def __str__(self) -> str:
-        return f"{self.count} file{'s' * (self.count != 1)} such as {names.printable(self.example)}: {self.why}"
+        which = names.printable(self.example)
+        return f"{which if self.count == 1 else f'{self.count} files such as {which}'}: {self.why}"
 
 
 @dataclass(frozen=True)
