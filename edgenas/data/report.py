@@ -12,6 +12,7 @@ from edgenas.data.copies import count_different, look_alikes, picture_groups
 from edgenas.data.dataset import Dataset
 from edgenas.data.sources import PARTS, LeftOut
 from edgenas.names import printable, some
+from edgenas.progress import Track, quiet
 
 FEW = 10
 """Images of a class from which little is learned, and by which little can be told."""
@@ -78,7 +79,7 @@ class DataReport:
     value_range: tuple[float, float] | None
 
     @classmethod
-    def of(cls, dataset: Dataset) -> DataReport | None:
+    def of(cls, dataset: Dataset, track: Track = quiet) -> DataReport | None:
         """None of a data set whose images were not decoded from files."""
         pictures = dataset.pictures
         if pictures is None:
@@ -89,7 +90,7 @@ class DataReport:
         for number, split in enumerate(dataset.splits.values()):
             part_of[split.rows] = number
         parts = part_of[rows]
-        alike = look_alikes(facts)
+        alike = look_alikes(facts, track)
         copied = _with_first(picture_groups(facts))
         same_class = labels[copied[:, 0]] == labels[copied[:, 1]]
         width, height = facts["width"].astype(float), facts["height"].astype(float)
