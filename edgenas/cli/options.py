@@ -132,6 +132,18 @@ width_option = click.option("--width", type=float, help="Multiplies all channel 
 resolutions_option = click.option(
     "--resolutions", type=Resolutions(), help="Input sizes instead of the preset's, such as 24,28,32."
 )
+
+
+def images_and_space_options(command: F) -> F:
+    """What a training takes: images, how they are decoded, and the space whose networks learn them."""
+    options = (
+        images_option, stream_option, fit_option, space_option, preset_option, width_option, resolutions_option,
+    )  # fmt: skip
+    for option in reversed(options):  # as decorators one above the other
+        command = option(command)
+    return command
+
+
 precision_option = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),

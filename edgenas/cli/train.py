@@ -12,16 +12,10 @@ from edgenas.cli.options import (
     PATH,
     SECONDS,
     Counts,
-    fit_option,
     given_options,
-    images_option,
+    images_and_space_options,
     precision_option,
-    preset_option,
-    resolutions_option,
     seed_option,
-    space_option,
-    stream_option,
-    width_option,
 )
 from edgenas.cli.show_training import show_epoch, show_trained
 from edgenas.cli.stopping import exit_status
@@ -36,13 +30,7 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
 
 
 @click.command("train-supernet")
-@images_option
-@stream_option
-@fit_option
-@space_option
-@preset_option
-@width_option
-@resolutions_option
+@images_and_space_options
 @click.option("--out", type=PATH, help="The run folder to make.  [default: runs/<data>]")
 @click.option("--resume", type=PATH, metavar="RUN", help="Continue an interrupted run.")
 @click.option(

@@ -11,16 +11,10 @@ from edgenas.cli.display import console, counted, percent, say, table
 from edgenas.cli.options import (
     PATH,
     SECONDS,
-    fit_option,
     given_options,
-    images_option,
+    images_and_space_options,
     precision_option,
-    preset_option,
-    resolutions_option,
     seed_option,
-    space_option,
-    stream_option,
-    width_option,
 )
 from edgenas.errors import UsageError
 from edgenas.pipeline.tune import TRIALS, Tuned, open_tuning, require_trials, write_tuned
@@ -30,13 +24,7 @@ SHOWN = 8
 
 
 @click.command("tune")
-@images_option
-@stream_option
-@fit_option
-@space_option
-@preset_option
-@width_option
-@resolutions_option
+@images_and_space_options
 @precision_option
 @seed_option
 @click.option("--out", type=PATH, help="The run folder: all goes into its tune/.  [default: runs/<data>]")

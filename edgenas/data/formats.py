@@ -30,10 +30,6 @@ def suffixes() -> tuple[str, ...]:
     return pillow_suffixes() + (HEIC if has("heic") else ())
 
 
-def is_image(name: str) -> bool:
-    return name.lower().endswith(suffixes())
-
-
 def prepare() -> None:
     """Makes everything known to Pillow, in this process; to be called by one thread."""
     Image.init()
