@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         sweep(path.parent, path.name)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
-        _lock(handle)
+        locked_alone(handle)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -66,11 +66,11 @@ def sweep(folder: Path, name: str = "*") -> None:
     """
     for left in folder.glob(f".{glob.escape(name) if name != '*' else name}.????????"):
         with suppress(OSError), left.open("rb") as file:
-            if _lock(file.fileno()):
+            if locked_alone(file.fileno()):
                 left.unlink()
 
 
-def _lock(handle: int) -> bool:
+def locked_alone(handle: int) -> bool:
     """Whether an open file is now locked by this process alone. Where a file system knows no locks, it never is."""
     try:
         if fcntl is None:

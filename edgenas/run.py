@@ -169,6 +169,10 @@ class Run:
     def weights(self) -> Path:
         return self.path / "supernet.safetensors"
 
+    @property
+    def picture(self) -> Path:
+        return self.path / "training.png"
+
     def require_trained(self) -> None:
         """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():

@@ -188,6 +188,8 @@ def train(run: Run, data: GivenText | Dataset | None = None, *, track: Track = q
     data: where the run's images are now, if they have moved.
     """
     if run.weights.exists():
+        if is_main_process() and run.metrics() and not run.picture.exists():
+            _drawn(run)  # it was killed just before
         return Trained(run, is_new=False)
     with first_of_machine_first():
         dataset = load_images(run, data, track)
@@ -204,6 +206,5 @@ def train(run: Run, data: GivenText | Dataset | None = None, *, track: Track = q
 def _drawn(run: Run) -> Path | None:
     if not is_installed("report", "The picture of the training"):
         return None
-    picture = run.path / "training.png"
-    plot_training(picture, run.metrics())
-    return picture
+    plot_training(run.picture, run.metrics())
+    return run.picture

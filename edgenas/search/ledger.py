@@ -44,12 +44,20 @@ class Ledger(Generic[A]):
     storage: an Optuna journal file, or the URL of a database that several workers share, such as
     `postgresql://user@host/edgenas`, or an open storage; None for memory alone.
     key: names the study; accuracies of other weights belong to another.
+    search: the id of the search that this one is opened for (`edgenas.search.attempt`). What that search has evaluated before
+    it was interrupted is not known here, until it asks for it again: so it goes on as if it had not been.
     Each accuracy is written when it is known: an interrupted search loses none, and the next search for another budget or
     device begins with all of them. Raises EdgeNASError when the storage cannot be opened or holds what no accuracy can be.
     """
 
-    def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space[A]):
+    def __init__(
+        self, storage: Path | str | BaseStorage | None, key: str, space: Space[A], search: str | None = None
+    ):  # fmt: skip
         self.space = space
+        self.others = 0
+        """How many evaluations others have added since this search began."""
+        self._search = search
+        self._recalled: dict[A, float] = {}
         self._key = key
         self._storage = open_storage(storage)
         with storage_answers(WHAT):
@@ -78,15 +86,34 @@ class Ledger(Generic[A]):
 
     def refresh(self) -> None:
         """Learn what other workers have measured meanwhile."""
+        has_begun, self.others = False, 0
         for trial in self._trials(TrialState.COMPLETE):
             architecture = self._architecture(trial)
             values = trial.values or []
-            accuracy = values[0] if len(values) == 1 else None
-            self._accuracies[architecture] = _plausible(accuracy, architecture, "is kept in this ledger")
+            accuracy = _plausible(values[0] if len(values) == 1 else None, architecture, "is kept in this ledger")
+            is_own = self._search is not None and trial.user_attrs.get("search") == self._search
+            has_begun |= is_own
+            self.others += has_begun and not is_own
+            if is_own and architecture not in self._accuracies:
+                self._recalled[architecture] = accuracy
+            else:
+                self._accuracies[architecture] = accuracy
+
+    @property
+    def recalled(self) -> int:
+        """How many evaluations of this search, from before it was interrupted, it has not asked for again yet."""
+        return len(self._recalled)
+
+    def recall(self, architecture: A) -> float | None:
+        """What this search has measured before it was interrupted; None where it has not. From now on it is known."""
+        if architecture not in self._recalled:
+            return None
+        self._accuracies[architecture] = self._recalled.pop(architecture)
+        return self._accuracies[architecture]
 
     def of_share(self, share: float) -> Ledger[A]:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
-        return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space)
+        return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space, self._search)
 
     def evaluate(self, architecture: A, evaluate: Callable[[A], float]) -> float | None:
         """The accuracy, measured unless it is known; None while another worker measures it.
@@ -99,6 +126,8 @@ class Ledger(Generic[A]):
         """
         if architecture in self._accuracies:
             return self._accuracies[architecture]
+        if (recalled := self.recall(architecture)) is not None:
+            return recalled
         number = self._claim(architecture)
         if number is None:
             self.refresh()
@@ -127,7 +156,8 @@ class Ledger(Generic[A]):
     def absorb(self, other: Ledger[A]) -> None:
         """Take over what another ledger of the same weights knows."""
         for architecture, _ in other.items():
-            self.evaluate(architecture, other.__getitem__)
+            if architecture not in self._recalled:
+                self.evaluate(architecture, other.__getitem__)
 
     def _claim(self, architecture: A) -> int | None:
         """The number of an entry that gives the right to measure it; None where another worker has that."""
@@ -193,7 +223,7 @@ class Ledger(Generic[A]):
             params=dict(zip(names, genome, strict=True)),
             distributions={n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)},
             user_attrs={"architecture": str(architecture), "genome": genome, "token": token, "heartbeat": time.time(),
-                        "worker": own_worker()},
+                        "worker": own_worker()} | ({"search": self._search} if self._search else {}),
         )  # fmt: skip
 
 
