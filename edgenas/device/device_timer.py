@@ -266,10 +266,10 @@ def environment(runtime):
         "runtime": runtime["name"],
         "runtime_version": version(runtime["package"]),
         "execution_providers": [runtime["provider"]],
-        "machine": platform.machine(),
+        "machine": _machine(),
         "cpu": cpu,
         "cores": cores,
-        "fingerprint": hashlib.sha256(f"{cpu}|{cores}|{platform.machine()}".encode()).hexdigest()[:8],
+        "fingerprint": hashlib.sha256(f"{cpu}|{cores}|{_machine()}".encode()).hexdigest()[:8],
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "temperature_c": _temperature(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -338,6 +338,12 @@ def run_job(folder):
 def run_images(session, images):
     """The outputs for `(n, ...)` images, each run alone as on a device: `(n, ...)`."""
     return np.concatenate([session.run(image[None]) for image in images])
+
+
+def _machine():
+    """What this Python is built for, in the words of `uname -m`, which tells the kernel's machine: that may have more bits."""
+    name = platform.machine()
+    return name if sys.maxsize > 2**32 else {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}.get(name, name)
 
 
 def main(folder):

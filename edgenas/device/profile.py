@@ -51,7 +51,7 @@ class Estimate:
 class DeviceProfile:
     """What EdgeNAS knows of a device before it is measured.
 
-    arch: as `uname -m` says it; "native" is any.
+    arch: as `uname -m` says it, or several of those; "native" is any.
     runtime, threads: what its networks run on unless told otherwise.
     reach: "local" when it is the machine that EdgeNAS runs on, "remote" when it is reached by ssh or a bundle, "browser" when
         it is measured by a page that it opens.
@@ -59,7 +59,7 @@ class DeviceProfile:
 
     name: Name
     description: Text
-    arch: Line
+    arch: Line | tuple[Line, ...]
     runtime: Annotated[str, OneOf("runtime", RUNTIMES)]
     threads: Threads
     reach: Annotated[str, OneOf("reach", REACHES)] = "local"
@@ -88,8 +88,11 @@ class DeviceProfile:
 
     def require_arch(self, machine: str | None) -> None:
         """Raise EdgeNASError when what answers is another kind of machine."""
-        if self.arch not in ("native", machine):
-            raise EdgeNASError(f"{self.name} is {self.arch}, but what answers is {machine}: choose another device or address.")
+        allowed = (self.arch,) if isinstance(self.arch, str) else self.arch
+        if "native" not in allowed and machine not in allowed:
+            raise EdgeNASError(
+                f"{self.name} is {' or '.join(allowed)}, but what answers is {machine}: choose another device or address."
+            )
 
 
 def device_folders() -> list[Path]:

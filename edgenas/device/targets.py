@@ -18,6 +18,7 @@ import numpy as np
 from edgenas.device import device_timer
 from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
+from edgenas.device.remote_shell import ended_because
 from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.progress import Track, quiet
@@ -97,7 +98,7 @@ class JobTarget:
                 np.save(folder / "inputs.npy", images, allow_pickle=False)
             self._run_folder(folder)
             if not (folder / "result.json").exists():
-                raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.")
+                raise EdgeNASError("The device's timer ended without a result.")
             yield folder, _answer(folder / "result.json")
 
 
@@ -173,8 +174,12 @@ def python_target(python: Path | str = sys.executable) -> JobTarget:
 
     def run_folder(folder: Path) -> None:
         try:
-            subprocess.run([str(python), device_timer.__file__, str(folder)], stdin=subprocess.DEVNULL, capture_output=True)
+            command = [str(python), device_timer.__file__, str(folder)]
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
         except OSError as error:
             raise EdgeNASError(f"{python} cannot be run: {error.strerror}.") from error
+        if not (folder / "result.json").exists():
+            status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+            raise EdgeNASError(f"The timer in {python} ended without a result: {ended_because(status, done.stderr)}.")
 
     return JobTarget(run_folder)

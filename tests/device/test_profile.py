@@ -82,7 +82,8 @@ def test_a_device_that_is_elsewhere_says_how_to_measure_it(folder: Path) -> None
     load_device("pi4").require_reach(remotely=True)
     load_device("cpu").require_reach(remotely=False)
     load_device("cpu").require_arch("riscv64")
-    with pytest.raises(EdgeNASError, match="pi4 is aarch64, but what answers is x86_64"):
+    load_device("pi4").require_arch("armv7l")
+    with pytest.raises(EdgeNASError, match="pi4 is aarch64 or armv7l, but what answers is x86_64"):
         load_device("pi4").require_arch("x86_64")
 
 

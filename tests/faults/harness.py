@@ -157,7 +157,8 @@ def faults(story: Story, moment: Moment, folder: Path) -> list[str]:
     if done.slept_s > whole.slept_s + MOST_S:
         wrong.append(f"called again: waits {done.slept_s:.1f} s: {done.output[-300:]}")
     wrong += differences(story.after[name], folder)
-    if left := sorted(path.name for path in set(story.warm.scratch.iterdir()) - scratch):
+    left = sorted(path.name for path in set(story.warm.scratch.iterdir()) - scratch if path.name.startswith("edgenas"))
+    if left:
         wrong.append(f"left in the temporary folder: {left}")
     shutil.rmtree(folder)
     return wrong
