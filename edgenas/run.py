@@ -25,6 +25,7 @@ import numpy as np
 from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.files import append_line, sweep, write_text, write_toml
+from edgenas.names import pasted
 from edgenas.space import SearchSpace, get_space
 from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
 from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
@@ -97,7 +98,7 @@ class Run:
         except OSError as error:
             raise UsageError(f"{path} is no run: {error.strerror}.") from None
         if not is_there:
-            raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={path})`.")
+            raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={pasted(path)})`.")
         try:
             config = decoded_toml(read_text(file, "configuration of a run", error=CheckpointError))
             if read(int, config.get("version"), "version") > VERSION:
@@ -176,7 +177,8 @@ class Run:
     def require_trained(self) -> None:
         """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
-            raise CheckpointError(f"{self.path} is not trained to its end: `train_supernet(resume={self.path})` does that.")
+            how = f"`train_supernet(resume={pasted(self.path)})` does that."
+            raise CheckpointError(f"{self.path} is not trained to its end", how)
 
     # ---- metrics ----
 

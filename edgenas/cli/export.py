@@ -10,6 +10,7 @@ from edgenas.bars import track
 from edgenas.cli.display import percent, say
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.export import FORMATS, ExportedModel
+from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
 
 
@@ -40,7 +41,7 @@ def command(
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
         say(f"{model.folder}: {names}; validation accuracy {accuracy(model)}")
-    say(f"Next: edgenas verify {opened.path}")
+    say(f"Next: edgenas verify {pasted(opened.path)}")
 
 
 def accuracy(model: ExportedModel) -> str:

@@ -13,6 +13,7 @@ from edgenas.cost import block_parameters
 from edgenas.device import Execution, Provenance
 from edgenas.errors import EdgeNASError
 from edgenas.latency.tolerance import normal_half_width, tolerance
+from edgenas.names import pasted
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 from edgenas.values import Ascending, Format, Inlined, Length, Rule, Within
 from edgenas.values.kinds import Correlation, Count, Hex, Milliseconds, Name
@@ -158,7 +159,7 @@ class LatencyTable:
             lacking, all_blocks = len(self.missing(space)), len(space.distinct_blocks)
             what = f"{lacking} of the {all_blocks} blocks" if lacking else "the calibration"
             raise EdgeNASError(f"The latency table of {self.device} lacks {what} of {space.name}: "
-                               f"run `profile(device={self.device})` to measure.")  # fmt: skip
+                               f"run `profile(device={pasted(self.device)})` to measure.")  # fmt: skip
         return self.calibrations[space.fingerprint]
 
     def costs(self, space: SearchSpace) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgenas.device import DEVICES, DeviceProfile, Estimate, Execution, Provenance, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
+from edgenas.names import pasted
 from edgenas.space import SearchSpace
 
 
@@ -45,7 +46,7 @@ def load_table(
         return estimated_table(device.name, device.estimate, space, execution)
     raise EdgeNASError(
         f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
-        f"run `profile(device={device.name})` first."
+        f"run `profile(device={pasted(device.name)})` first."
     )
 
 

@@ -14,6 +14,7 @@ from edgenas.device import load_device
 from edgenas.errors import UsageError
 from edgenas.latency import CONFIDENCE, LatencyTable, load_table
 from edgenas.latency.table import EMULATED
+from edgenas.names import pasted
 from edgenas.predictor import LEAST_SAMPLES, PredictorQuality
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_search
@@ -172,5 +173,5 @@ def _warn_unless_measured(latencies: LatencyTable, space: SearchSpace) -> None:
     how = f"source and method: devices/{name}.toml" if latencies.provenance.source else latencies.provenance.method
     log.warning(
         f"{name} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 cases "
-        f"({how}). To measure: `profile(device={name})`"
+        f"({how}). To measure: `profile(device={pasted(name)})`"
     )

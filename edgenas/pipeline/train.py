@@ -11,6 +11,7 @@ from typing import Any
 from edgenas.data import DataReport, Dataset, KnownClasses, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.extras import is_installed
+from edgenas.names import pasted
 from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, is_main_process, together
 from edgenas.progress import Track, quiet
@@ -84,7 +85,7 @@ def create(
     path = default_folder(data) if out is None else out
     require_text(path)
     if (path / "config.toml").exists():
-        raise UsageError(f"{path} holds a run already", f"continue it with `resume` {path}, or choose another `out`.")
+        raise UsageError(f"{path} holds a run already", f"continue it with `resume` {pasted(path)}, or choose another `out`.")
     given = fields | {"epochs": epochs, "seed": seed}
     begins = warm_start is not None or pretrained is not None
     recipe = recipe_from(given, recipe_file, begins=begins, is_timed=seconds is not None)

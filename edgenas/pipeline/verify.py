@@ -10,6 +10,7 @@ from edgenas.device import DeviceProfile, Execution, load_device, ssh_target, tf
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
 from edgenas.latency import open_device, timed_tables
+from edgenas.names import pasted
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_files
 from edgenas.run import Run
@@ -112,7 +113,7 @@ def _on_device(
     if not chosen:
         raise UsageError(
             f"No file of {run.path} was chosen for {device.name}",
-            f"run `search({run.path}, device={device.name}, budgets=30ms)`, then `export({run.path})`.",
+            f"run `search({pasted(run.path)}, device={pasted(device.name)}, budgets=30ms)`, then `export({pasted(run.path)})`.",
         )
     tables, results = timed_tables(), []
     for execution, models in chosen.items():
@@ -129,5 +130,5 @@ def _on_device(
 def _exports(run: Run) -> list[ExportedModel]:
     models = load_exports(run.path / "export")
     if not models:
-        raise UsageError(f"{run.path} has nothing to verify", f"run `export({run.path})` first.")
+        raise UsageError(f"{run.path} has nothing to verify", f"run `export({pasted(run.path)})` first.")
     return models

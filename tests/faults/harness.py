@@ -73,9 +73,8 @@ class Warm:
         answer = json.loads(self.process.stdout.readline())
         calls = Path(f"{output}.calls")
         text = output.read_text() if output.exists() else ""
-        return Done(
-            answer["code"], answer["seconds"], text, int(calls.read_text()) if calls.exists() else None, answer["group"]
-        )
+        seen = json.loads(calls.read_text()) if calls.exists() else {"calls": None, "slept_s": 0.0}
+        return Done(answer["code"], answer["seconds"], text, seen["calls"], seen["slept_s"], answer["group"])
 
 
 @contextmanager
