@@ -7,12 +7,9 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,7 +19,7 @@ from edgenas.data.decode import FACTS, Decoded, Decoder, decode_all
 from edgenas.data.sources import LeftOut, Listing, Source
 from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, EdgeNASError
-from edgenas.files import cache_dir, write_json
+from edgenas.files import building, cache_dir, sweep, write_json
 from edgenas.names import quoted
 from edgenas.progress import Track, quiet
 
@@ -70,6 +67,7 @@ def decoded(
     Raises DataError when more than 5 % of the files (and more than one) or all training images of one class cannot be read,
     EdgeNASError when the cache cannot be written.
     """
+    sweep(cache_dir() / "data")
     stamp = source.stamp()
     own_range = replace(decoder, value_range=None)
     listing = source.listing(track) if stream or source.lists_quickly else None
@@ -130,7 +128,6 @@ def _fits(folder: Path, listing: Listing, size: int) -> bool:
     """Whether the disk has room for the decoded images. Where that cannot be told, writing them will tell."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
         return shutil.disk_usage(folder.parent).free >= _bytes(listing, size)
     except OSError:
         return True
@@ -138,36 +135,35 @@ def _fits(folder: Path, listing: Listing, size: int) -> bool:
 
 def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, keep: bool, track: Track) -> None:
     """Decode into a temporary folder that becomes `folder` when it is complete. keep: the images, not only the labels."""
-    parent, temporary = folder.parent, None
+    parent = folder.parent
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
-        if keep:
-            found = _decode_into(temporary / "images.npy", source, listing, decoder, track)
-        else:
-            found = decode_all(source, listing, decoder, lambda first, pixels: None, "Checking images", track)
-        _require_enough(source, listing, found)
-        np.save(temporary / "labels.npy", np.where(found.readable, listing.labels, -1))
-        np.save(temporary / "facts.npy", found.facts)
-        write_json(
-            temporary / "meta.json",
-            {
-                "source": source.location,
-                "classes": listing.classes,
-                "parts": listing.parts,
-                "skipped": {listing.files[index]: why for index, why in sorted(found.unreadable.items())},
-                "value_range": found.value_range,
-                "left_out": [asdict(each) for each in listing.left_out],
-                "notes": listing.notes,
-                "files": listing.files,
-            },
-        )
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another process has built the same meanwhile
-                raise
+        with building(folder) as temporary:
+            if keep:
+                found = _decode_into(temporary / "images.npy", source, listing, decoder, track)
+            else:
+                found = decode_all(source, listing, decoder, lambda first, pixels: None, "Checking images", track)
+            _require_enough(source, listing, found)
+            np.save(temporary / "labels.npy", np.where(found.readable, listing.labels, -1))
+            np.save(temporary / "facts.npy", found.facts)
+            write_json(
+                temporary / "meta.json",
+                {
+                    "source": source.location,
+                    "classes": listing.classes,
+                    "parts": listing.parts,
+                    "skipped": {listing.files[index]: why for index, why in sorted(found.unreadable.items())},
+                    "value_range": found.value_range,
+                    "left_out": [asdict(each) for each in listing.left_out],
+                    "notes": listing.notes,
+                    "files": listing.files,
+                },
+            )
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # otherwise another process has built the same meanwhile
+                    raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise EdgeNASError(
@@ -179,17 +175,6 @@ def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, kee
                 f"The decoded images cannot be kept in {parent} ({error.strerror}): set EDGENAS_CACHE to another folder."
             ) from error
         raise
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what killed processes left: temporary folders that nobody has written to for a day."""
-    for left in parent.glob(".*"):
-        with suppress(OSError):
-            if time.time() - (left / "images.npy").stat().st_mtime > 24 * 3600:
-                shutil.rmtree(left)
 
 
 def _decode_into(path: Path, source: Source, listing: Listing, decoder: Decoder, track: Track) -> Decoded:

@@ -20,7 +20,8 @@ from edgenas.progress import Track
 from edgenas.values import fit as fitted
 from edgenas.values.kinds import Fit
 
-CHUNK = 64  # images that a thread decodes at a time
+CHUNK, CHUNK_BYTES = 64, 2**26
+"""Images that a thread decodes at a time, at most, and the most that they may have in memory; one may have more."""
 # Below this average, threads wait for the interpreter's lock longer than they decode (CIFAR JPEGs of 0.9 kB, two busy cores:
 # one thread 1.5 times as fast as two).
 THREADED_FILE_BYTES = 8192
@@ -150,6 +151,7 @@ def decode_all(
     cannot be read.
     """
     count, size = len(listing.files), decoder.size
+    chunk = max(1, min(CHUNK, CHUNK_BYTES // (3 * size * size)))
     found, ranges = Decoded(np.zeros(count, FACTS)), {}
 
     def decode_one(index: int, decoder: Decoder, row: np.ndarray) -> None:
@@ -170,7 +172,7 @@ def decode_all(
             found.unreadable[index] = why_unreadable(error, head)
 
     def decode_chunk(first: int) -> range:
-        indices = range(first, min(first + CHUNK, count))
+        indices = range(first, min(first + chunk, count))
         pixels = np.zeros((len(indices), size, size, 3), np.uint8)
         for index, row in zip(indices, pixels, strict=True):
             decode_one(index, decoder, row)
@@ -186,7 +188,7 @@ def decode_all(
     pool = ThreadPoolExecutor(threads)
     try:
         with pillow():
-            chunks = pool.map(decode_chunk, range(0, count, CHUNK))
+            chunks = pool.map(decode_chunk, range(0, count, chunk))
             for _ in track((each for chunk in chunks for each in chunk), description, count):
                 pass
             found.value_range = decoder.value_range or range_of(list(ranges.values()))

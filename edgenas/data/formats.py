@@ -6,6 +6,7 @@ from functools import cache
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from edgenas.errors import DataError
 from edgenas.extras import has
 
 NO_PICTURES = {"EPS", "MPEG"}
@@ -52,6 +53,8 @@ def why_unreadable(error: Exception, head: bytes) -> str:
     """The reason why an image could not be decoded. head: the first bytes of its file, as far as they could be read."""
     if isinstance(error, FileNotFoundError):
         return "it is a link to nothing"
+    if isinstance(error, DataError):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if not head:

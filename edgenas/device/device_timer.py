@@ -24,6 +24,7 @@ import random
 import re
 import runpy
 import sys
+import threading
 import time
 from importlib.metadata import version
 
@@ -54,6 +55,9 @@ LEAST_RUNS = 5
 INPUT_SEED = 0
 
 CPU_TIME, WALL_TIME = "cpu", "wall"
+
+WITH_HOST = "--with-host"
+"""After JOB_DIR: end when standard input does."""
 
 
 class Session:
@@ -358,5 +362,13 @@ def main(folder):
     return 1 if "error" in result else 0
 
 
+def _end_with_host():
+    """Wait for the end of standard input, which a host that started this with a pipe to it never writes to, and end."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    if sys.argv[2:] == [WITH_HOST]:
+        threading.Thread(target=_end_with_host, daemon=True).start()
     sys.exit(main(sys.argv[1]))

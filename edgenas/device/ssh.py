@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -21,7 +21,7 @@ from edgenas.device.remote_shell import COMMAND, Lines, ended_because, past_gree
 from edgenas.device.runtimes import PYTHON, Runtime, get_runtime
 from edgenas.device.targets import JobTarget
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.files import read_member
+from edgenas.files import read_member, scratch
 from edgenas.values import shown
 
 CACHE = "~/.cache/edgenas"
@@ -151,20 +151,21 @@ class _Connection:
         self.url = url
         self._ssh = shlex.split(os.environ.get(SSH, "ssh"))
         self._master: subprocess.Popen[bytes] | None = None
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
         # Not in the user's temporary folder, whose name can be too long for a socket.
-        self._folder = tempfile.TemporaryDirectory(prefix="edgenas-ssh-", dir="/tmp")
+        self._folder = self._open.enter_context(scratch("ssh", Path("/tmp")))
         try:
             self._connect()
         except BaseException:
-            self._folder.cleanup()
+            self._open.close()
             raise
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._disconnect()
-        self._folder.cleanup()
+        self._open.close()
 
     def run(self, script: str, archive: IO[bytes] | None = None, into: Path | None = None) -> str:
         """What a shell script prints. `{size}` in it is the archive's, which it gets on standard input.
@@ -226,7 +227,7 @@ class _Connection:
         return b""
 
     def _connect(self) -> None:
-        self._socket = os.path.join(self._folder.name, "socket")
+        self._socket = str(self._folder / "socket")
         content = script_bytes("exec cat >/dev/null")
         command = [*self._ssh, "-M", "-S", self._socket, "-o", "ControlPersist=no", "-o", "ConnectTimeout=10",
                    "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
@@ -300,9 +301,9 @@ def _provision(connection: _Connection, packages: str, runtime: Runtime, python:
     """Bring numpy and the runtime, unless an earlier run did."""
     if not _cannot_import(connection, packages, runtime):
         return
-    with tempfile.TemporaryDirectory(prefix="edgenas-wheels-") as wheels:
-        download_packages(Path(wheels), runtime.package, python)
-        with _archive(Path(wheels)) as archive:
+    with scratch("wheels") as wheels:
+        download_packages(wheels, runtime.package, python)
+        with _archive(wheels) as archive:
             connection.run(_UNPACK.format(folder=packages, size=archive.seek(0, os.SEEK_END)), archive)
     if reason := _cannot_import(connection, packages, runtime):
         raise EdgeNASError(f"{connection.url} cannot import the {runtime.name} that was copied to {packages}: {reason}.")

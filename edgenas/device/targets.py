@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from edgenas.device.provenance import Provenance
 from edgenas.device.remote_shell import ended_because
 from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.errors import EdgeNASError
+from edgenas.files import scratch
 from edgenas.progress import Track, quiet
 from edgenas.values import decoded_json, read, read_text
 from edgenas.values.kinds import Elapsed, Line, Text
@@ -89,8 +89,7 @@ class JobTarget:
         self, job: dict[str, Any], files: Mapping[str, bytes], images: np.ndarray | None = None
     ) -> Iterator[tuple[Path, Answer]]:
         """Do a job: its folder, until the block ends, and its answer. images: for it to run."""
-        with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
-            folder = Path(name)
+        with scratch("job") as folder:
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
             for file, content in files.items():
                 (folder / file).write_bytes(content)
@@ -169,17 +168,28 @@ def _job(execution: Execution) -> tuple[dict[str, Any], dict[str, bytes]]:
     return {"runtime": runtime.for_timer(), "threads": execution.threads}, runtime.files
 
 
+def _timed(python: Path | str, folder: Path) -> tuple[int, bytes]:
+    """Run the timer: its status, and what it printed of errors. It ends when its standard input does, so that of a process that
+    is killed nothing goes on, and disturbs what is timed next."""
+    command = [str(python), device_timer.__file__, str(folder), device_timer.WITH_HOST]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    return process.returncode, errors
+
+
 def python_target(python: Path | str = sys.executable) -> JobTarget:
     """This machine through another Python, such as one that has tflite-runtime."""
 
     def run_folder(folder: Path) -> None:
         try:
-            command = [str(python), device_timer.__file__, str(folder)]
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+            status, errors = _timed(python, folder)
         except OSError as error:
             raise EdgeNASError(f"{python} cannot be run: {error.strerror}.") from error
         if not (folder / "result.json").exists():
-            status = done.returncode if done.returncode >= 0 else 128 - done.returncode
-            raise EdgeNASError(f"The timer in {python} ended without a result: {ended_because(status, done.stderr)}.")
+            why = ended_because(status if status >= 0 else 128 - status, errors)
+            raise EdgeNASError(f"The timer in {python} ended without a result: {why}.")
 
     return JobTarget(run_folder)

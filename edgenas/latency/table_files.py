@@ -6,13 +6,15 @@ from pathlib import Path
 
 from edgenas.device import DEVICES, DeviceProfile, Estimate, Execution, Provenance, get_runtime
 from edgenas.errors import EdgeNASError
+from edgenas.files import sweep
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
 from edgenas.names import pasted
 from edgenas.space import SearchSpace
 
 
 def table_path(device: str, execution: Execution) -> Path:
-    """Where a device's measured table is kept, in the working folder."""
+    """Where a device's measured table is kept, in the working folder. What killed processes left there is swept."""
+    sweep(DEVICES / device)
     return DEVICES / device / f"{execution.runtime}-{execution.precision}-{execution.threads}t.json"
 
 
@@ -57,6 +59,8 @@ def _kernels(execution: Execution) -> tuple[str, int, str]:
 
 def timed_tables() -> list[LatencyTable]:
     """All tables in the working folder that were timed, be it in an emulator: any device and runtime."""
+    for folder in DEVICES.glob("*/"):
+        sweep(folder)
     tables = [LatencyTable.load(path) for path in sorted(DEVICES.glob("*/*.json"))]
     return [table for table in tables if table.kind != ESTIMATED]
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, ClassVar
 
 from edgenas import names
 from edgenas.data.sources.content import Content, is_hidden, sort_out
-from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, told
+from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, require_readable, told
 from edgenas.errors import DataError
 from edgenas.progress import Track, quiet
 
@@ -76,7 +76,9 @@ class ImageFolder:
         return self._listing
 
     def open(self, file: str) -> BinaryIO:
-        return open(self._entries[1][file][0], "rb")
+        path, size, _ = self._entries[1][file]
+        require_readable(size)
+        return open(path, "rb")
 
 
 @lru_cache(maxsize=2)
@@ -137,6 +139,7 @@ class ZippedFolder:
         return self._listing
 
     def open(self, file: str) -> BinaryIO:
+        require_readable(self._members[file].file_size)
         return io.BytesIO(self.archive.read(self._members[file]))
 
 
