@@ -1,4 +1,4 @@
-"""`python -m tests.faults [MOMENTS [COMMAND ...]]`: every command ended at 50 moments, and how often anything is wrong then."""
+"""`python -m tests.faults [MOMENTS [SEED [COMMAND ...]]]`: every command ended at 50 moments, and how often anything is wrong."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from tests.faults.harness import COMMANDS, Story, faults, moments, warm
 
 
-def main(count: int = 50, commands: tuple[str, ...] = tuple(COMMANDS), seed: int = 0) -> int:
+def main(count: int = 50, seed: int = 0, *commands: str) -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="edgenas-faults-") as name, warm(Path(name)) as server:
         story = Story(server, Path(name))
         story.tell()
-        for command in commands:
+        for command in commands or COMMANDS:
             begin, kinds, bad = time.monotonic(), Counter[str](), 0
             for number, moment in enumerate(moments(command, count, seed)):
                 wrong = faults(story, moment, Path(name) / f"{command}-{number}")
@@ -31,4 +31,5 @@ def main(count: int = 50, commands: tuple[str, ...] = tuple(COMMANDS), seed: int
 
 
 if __name__ == "__main__":
-    sys.exit(min(1, main(int(sys.argv[1]) if sys.argv[1:] else 50, tuple(sys.argv[2:]) or tuple(COMMANDS))))
+    numbers, commands = sys.argv[1:3], sys.argv[3:]
+    sys.exit(min(1, main(*map(int, numbers), *commands)))

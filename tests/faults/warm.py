@@ -123,7 +123,7 @@ def imported() -> None:
     from edgenas.device import targets
     from edgenas.latency import bench, profile
 
-    profile.SESSIONS, profile.SESSION_NETWORKS, bench.GROUP_MODELS = 2, 5, 12
+    profile.SESSIONS, profile.SESSION_NETWORKS, bench.GROUP_MODELS = 2, 4, 24
     truly = targets.JobTarget.time
 
     def timed(self: Any, models: dict[str, bytes], execution: Any, *, rounds: int = 8, **options: Any) -> Any:
