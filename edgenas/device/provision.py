@@ -65,6 +65,10 @@ class RemotePython:
         machine = IN_32_BIT.get(kernel, kernel) if bits == 32 else kernel
         return cls((major, minor), machine, int(glibc[1]) if glibc else 0, has_numpy)
 
+    def has_wheels_of(self, package: str) -> bool:
+        """Whether a runtime's package is published for such a machine."""
+        return ONLY_RUNTIME.get(self.machine, package) == package
+
     @property
     def platforms(self) -> list[str]:
         """The wheel tags that run there, newest first."""
@@ -72,8 +76,8 @@ class RemotePython:
         return [f"manylinux_2_{minor}_{self.machine}" for minor in newest] + [f"manylinux2014_{self.machine}"]
 
 
-def download_packages(folder: Path, package: str, python: RemotePython) -> None:
-    """Unpack numpy and a runtime's package, with what they need, for another machine's Python into `folder`.
+def download_packages(folder: Path, package: str, python: RemotePython, *others: str) -> None:
+    """Unpack numpy, a runtime's package and others, with what they need, for another machine's Python into `folder`.
 
     Without numpy where there is none to be had and the device has its own. Raises EdgeNASError when there are no such wheels or
     no internet here either.
@@ -92,7 +96,7 @@ def download_packages(folder: Path, package: str, python: RemotePython) -> None:
         )
     version = ".".join(map(str, python.version))
     platforms = [word for tag in python.platforms for word in ("--platform", tag)]
-    packages = [package, "numpy"] if brings_numpy else ["--no-deps", package]
+    packages = [package, "numpy", *others] if brings_numpy else ["--no-deps", package, *others]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
                "--target", str(folder), "--only-binary=:all:", *platforms, "--python-version", version,
                "--implementation", "cp", "--abi", f"cp{version.replace('.', '')}", *packages]  # fmt: skip

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,9 +105,37 @@ def ssh_target(url: str, runtime: str, *, provision: bool = False) -> Iterator[J
         python = _probe(connection)
         if provision:
             _provision(connection, packages, wanted, python)
-        elif reason := _cannot_import(connection, packages, wanted):
+        elif reason := _cannot_import(connection, packages, _modules(wanted)):
             raise EdgeNASError(_why_not_there(url, wanted, reason))
         yield JobTarget(lambda folder: _run_job(connection, packages, folder))
+
+
+@contextmanager
+def ssh_shell(url: str) -> Iterator[Shell]:
+    """The device at `ssh://user@host[:port]`, for what is to stay there. Raises as `ssh_target` does."""
+    with _Connection(url) as connection:
+        yield Shell(connection, _probe(connection))
+
+
+class Shell:
+    """The shell of a device that has a Python."""
+
+    def __init__(self, connection: _Connection, python: RemotePython):
+        self._connection = connection
+        self.python = python
+
+    def run(self, script: str) -> str:
+        """What a shell script prints. Raises EdgeNASError, with the last line of its standard error, when it fails."""
+        return self._connection.run(script)
+
+    def unpack(self, folder: str, *sources: Path) -> None:
+        """Make a folder there of the content of folders, and of files, here; it replaces what was there."""
+        with _archive(*sources) as archive:
+            self._connection.run(_UNPACK.format(folder=folder, size=archive.seek(0, os.SEEK_END)), archive)
+
+    def cannot_import(self, modules: Sequence[str], packages: str = "") -> str:
+        """Why its Python cannot import some modules, also with the folder `packages`; nothing where it can."""
+        return _cannot_import(self._connection, packages, modules)
 
 
 @dataclass(frozen=True)
@@ -285,10 +313,15 @@ def _probe(connection: _Connection) -> RemotePython:
     return RemotePython.parse(found)
 
 
-def _cannot_import(connection: _Connection, packages: str, runtime: Runtime) -> str:
-    """Why its Python cannot import numpy and a runtime; nothing where it can."""
-    code = shlex.quote(f"import numpy, {runtime.module}")
+def _cannot_import(connection: _Connection, packages: str, modules: Sequence[str]) -> str:
+    """Why its Python cannot import some modules; nothing where it can."""
+    code = shlex.quote(f"import {', '.join(modules)}")
     return connection.run(_IMPORT.format(packages=packages, code=code)).strip()
+
+
+def _modules(runtime: Runtime) -> tuple[str, ...]:
+    """What a timer imports."""
+    return "numpy", runtime.module
 
 
 def _why_not_there(url: str, runtime: Runtime, reason: str) -> str:
@@ -299,13 +332,13 @@ def _why_not_there(url: str, runtime: Runtime, reason: str) -> str:
 
 def _provision(connection: _Connection, packages: str, runtime: Runtime, python: RemotePython) -> None:
     """Bring numpy and the runtime, unless an earlier run did."""
-    if not _cannot_import(connection, packages, runtime):
+    if not _cannot_import(connection, packages, _modules(runtime)):
         return
     with scratch("wheels") as wheels:
         download_packages(wheels, runtime.package, python)
         with _archive(wheels) as archive:
             connection.run(_UNPACK.format(folder=packages, size=archive.seek(0, os.SEEK_END)), archive)
-    if reason := _cannot_import(connection, packages, runtime):
+    if reason := _cannot_import(connection, packages, _modules(runtime)):
         raise EdgeNASError(f"{connection.url} cannot import the {runtime.name} that was copied to {packages}: {reason}.")
 
 
