@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.data.copies import look_alikes
 from edgenas.data.decode import FACTS, Decoded, Decoder, decode_all
 from edgenas.data.sources import LeftOut, Listing, Source
 from edgenas.data.stream import StreamedImages
@@ -26,7 +27,7 @@ from edgenas.files import cache_dir, write_json
 from edgenas.names import quoted
 from edgenas.progress import Track, quiet
 
-VERSION = 2
+VERSION = 3
 UNREADABLE_SHARE = 0.05  # of the files; more than this means that something is wrong with all of them
 
 
@@ -36,6 +37,7 @@ class DecodedImages:
 
     images: `(n, size, size, 3)` uint8, RGB: memory-mapped and read-only, or streamed. labels: `(n,)` int64, -1 where an
     image could not be read. files: their `n` names. facts: `(n,)` of `edgenas.data.decode.FACTS`.
+    alike: `(m, 2)` int64, the pairs that look the same; None where too many do (`edgenas.data.copies.look_alikes`).
     parts: how many of the `n` belong to each part, in this order. skipped: the files that could not be read, with the reasons.
     value_range: as in `Decoder`, of images with more than 8 bits; None where there are none. left_out, notes: of the `Listing`.
     """
@@ -44,6 +46,7 @@ class DecodedImages:
     labels: np.ndarray
     files: tuple[str, ...]
     facts: np.ndarray
+    alike: np.ndarray | None
     classes: tuple[str, ...]
     parts: dict[str, int]
     skipped: dict[str, str]
@@ -100,7 +103,7 @@ def _read(folder: Path, decoder: Decoder, source: Source | None) -> DecodedImage
     """The content of a folder. None when there is none or it is damaged. source: where images are streamed from."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        labels, facts = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("labels", "facts"))
+        labels, facts, alike = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("labels", "facts", "alike"))
         classes, files, notes = (tuple(meta[name]) for name in ("classes", "files", "notes"))
         parts, skipped = dict(meta["parts"]), dict(meta["skipped"])
         value_range = meta["value_range"] and tuple(meta["value_range"])
@@ -113,12 +116,14 @@ def _read(folder: Path, decoder: Decoder, source: Source | None) -> DecodedImage
         whole = images.shape == (count, size, size, 3) and images.dtype == np.uint8
         whole = whole and labels.shape == (count,) and labels.dtype == np.int64 and labels.max() < len(classes)
         whole = whole and facts.shape == (count,) and facts.dtype == FACTS and len(files) == count
+        whole = whole and alike.ndim == 2 and alike.dtype == np.int64 and bool(((alike >= 0) & (alike < count)).all())
+        pairs = None if meta["is_much_the_same"] else alike
     except (OSError, EOFError, ValueError, TypeError, KeyError):
         return None
     if not whole:
         return None
     return DecodedImages(
-        images, labels, files, facts, classes, parts, skipped, value_range, left_out, notes, fingerprint=folder.name[:16]
+        images, labels, files, facts, pairs, classes, parts, skipped, value_range, left_out, notes, folder.name[:16]
     )
 
 
@@ -149,6 +154,8 @@ def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, kee
         _require_enough(source, listing, found)
         np.save(temporary / "labels.npy", np.where(found.readable, listing.labels, -1))
         np.save(temporary / "facts.npy", found.facts)
+        alike = look_alikes(found.facts, track)
+        np.save(temporary / "alike.npy", np.empty((0, 2), np.int64) if alike is None else alike)
         write_json(
             temporary / "meta.json",
             {
@@ -157,6 +164,7 @@ def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, kee
                 "parts": listing.parts,
                 "skipped": {listing.files[index]: why for index, why in sorted(found.unreadable.items())},
                 "value_range": found.value_range,
+                "is_much_the_same": alike is None,
                 "left_out": [asdict(each) for each in listing.left_out],
                 "notes": listing.notes,
                 "files": listing.files,

@@ -71,13 +71,14 @@ class Pictures:
     """The images of a data set in the order of its rows, also those that are in no split.
 
     labels: `(n,)` int64, -1 where one could not be read. parts: how many the source gives to each part, in this order.
-    facts: `(n,)` of `edgenas.data.decode.FACTS`. left_out, notes: of the source's `Listing`.
+    facts, alike: as in `edgenas.data.cache.DecodedImages`. left_out, notes: of the source's `Listing`.
     """
 
     files: tuple[str, ...]
     labels: np.ndarray
     parts: dict[str, int]
     facts: np.ndarray
+    alike: np.ndarray | None
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -171,7 +172,7 @@ def load_dataset(
         folders=folders,
         fit=fit,
         value_range=data.value_range,
-        pictures=Pictures(data.files, labels, data.parts, data.facts, data.left_out, data.notes),
+        pictures=Pictures(data.files, labels, data.parts, data.facts, data.alike, data.left_out, data.notes),
     )
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.data.cache import unreadable
-from edgenas.data.copies import count_different, look_alikes, picture_groups
+from edgenas.data.copies import count_different, picture_groups
 from edgenas.data.dataset import Dataset
 from edgenas.data.sources import PARTS, LeftOut
 from edgenas.names import printable, some
-from edgenas.progress import Track, quiet
 
 FEW = 10
 """Images of a class from which little is learned, and by which little can be told."""
@@ -79,28 +78,26 @@ class DataReport:
     value_range: tuple[float, float] | None
 
     @classmethod
-    def of(cls, dataset: Dataset, track: Track = quiet) -> DataReport | None:
+    def of(cls, dataset: Dataset) -> DataReport | None:
         """None of a data set whose images were not decoded from files."""
         pictures = dataset.pictures
         if pictures is None:
             return None
         rows = np.flatnonzero(pictures.labels >= 0)
         facts, labels, files = pictures.facts[rows], pictures.labels[rows], [pictures.files[row] for row in rows]
-        part_of = np.full(len(pictures.files), -1)
+        parts = np.full(len(pictures.files), -1)
         for number, split in enumerate(dataset.splits.values()):
-            part_of[split.rows] = number
-        parts = part_of[rows]
-        alike = look_alikes(facts, track)
+            parts[split.rows] = number
         copied = _with_first(picture_groups(facts))
         same_class = labels[copied[:, 0]] == labels[copied[:, 1]]
         width, height = facts["width"].astype(float), facts["height"].astype(float)
         aspects = np.maximum(width, height) / np.minimum(width, height)
 
         def pairs(differing: np.ndarray) -> Copies | None:
-            if alike is None:
+            if pictures.alike is None:
                 return None
-            one, other = differing[alike.T]
-            return Copies.of(alike[(one != other) & (one >= 0) & (other >= 0)], files)
+            one, other = differing[pictures.alike.T]
+            return Copies.of(pictures.alike[(one != other) & (one >= 0) & (other >= 0)], pictures.files)
 
         present = np.unique(labels) if dataset.folders else np.arange(len(dataset.classes))
         counts = {part: np.bincount(s.labels, minlength=len(dataset.classes)) for part, s in dataset.splits.items()}
@@ -114,11 +111,11 @@ class DataReport:
             size=dataset.size,
             images=len(rows),
             different=count_different(facts["picture"]),
-            aside=int(np.count_nonzero(parts < 0)),
+            aside=int(np.count_nonzero(parts[rows] < 0)),
             copies=Copies.of(copied[same_class], files),
             in_several_classes=Copies.of(copied[~same_class], files),
             alike_across_splits=pairs(parts),
-            alike_across_classes=pairs(labels),
+            alike_across_classes=pairs(pictures.labels),
             sides=(int(np.minimum(width, height).min()), int(np.maximum(width, height).max())),
             aspects=(float(np.median(aspects)), float(aspects.max())),
             long=int(np.count_nonzero(aspects >= LONG)),

@@ -20,6 +20,6 @@ def survey(
     Raises UsageError where there are no images, DataError where they cannot be used.
     """
     _, dataset = load(str(data), space_settings(None, None, None, resolutions), seed, stream, fit=fit, track=track)
-    report = DataReport.of(dataset, track)
+    report = DataReport.of(dataset)
     assert report is not None  # it was loaded from files
     return report

@@ -93,7 +93,7 @@ def create(
         raise UsageError("Without an epoch nothing is learned: `epochs` 0 is for weights that are there, see `pretrained`.")
     settings = space_settings(family, preset, width, resolutions, weights)
     space, dataset = load(data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, fit=fit, track=track)
-    tell(dataset, track)
+    tell(dataset)
     settings["resolutions"] = list(space.resolutions)
     run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, track=track)
     if recipe.precision == "auto" and recipe.epochs:
@@ -172,9 +172,9 @@ def load(
     return space_of(settings, len(dataset.classes)), dataset
 
 
-def tell(dataset: Dataset, track: Track = quiet) -> None:
+def tell(dataset: Dataset) -> None:
     """Note what is in a data set, and what of it will mislead."""
-    if report := DataReport.of(dataset, track):
+    if report := DataReport.of(dataset):
         for fact in report.facts:
             log.info(fact)
         for warning in report.warnings:
