@@ -43,7 +43,7 @@ def storable(value: T) -> T:
     """Text, or lists and tables of it, without what UTF-8 cannot write: undecodable bytes of a path."""
     if isinstance(value, str):
         if value.isascii():
-            return value  # type: ignore
+            return value
         try:
             return of_bytes(value.encode("utf-8", errors="surrogateescape"))  # type: ignore
         except UnicodeEncodeError:  # half a character, which no path has

@@ -61,7 +61,7 @@ def decoded(
     decoder: Decoder,
     *,
     stream: bool = False,
-    check: Callable[[np.ndarray, dict[str, int], tuple[str, ...]], None],
+    check: Callable[[np.ndarray, dict[str, int], tuple[str, ...]], None] | None = None,
     track: Track = quiet,
 ) -> DecodedImages:
     """The images of a source as squares of pixels, from the cache if they are there and whole.
@@ -69,7 +69,7 @@ def decoded(
     decoder: without a range for images of more than 8 bits, it is that of all of them together.
     stream: keep no pixels, and decode images whenever they are asked for. So it is, too, where they do not fit on the disk.
     Either way every image is decoded once to see whether it can be, which the cache remembers.
-    check: called with labels, parts and classes before anything is decoded; may raise.
+    check: called with labels, parts and classes before anything is decoded; may raise. None: nothing is asked of them.
     Raises DataError when more than 5 % of the files (and more than one) or all training images of one class cannot be read,
     EdgeNASError when the cache cannot be written.
     """
@@ -81,7 +81,8 @@ def decoded(
         if found is not None and decoder.value_range in (None, found.value_range):
             return found if listing is None else replace(found, left_out=listing.left_out, notes=listing.notes)
     listing = listing or source.listing(track)
-    check(listing.labels, listing.parts, listing.classes)
+    if check is not None:
+        check(listing.labels, listing.parts, listing.classes)
     stream = stream or not _fits(_folder(stamp, decoder), listing, decoder.size)
     folder = _folder(stamp, decoder, stream)
     found = _read(folder, decoder, source) if stream else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgenas.data import DataReport, Dataset, KnownClasses, load_dataset, open_source
+from edgenas.data import DataReport, Dataset, KnownClasses, RecordedSplit, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.extras import is_installed
 from edgenas.pretrained import PretrainedWeights, align, open_weights
@@ -17,11 +17,12 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_training, plot_training
 from edgenas.run import Run, require_text, space_of
 from edgenas.space import SearchSpace, default_preset, is_file, read_description
-from edgenas.training import Recipe, begin, load_images, read_recipe, weights_of
+from edgenas.training import Recipe, begin, load_images, read_recipe, recorded_split, weights_of
 from edgenas.training import train_supernet as train_to_the_end
 from edgenas.training.recipe import ADAPTING, DEFAULTS, check_length
 from edgenas.values import checked
 from edgenas.values.kinds import EpochsOrNone, Fit, GivenPath, GivenText, NewFolder, Resolutions, Seconds, Seed, WidthFactor
+from edgenas.words import counted
 
 DEFAULT_FAMILY = "mobilenetv3"
 
@@ -92,7 +93,10 @@ def create(
     if not recipe.epochs and weights is None:
         raise UsageError("Without an epoch nothing is learned: `epochs` 0 is for weights that are there, see `pretrained`.")
     settings = space_settings(family, preset, width, resolutions, weights)
-    space, dataset = load(data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, fit=fit, track=track)
+    earlier = None if warm_start is None else recorded_split(Run.open(warm_start))
+    space, dataset = load(
+        data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, fit=fit, earlier=earlier, track=track
+    )
     tell(dataset)
     settings["resolutions"] = list(space.resolutions)
     run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, track=track)
@@ -150,11 +154,12 @@ def default_folder(data: str) -> Path:
 
 def load(
     data: str, settings: dict[str, Any], seed: int, stream: bool, weights: PretrainedWeights | None = None,
-    as_it_is: bool = False, fit: str = "crop", track: Track = quiet,
+    as_it_is: bool = False, fit: str = "crop", earlier: RecordedSplit | None = None, track: Track = quiet,
 ) -> tuple[SearchSpace, Dataset]:  # fmt: skip
     """A space with the images that it is for, normalised as the weights want them.
 
     as_it_is: the weights are not trained any more, so that the classes are theirs.
+    earlier: the split of the run that the weights are of. Its images stay in its parts.
     """
     asked = space_of(settings, classes=2)
     if weights:
@@ -164,11 +169,16 @@ def load(
         known = KnownClasses(weights.classes, {name: weights.classes[i] for name, i in weights.synonyms.items()})
     with first_of_machine_first():
         dataset = load_dataset(
-            data, size=max(asked.resolutions), seed=seed, stream=stream, fit=fit, known=known,
+            data, size=max(asked.resolutions), seed=seed, stream=stream, fit=fit, known=known, earlier=earlier,
             normalisation=(weights.mean, weights.std) if weights else None, track=track,
         )  # fmt: skip
     if dataset.streamed and not stream:
         log.info("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with `stream`.")
+    if earlier and dataset.pictures and (count := int((earlier.parts_of(dataset.pictures.facts["content"]) >= 0).sum())):
+        log.info(
+            f"{counted(count, 'image')} of these {'is' if count == 1 else 'are'} in the splits of the run that this begins with, "
+            "and no part but its own there: networks are judged by none that the weights were trained on."
+        )
     return space_of(settings, len(dataset.classes)), dataset
 
 

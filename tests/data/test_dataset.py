@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from edgenas.data import Split, load_dataset
-from edgenas.data.dataset import channel_statistics, split_rows
+from edgenas.data.dataset import channel_statistics
+from edgenas.data.splitting import split_rows
 from edgenas.errors import DataError, UsageError
 from tests.data.images import write_folder
 
