@@ -24,8 +24,8 @@ def command(run: Path | None, data: str | None) -> None:
 
     A run records which images it is trained, validated and tested on, by their content: they may be renamed and moved. Those
     that it does not know are left aside by every other command. Here they are split by the shares of the others, and recorded,
-    so that they stay where they are put. No image moves from one split to another. `finetune` trains on the new ones; accuracies
-    of searches before are those of fewer validation images.
+    so that they stay where they are put. No image moves from one split to another. `finetune` trains on the new ones; what was
+    searched before was evaluated without them.
     """
     opened = open_run(run)
     added = add_images(opened, data=data, track=track).counts

@@ -7,23 +7,26 @@ of its picture as PGM. Names are kept for people alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from edgenas.data.copies import numbered
 from edgenas.data.sources import PARTS
 from edgenas.names import printable, some
-from edgenas.values import Columns
-from edgenas.values.kinds import ClassName, Sha256, Text
+from edgenas.values import Columns, Matches, OneOf
 
 ASIDE = "aside"
 """In no part, since an equal image is in one."""
 FILE = Columns(
     "record of a run's images",
-    {"sha256": Sha256, "class": ClassName, "split": Literal["train", "validation", "test", "aside"], "name": Text},
+    {
+        "sha256": [Matches("[0-9a-f]{64}", "of 64 hexadecimal digits")],
+        "class": [],  # of the run's, see `RecordedSplit.load`
+        "split": [OneOf("split", (*PARTS, ASIDE))],
+        "name": [],
+    },
     "Copy it again from where the run was trained.",
 )
 
@@ -59,13 +62,24 @@ class RecordedSplit:
         table = FILE.load(path)
         indices = {name: index for index, name in enumerate(classes)}
         if strange := set(table["class"]) - indices.keys():
-            raise FILE.damaged(path, f"{some(sorted(strange))} are no classes of the run")
+            raise FILE.damaged(path, f"no class of the run is called {some(sorted(strange))}")
+        if not table["name"]:
+            raise FILE.damaged(path, "it lists no images")
         contents = np.frombuffer(bytes.fromhex("".join(table["sha256"])), np.uint8).reshape(-1, 32)
         labels = np.array([indices[name] for name in table["class"]], dtype=np.int64)
         parts = np.array([(*PARTS, ASIDE).index(part) for part in table["split"]], dtype=np.int64)
-        order = np.argsort(parts, kind="stable")  # rows may have been sorted by something else
-        names = tuple(table["name"][row] for row in order)
-        return cls(classes, contents[order], labels[order], np.where(parts == len(PARTS), -1, parts)[order], names)
+        return cls(classes, contents, labels, np.where(parts == len(PARTS), -1, parts), tuple(table["name"])).in_order()
+
+    def in_order(self) -> RecordedSplit:
+        """With the rows in the order of their parts, whatever they were sorted by."""
+        order = np.argsort(np.where(self.parts < 0, len(PARTS), self.parts), kind="stable")
+        names = tuple(self.names[row] for row in order)
+        return RecordedSplit(self.classes, self.contents[order], self.labels[order], self.parts[order], names)
+
+    def apart(self) -> RecordedSplit:
+        """With no content in two parts: what is in the first of them is aside in the others."""
+        firsts = self.parts_of(self.contents)
+        return replace(self, parts=np.where(self.parts == firsts, firsts, -1)).in_order()
 
     def save(self, path: Path) -> None:
         contents, splits = self.contents.tobytes().hex(), (*PARTS, ASIDE)
@@ -95,13 +109,8 @@ class RecordedSplit:
 
     def plus(self, other: RecordedSplit) -> RecordedSplit:
         """With the images of another of the same classes, after one's own in every part."""
-        parts = np.concatenate([self.parts, other.parts])
-        order = np.argsort(np.where(parts < 0, len(PARTS), parts), kind="stable")
-        names = self.names + other.names
-        return RecordedSplit(
-            self.classes,
-            np.concatenate([self.contents, other.contents])[order],
-            np.concatenate([self.labels, other.labels])[order],
-            parts[order],
-            tuple(names[row] for row in order),
+        contents, labels, parts = (
+            np.concatenate(both)
+            for both in ((self.contents, other.contents), (self.labels, other.labels), (self.parts, other.parts))
         )
+        return RecordedSplit(self.classes, contents, labels, parts, self.names + other.names).in_order()

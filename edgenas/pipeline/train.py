@@ -176,8 +176,8 @@ def load(
         log.info("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with `stream`.")
     if earlier and dataset.pictures and (count := int((earlier.parts_of(dataset.pictures.facts["content"]) >= 0).sum())):
         log.info(
-            f"{counted(count, 'image')} of these {'is' if count == 1 else 'are'} in the splits of the run that this begins with, "
-            "and no part but its own there: networks are judged by none that the weights were trained on."
+            f"The run that this begins with knows {counted(count, 'image')} of these: what it was trained on stays in the "
+            "training images, so that it judges nothing."
         )
     return space_of(settings, len(dataset.classes)), dataset
 

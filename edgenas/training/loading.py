@@ -74,7 +74,7 @@ def recorded_split(run: Run) -> RecordedSplit | None:
         raise CheckpointError(
             f"{run.images_file} lists fewer images than the run was trained on: copy it again from where the run was trained."
         )
-    return recorded
+    return recorded.apart()
 
 
 def decoder_of(run: Run) -> Decoder:

@@ -19,6 +19,7 @@ from edgenas import files
 from edgenas.errors import CheckpointError, EdgeNASError, UsageError
 from edgenas.values.kinds import GivenPath
 from edgenas.values.reading import Unfit, plain, read
+from edgenas.values.rules import Rule
 
 T = TypeVar("T")
 
@@ -26,8 +27,6 @@ MOST_BYTES = 32 * 2**20
 """Of a file of plain data. Tables of a large space, the largest, have a hundredth of that."""
 MOST_LINE = 100_000
 """Characters of a row of a table."""
-MOST_KNOWN = 1000
-"""Different values of a column of a table, such as classes, that are checked once."""
 
 
 def read_text(path: Path, what: str, most_bytes: int = MOST_BYTES, error: type[EdgeNASError] = EdgeNASError) -> str:
@@ -129,13 +128,13 @@ class Format(Generic[T]):
 class Columns:
     """A kind of CSV file: a line with the names of its columns, then a row for everything that it lists.
 
-    what: it is called in messages. columns: the kind of each, which is for text. remedy: what to do about a damaged one.
+    what: it is called in messages. columns: the rules that the texts of each keep. remedy: what to do about a damaged one.
     """
 
     what: str
-    columns: Mapping[str, Any]
+    columns: Mapping[str, Sequence[Rule]]
     remedy: str = ""
-    most_bytes: int = 2**29
+    most_bytes: int = 2**28
 
     def load(self, path: Path) -> dict[str, list[str]]:
         """The values of every column. Raises CheckpointError where the file is not there, or damaged."""
@@ -155,18 +154,20 @@ class Columns:
     def _read(self, rows: Iterator[list[str]]) -> dict[str, list[str]]:
         if next(rows, None) != list(self.columns):
             raise Unfit(f"its first line must be {','.join(self.columns)}")
-        values: dict[str, list[str]] = {name: [] for name in self.columns}
-        known: dict[str, dict[str, str]] = {name: {} for name in self.columns}
+        values: list[list[str]] = [[] for _ in self.columns]
         for number, row in enumerate(rows, 2):
-            if len(row) != len(self.columns):
-                raise Unfit(f"row {number} must have {len(self.columns)} entries, not {len(row)}")
-            for (name, kind), text in zip(self.columns.items(), row, strict=True):
-                if (value := known[name].get(text)) is None:
-                    value = read(kind, text, f"{name} in row {number}")
-                    if len(known[name]) < MOST_KNOWN:
-                        known[name][text] = value
-                values[name].append(value)
-        return values
+            if len(row) != len(values):
+                raise Unfit(f"row {number} must have {len(values)} entries, not {len(row)}")
+            for column, text in zip(values, row, strict=True):
+                column.append(text)
+        table = dict(zip(self.columns, values, strict=True))
+        for name, column in table.items():
+            for rule in self.columns[name]:
+                if not all(map(rule.allows, column)):
+                    number = next(number for number, text in enumerate(column, 2) if not rule.allows(text))
+                    demanded = f"text {rule.words}".rstrip()
+                    raise Unfit(rule.refusal(f"{name} in row {number}", demanded, column[number - 2]))
+        return table
 
     def save(self, path: Path, rows: Iterable[Sequence[str]]) -> None:
         """Raises EdgeNASError where there are more rows than `load` reads."""

@@ -61,7 +61,6 @@ Name = Annotated[
 """What a device, a runtime or a precision is called. It may become part of a file's name: nothing in it leads elsewhere."""
 Hex = Annotated[str, Matches(r"[0-9a-f]{1,64}", "of hexadecimal digits")]
 """A fingerprint or a hash."""
-Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}", "of 64 hexadecimal digits")]
 ClassName = Annotated[str, Length(1, 1000, "characters")]
 ClassNames = Annotated[tuple[ClassName, ...], Length(2, 100_000), Distinct()]
 Mean = Annotated[float, Within(-1e3, 1e3)]
