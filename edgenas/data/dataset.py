@@ -23,6 +23,7 @@ from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, UsageError
 from edgenas.names import quoted
 from edgenas.progress import Track, quiet
+from edgenas.words import counted
 
 STATISTICS_IMAGES, STATISTICS_VALUES = 10_000, 150_000_000
 
@@ -270,10 +271,10 @@ def _check_split(
     if counts.min() < needed:
         few = int(counts.argmin())
         files = np.count_nonzero(labels[: parts["train"]] == few)
-        copies = f" ({files} files, of which the others are copies once decoded)" if files > counts[few] else ""
+        copies = f" ({counted(int(files), 'file')}, of which the others are copies once decoded)" if files > counts[few] else ""
         raise DataError(
-            f"Class {quoted(classes[few])} of {source.location} has only {counts[few]} images to train with{copies}: "
-            f"at least {needed} are needed to split them."
+            f"Class {quoted(classes[few])} of {source.location} has only {counted(int(counts[few]), 'image')} to train with"
+            f"{copies}: at least {needed} are needed to split them."
         )
 
 

@@ -112,35 +112,31 @@ def _on_lost(record: RecordedSplit, lost: np.ndarray, where: str) -> Iterator[st
         counts = np.bincount(record.parts[lost], minlength=len(PARTS))
         by_part = ", ".join(f"{count} of {part}" for part, count in zip(PARTS, counts, strict=True) if count)
         yield (
-            f"{counted(len(lost), 'image')} of {np.count_nonzero(record.parts >= 0):,} in the run's record {_is(len(lost))} "
-            f"not in {where}, or not readable any more ({by_part}), such as {printable(record.names[lost[0]])}."
+            f"{counted(len(lost), 'image of the run is', 'images of the run are')} not in {where}, or not readable any more "
+            f"({by_part}), such as {printable(record.names[lost[0]])}."
         )
 
 
 def _on_moved(present: Present, moved: np.ndarray, before: Sequence[str], now: Sequence[str]) -> Iterator[str]:
     for old, new in zip(before, now, strict=True):
         yield (
-            f"{counted(len(moved), 'image')} {_is(len(moved))} in another class than in the run's record, and left aside, such "
+            f"{counted(len(moved), 'image is', 'images are')} in another class than in the run's record, and left aside, such "
             f"as {printable(present.names[moved[0]])}, which was in {quoted(old)} and is in {quoted(new)}."
         )
 
 
 def _on_strange(count: int, classes: Sequence[str]) -> Iterator[str]:
     if count:
-        yield f"{counted(count, 'image')} of classes that the run does not know, {some(classes)}, {_is(count)} left aside."
+        yield f"{counted(count, 'image is', 'images are')} of classes that the run does not know, {some(classes)}: left aside."
 
 
 def on_new(new: np.ndarray, present: Present) -> Iterator[str]:
     """On images that are not recorded, where they are not wanted."""
     if len(new):
         yield (
-            f"{counted(len(new), 'image')} in {present.where} {_is(len(new))} not in the run's record, and left aside, such as "
-            f"{printable(present.names[new[0]])}: `add_images()` takes them into its splits."
+            f"{counted(len(new), 'image is', 'images are')} in {present.where}, but not in the run's record, such as "
+            f"{printable(present.names[new[0]])}: left aside. `add_images()` takes them into its splits."
         )
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _numbered_copies(keys: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from edgenas.data.copies import count_different, picture_groups
 from edgenas.data.dataset import Dataset
 from edgenas.data.sources import PARTS, LeftOut
 from edgenas.names import printable, some
+from edgenas.words import counted
 
 FEW = 10
 """Images of a class from which little is learned, and by which little can be told."""
@@ -130,22 +131,23 @@ class DataReport:
         sums = {part: sum(counts) for part, counts in self.counts.items()}
         low, high = self.levels
         said = [
-            f"{self.images} images in {len(self.classes)} classes: {sums['train']} for training, {sums['validation']} for "
-            f"validation, {sums['test']} for testing.",
+            f"{counted(self.images, 'image')} in {len(self.classes)} classes: {sums['train']} for training, {sums['validation']} "
+            f"for validation, {sums['test']} for testing.",
             self._by_class(),
             f"{self.different} are different pictures, with sides of {self.sides[0]} to {self.sides[1]} px, mostly "
             f"{self.aspects[0]:.2g} times as long as wide (at most {self.aspects[1]:.4g}), levels {low} to {high} of 0 to 255.",
         ]
         if self.deep and self.value_range:
             black, white = self.value_range
-            said.append(f"{self.deep} have more than 8 bits: their values from {black:g} to {white:g} became black to white.")
+            deep = counted(self.deep, "has", "have")
+            said.append(f"{deep} more than 8 bits: values from {black:g} to {white:g} became black to white.")
         return said + [f"Left out: {each}." for each in self.left_out] + list(self.notes)
 
     def _by_class(self) -> str:
         """The counts of each class, or their range where classes are many."""
         if len(self.classes) <= NAMED:
             rows = zip(self.classes, *(self.counts[part] for part in PARTS), strict=True)
-            each = (f"{printable(name)} {' + '.join(map(str, numbers))}" for name, *numbers in rows)
+            each = (f"{printable(name)}: {' + '.join(map(str, numbers))}" for name, *numbers in rows)
             return f"Training + validation + test images: {', '.join(each)}."
         bounds = {part: sorted({min(self.counts[part]), max(self.counts[part])}) for part in PARTS}
         ranges = (f"{' to '.join(map(str, ends))} {part}" for part, ends in bounds.items())
@@ -174,28 +176,31 @@ class DataReport:
 
     def _on_copies(self) -> Iterable[str]:
         if self.aside:
-            yield f"{self.aside} validation or test images are left aside, since equal ones are in another split."
+            aside = counted(self.aside, "validation or test image is", "validation or test images are")
+            yield f"{aside} left aside, since equal ones are in another split."
         if self.in_several_classes.count:
-            yield f"{self.in_several_classes.count} images are in two classes, {self.in_several_classes}: one label is wrong."
+            twice = counted(self.in_several_classes.count, "image is", "images are")
+            yield f"{twice} in two classes, {self.in_several_classes}: one label is wrong."
         if self.copies.count:
-            yield f"{self.copies.count} images are copies of others, {self.copies}; equal images are in one split."
+            copies = counted(self.copies.count, "image is a copy of another", "images are copies of others")
+            yield f"{copies}, {self.copies}; equal images are in one split."
         if self.alike_across_splits is None or self.alike_across_classes is None:
             yield "Most pictures look much the same, so that near copies in different splits cannot be told."
             return
         if self.alike_across_splits.count:
-            yield (
-                f"{self.alike_across_splits.count} pairs of images in different splits look the same, "
-                f"{self.alike_across_splits}: accuracy on what was trained on, or nearly so, flatters."
-            )
+            pairs, flatters = self.alike_across_splits, "accuracy on what was trained on, or nearly so, flatters"
+            which = "of images in different splits"
+            yield f"{counted(pairs.count, f'pair {which} looks', f'pairs {which} look')} the same, {pairs}: {flatters}."
         if self.alike_across_classes.count:
-            yield f"{self.alike_across_classes.count} pairs of different classes look the same, {self.alike_across_classes}."
+            pairs, which = self.alike_across_classes, "of different classes"
+            yield f"{counted(pairs.count, f'pair {which} looks', f'pairs {which} look')} the same, {pairs}."
 
     def _on_pixels(self) -> Iterable[str]:
         if self.fit == "crop" and self.long > SHARE * self.images:
             lost = 1 - 1 / self.aspects[1]
             yield (
-                f"{self.long} pictures are {LONG:g} times as long as wide or longer: only their centre is seen, of the longest "
-                f"{100 * (1 - lost):.0f} %. `fit` pad or squeeze shows all of them."
+                f"{counted(self.long, 'picture is', 'pictures are')} {LONG:g} times as long as wide or longer: only the centre is "
+                f"seen, of the longest {100 * (1 - lost):.0f} %. `fit` pad or squeeze shows all."
             )
         if self.levels[1] - self.levels[0] < PALE:
             yield (

@@ -148,7 +148,7 @@ def test_new_images_are_left_aside_or_split(pets, record):
     left = load(pets, record)
     assert content(left) == before
     assert left.changes == (
-        f"20 images in {pets} are not in the run's record, and left aside, such as cat/a-0.png: `add_images()` takes them into "
+        f"20 images are in {pets}, but not in the run's record, such as cat/a-0.png: left aside. `add_images()` takes them into "
         "its splits.",
     )
     taken = load(pets, record, take_new=True)
@@ -183,9 +183,7 @@ def test_images_that_are_gone(pets, record):
     gone = image_of(before, "train")
     (pets / gone).unlink()
     after = load(pets, record)
-    assert after.changes == (
-        f"1 image of 60 in the run's record is not in {pets}, or not readable any more (1 of train), such as {gone}.",
-    )
+    assert after.changes == (f"1 image of the run is not in {pets}, or not readable any more (1 of train), such as {gone}.",)
     kept = content(before)
     assert content(after) == kept | {"train": kept["train"][1:]}
 
@@ -212,7 +210,7 @@ def test_a_class_that_the_run_does_not_know(pets, record):
         noise(pets / "ape" / f"{number}.png")
     after = load(pets, record, take_new=True)
     assert content(after) == before and after.classes == ("cat", "dog", "eel")
-    assert after.changes == ("2 images of classes that the run does not know, 'ape', are left aside.",)
+    assert after.changes == ("2 images are of classes that the run does not know, 'ape': left aside.",)
 
 
 def test_a_class_whose_images_are_all_gone(pets, record):

@@ -12,6 +12,7 @@ import edgenas
 from edgenas.cli import main
 from edgenas.errors import CheckpointError, DataError, UsageError
 from edgenas.latency import Calibration, Entry, LatencyTable
+from edgenas.pipeline.search import run_ledger
 from edgenas.pipeline.train import create
 from edgenas.run import Run
 from edgenas.training import Evaluator
@@ -70,12 +71,12 @@ def made_table(space):
 def story(run, data):
     """What search, export and verify come to, with the images at `data`."""
     table = made_table(run.space)
-    found = run.search(2 * table.predict_one(run.space, run.space.largest), device=table, evaluations=8, data=data)
+    run.search(2 * table.predict_one(run.space, run.space.largest), device=table, evaluations=12, data=data)
     run.finetune(epochs=1, data=data)
     exported = run.export("onnx", data=data)
     ((_, verifications),) = run.verify(data=data).results
     return (
-        [(record.best.architecture.id, record.best.accuracy) for record in found.records],
+        dict(run_ledger(run).items()),
         [model.folder.name for model in exported.models],
         [(v.accuracy, v.torch_accuracy, v.images) for v in verifications],
     )
@@ -94,8 +95,8 @@ def test_an_image_more_is_told_and_an_image_less_too(run, caplog):
     Path("photos/dog/07.png").write_bytes(b"")
     dataset = run.dataset("photos")
     assert sum(map(len, dataset.splits.values())) == 79 and before - 1 <= len(dataset.train) <= before
-    assert "1 image of 80 in the run's record is not in" in caplog.text and "such as dog/07.png" in caplog.text
-    assert "photos is not in the run's record, and left aside, such as cat/00a.png" in caplog.text
+    assert "1 image of the run is not in" in caplog.text and "such as dog/07.png" in caplog.text
+    assert "photos, but not in the run's record, such as cat/00a.png: left aside" in caplog.text
 
 
 def test_swapped_class_folders_are_refused(run):
