@@ -131,8 +131,8 @@ class DataReport:
         sums = {part: sum(counts) for part, counts in self.counts.items()}
         low, high = self.levels
         said = [
-            f"{counted(self.images, 'image')} in {len(self.classes)} classes: {sums['train']} for training, {sums['validation']} "
-            f"for validation, {sums['test']} for testing.",
+            f"{self.images} images in {len(self.classes)} classes: {sums['train']} for training, {sums['validation']} for "
+            f"validation, {sums['test']} for testing.",
             self._by_class(),
             f"{self.different} are different pictures, with sides of {self.sides[0]} to {self.sides[1]} px, mostly "
             f"{self.aspects[0]:.2g} times as long as wide (at most {self.aspects[1]:.4g}), levels {low} to {high} of 0 to 255.",
@@ -199,8 +199,8 @@ class DataReport:
         if self.fit == "crop" and self.long > SHARE * self.images:
             lost = 1 - 1 / self.aspects[1]
             yield (
-                f"{counted(self.long, 'picture is', 'pictures are')} {LONG:g} times as long as wide or longer: only the centre is "
-                f"seen, of the longest {100 * (1 - lost):.0f} %. `fit` pad or squeeze shows all."
+                f"{counted(self.long, 'picture is', 'pictures are')} {LONG:g} times as long as wide or longer: only the centre "
+                f"is seen, of the longest {100 * (1 - lost):.0f} %. `fit` pad or squeeze shows all."
             )
         if self.levels[1] - self.levels[0] < PALE:
             yield (

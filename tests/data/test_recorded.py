@@ -148,8 +148,8 @@ def test_new_images_are_left_aside_or_split(pets, record):
     left = load(pets, record)
     assert content(left) == before
     assert left.changes == (
-        f"20 images are in {pets}, but not in the run's record, such as cat/a-0.png: left aside. `add_images()` takes them into "
-        "its splits.",
+        f"20 images are in {pets}, but not in the run's record, such as cat/a-0.png: left aside. `add_images()` takes them "
+        "into its splits.",
     )
     taken = load(pets, record, take_new=True)
     assert taken.changes == ()
