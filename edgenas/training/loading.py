@@ -16,13 +16,11 @@ log = logging.getLogger("edgenas")
 
 
 def load_images(
-    run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0, decoder: Decoder | None = None,
-    take_new: bool = False,
-) -> Dataset:  # fmt: skip
+    run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0, take_new: bool = False
+) -> Dataset:
     """The images of a run, from where they were or from `data`, where they are now, or which are they.
 
     at_least: the least size of theirs in pixels, for a network that takes larger ones than the run's.
-    decoder: how to decode them in place of how the run's were.
     take_new: split the images that the run's record does not know, too; they are left aside unless told so.
 
     Raises UsageError when they are not there, DataError or, of a run without a record, CheckpointError when they are others.
@@ -30,7 +28,7 @@ def load_images(
     if isinstance(data, Dataset):
         return data
     recorded = recorded_split(run)
-    about, how = run.config["data"], decoder or decoder_of(run)
+    about, how = run.config["data"], decoder_of(run)
     try:
         dataset = load_dataset(
             data or names.to_file(about["source"]),
