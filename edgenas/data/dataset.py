@@ -135,7 +135,9 @@ class Dataset:
         """
         if self.pictures is None:
             return self.test
-        images = StreamedImages(open_source(self.source), self.pictures.files, decoder)
+        source = open_source(self.source)
+        source.listing()  # shards learn by it where their members are
+        images = StreamedImages(source, self.pictures.files, decoder)
         return Split(images, self.test.labels, self.test.rows)
 
 
