@@ -68,7 +68,8 @@ def find(record: RecordedSplit, present: Present) -> Found:
     label_of = np.zeros(len(own) + len(theirs), np.int64)
     label_of[own[::-1]] = record.labels[::-1]
     before = label_of[theirs[moved]]
-    _require_classes(present.where, classes, record.labels[found], before, labels[moved])
+    is_only = ~np.isin(theirs[moved], own[found])  # and no copy of one that is where it was
+    _require_classes(present.where, classes, record.labels[found], before[is_only], labels[moved[is_only]])
     parts = record.parts[found]
     in_parts = {part: rows[parts == number] for number, part in enumerate(PARTS)}
     _require_parts(present.where, record, in_parts)

@@ -141,6 +141,16 @@ def test_a_picture_with_another_label_is_left_aside(pets, record):
     )
 
 
+def test_copies_in_another_class(pets, record):
+    before = content(load(pets, record))
+    for file in sorted((pets / "cat").iterdir()):
+        shutil.copy(file, pets / "dog" / f"a-{file.name}")
+        shutil.copy(file, pets / "dog" / f"b-{file.name}")
+    after = load(pets, record, take_new=True)
+    assert content(after) == before
+    assert "40 images are in another class than in the run's record, and left aside" in after.changes[0]
+
+
 def test_new_images_are_left_aside_or_split(pets, record):
     before = content(load(pets, record))
     for number in range(20):
