@@ -44,6 +44,8 @@ def of_class(name: str) -> str:
 def storable(value: T) -> T:
     """Text, or lists and tables of it, without what UTF-8 cannot write: undecodable bytes of a path."""
     if isinstance(value, str):
+        if value.isascii():
+            return value
         try:
             return of_bytes(value.encode("utf-8", errors="surrogateescape"))  # type: ignore
         except UnicodeEncodeError:  # half a character, which no path has

@@ -23,6 +23,7 @@ COMMANDS = {
     "tune": ("edgenas.cli.tune", "Find a training recipe for your images, if there is time."),
     "pretrained": ("edgenas.cli.pretrained", "List the weights that a training may begin with."),
     "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),
+    "add-images": ("edgenas.cli.add_images", "Take images that have come since into a run's splits."),
     "profile": ("edgenas.cli.profile", "Measure a device: its latency table for a run's space."),
     "search": ("edgenas.cli.search", "Find the most accurate subnet within a latency budget."),
     "finetune": ("edgenas.cli.finetune", "Train the winners on by themselves, before export."),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.data.copies import look_alikes
 from edgenas.data.decode import FACTS, Decoded, Decoder, decode_all
 from edgenas.data.sources import LeftOut, Listing, Source
 from edgenas.data.stream import StreamedImages
@@ -23,7 +24,7 @@ from edgenas.files import building, cache_dir, sweep, write_json
 from edgenas.names import quoted
 from edgenas.progress import Track, quiet
 
-VERSION = 2
+VERSION = 3
 UNREADABLE_SHARE = 0.05  # of the files; more than this means that something is wrong with all of them
 
 
@@ -33,6 +34,7 @@ class DecodedImages:
 
     images: `(n, size, size, 3)` uint8, RGB: memory-mapped and read-only, or streamed. labels: `(n,)` int64, -1 where an
     image could not be read. files: their `n` names. facts: `(n,)` of `edgenas.data.decode.FACTS`.
+    alike: `(m, 2)` int64, the pairs that look the same; None where too many do (`edgenas.data.copies.look_alikes`).
     parts: how many of the `n` belong to each part, in this order. skipped: the files that could not be read, with the reasons.
     value_range: as in `Decoder`, of images with more than 8 bits; None where there are none. left_out, notes: of the `Listing`.
     """
@@ -41,6 +43,7 @@ class DecodedImages:
     labels: np.ndarray
     files: tuple[str, ...]
     facts: np.ndarray
+    alike: np.ndarray | None
     classes: tuple[str, ...]
     parts: dict[str, int]
     skipped: dict[str, str]
@@ -55,7 +58,7 @@ def decoded(
     decoder: Decoder,
     *,
     stream: bool = False,
-    check: Callable[[np.ndarray, dict[str, int], tuple[str, ...]], None],
+    check: Callable[[np.ndarray, dict[str, int], tuple[str, ...]], None] | None = None,
     track: Track = quiet,
 ) -> DecodedImages:
     """The images of a source as squares of pixels, from the cache if they are there and whole.
@@ -63,7 +66,7 @@ def decoded(
     decoder: without a range for images of more than 8 bits, it is that of all of them together.
     stream: keep no pixels, and decode images whenever they are asked for. So it is, too, where they do not fit on the disk.
     Either way every image is decoded once to see whether it can be, which the cache remembers.
-    check: called with labels, parts and classes before anything is decoded; may raise.
+    check: called with labels, parts and classes before anything is decoded; may raise. None: nothing is asked of them.
     Raises DataError when more than 5 % of the files (and more than one) or all training images of one class cannot be read,
     EdgeNASError when the cache cannot be written.
     """
@@ -76,7 +79,8 @@ def decoded(
         if found is not None and decoder.value_range in (None, found.value_range):
             return found if listing is None else replace(found, left_out=listing.left_out, notes=listing.notes)
     listing = listing or source.listing(track)
-    check(listing.labels, listing.parts, listing.classes)
+    if check is not None:
+        check(listing.labels, listing.parts, listing.classes)
     stream = stream or not _fits(_folder(stamp, decoder), listing, decoder.size)
     folder = _folder(stamp, decoder, stream)
     found = _read(folder, decoder, source) if stream else None
@@ -98,7 +102,7 @@ def _read(folder: Path, decoder: Decoder, source: Source | None) -> DecodedImage
     """The content of a folder. None when there is none or it is damaged. source: where images are streamed from."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        labels, facts = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("labels", "facts"))
+        labels, facts, alike = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("labels", "facts", "alike"))
         classes, files, notes = (tuple(meta[name]) for name in ("classes", "files", "notes"))
         parts, skipped = dict(meta["parts"]), dict(meta["skipped"])
         value_range = meta["value_range"] and tuple(meta["value_range"])
@@ -111,12 +115,14 @@ def _read(folder: Path, decoder: Decoder, source: Source | None) -> DecodedImage
         whole = images.shape == (count, size, size, 3) and images.dtype == np.uint8
         whole = whole and labels.shape == (count,) and labels.dtype == np.int64 and labels.max() < len(classes)
         whole = whole and facts.shape == (count,) and facts.dtype == FACTS and len(files) == count
+        whole = whole and alike.ndim == 2 and alike.dtype == np.int64 and bool(((alike >= 0) & (alike < count)).all())
+        pairs = None if meta["is_much_the_same"] else alike
     except (OSError, EOFError, ValueError, TypeError, KeyError):
         return None
     if not whole:
         return None
     return DecodedImages(
-        images, labels, files, facts, classes, parts, skipped, value_range, left_out, notes, fingerprint=folder.name[:16]
+        images, labels, files, facts, pairs, classes, parts, skipped, value_range, left_out, notes, folder.name[:16]
     )
 
 
@@ -145,6 +151,8 @@ def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, kee
             _require_enough(source, listing, found)
             np.save(temporary / "labels.npy", np.where(found.readable, listing.labels, -1))
             np.save(temporary / "facts.npy", found.facts)
+            alike = look_alikes(found.facts, track)
+            np.save(temporary / "alike.npy", np.empty((0, 2), np.int64) if alike is None else alike)
             write_json(
                 temporary / "meta.json",
                 {
@@ -153,6 +161,7 @@ def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, kee
                     "parts": listing.parts,
                     "skipped": {listing.files[index]: why for index, why in sorted(found.unreadable.items())},
                     "value_range": found.value_range,
+                    "is_much_the_same": alike is None,
                     "left_out": [asdict(each) for each in listing.left_out],
                     "notes": listing.notes,
                     "files": listing.files,

@@ -5,7 +5,7 @@ the same for functions' arguments, and `formats` files of plain data with their 
 """
 
 from edgenas.values.calls import checked, fit
-from edgenas.values.formats import Format, decoded_json, decoded_toml, read_text
+from edgenas.values.formats import Columns, Format, decoded_json, decoded_toml, read_text
 from edgenas.values.reading import Inlined, Unfit, check_fields, plain, plain_fields, read
 from edgenas.values.rules import (
     Ascending,
@@ -26,6 +26,7 @@ from edgenas.values.rules import (
 __all__ = [
     "AsWritten",
     "Ascending",
+    "Columns",
     "Distinct",
     "Format",
     "Inlined",

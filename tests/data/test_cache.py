@@ -257,7 +257,7 @@ def test_progress_counts_images(pets):
 
     load_dataset(str(pets), size=8, track=track)
     load_dataset(str(pets), size=8, track=track)
-    assert seen == [("Decoding images", 60, 60)]
+    assert seen == [("Decoding images", 60, 60), ("Comparing pictures", 1, 1)]
 
 
 def test_images_that_do_not_fit_on_the_disk_are_streamed(pets, cache, monkeypatch):
@@ -336,5 +336,5 @@ def test_meta_is_plain_json(pets, cache):
     meta = json.loads((cache / data.fingerprint / "meta.json").read_text())
     about = {"source": str(pets), "classes": ["cat", "dog"], "parts": {"train": 60}, "skipped": {}}
     files = [f"{name}/{i:03}.png" for name in ("cat", "dog") for i in range(30)]
-    rest = {"value_range": None, "left_out": [], "notes": [], "files": files}
+    rest = {"value_range": None, "is_much_the_same": True, "left_out": [], "notes": [], "files": files}
     assert meta == about | rest
