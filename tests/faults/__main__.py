@@ -1,4 +1,4 @@
-"""`python -m tests.faults [MOMENTS [SEED [COMMAND ...]]]`: every command ended at 50 moments, and how often anything is wrong."""
+"""`python -m tests.faults [MOMENTS [SEED [COMMAND ...]]]`: ends every command at 50 moments; how often is anything wrong?"""
 
 from __future__ import annotations
 
