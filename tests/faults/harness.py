@@ -135,11 +135,13 @@ class Moment:
         return f"{self.command} {self.signal.name} {'at call' if self.by_call else 'after'} {self.share:.3f}"
 
 
+ENDS = (*[signal.SIGKILL] * 4, signal.SIGTERM, signal.SIGINT)
+
+
 def moments(command: str, count: int, seed: int) -> list[Moment]:
-    """Half of them calls; of three signals one is no kill -9."""
-    rng = random.Random(f"{command} {seed}")
-    ends = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-    return [Moment(command, ends[i // 2 % len(ends)], rng.random(), bool(i % 2)) for i in range(count)]
+    """Every second one is a call. Of three ends one is no kill -9, and commands begin with different ones."""
+    rng, first = random.Random(f"{command} {seed}"), list(COMMANDS).index(command)
+    return [Moment(command, ENDS[(first + i // 2) % len(ENDS)], rng.random(), bool(i % 2)) for i in range(count)]
 
 
 def faults(story: Story, moment: Moment, folder: Path) -> list[str]:
