@@ -1,4 +1,4 @@
-"""`python -m tests.faults [MOMENTS [SEED [COMMAND ...]]]`: every command ended at 50 moments, and how often anything is wrong."""
+"""`python -m tests.faults [MOMENTS [SEED [COMMAND ...]]]`: ends every command at 50 moments; how often is anything wrong?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main(count: int = 50, seed: int = 0, *commands: str) -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="edgenas-faults-") as name, warm(Path(name)) as server:
         story = Story(server, Path(name))
-        story.tell()
+        story.tell(max(commands or COMMANDS, key=list(COMMANDS).index))
         for command in commands or COMMANDS:
             begin, kinds, bad = time.monotonic(), Counter[str](), 0
             for number, moment in enumerate(moments(command, count, seed)):

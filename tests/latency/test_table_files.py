@@ -10,7 +10,7 @@ import pytest
 
 from edgenas.device import Execution, load_device
 from edgenas.errors import EdgeNASError
-from edgenas.latency import LatencyTable, load_table, table_path
+from edgenas.latency import LatencyTable, load_table, table_path, timed_tables
 from edgenas.space import SearchSpace, get_space
 from tests.conftest import ORT
 from tests.device.test_profile import ESTIMATE, GOOD
@@ -69,3 +69,13 @@ def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, 
 
 def test_where_tables_are(folder: Path) -> None:
     assert table_path("pi4", Execution("litert", 4)) == Path("devices/pi4/litert-fp32-4t.json")
+
+
+@pytest.mark.parametrize("use", [lambda space: load_table(load_device("box"), space), lambda space: timed_tables()])
+def test_what_a_killed_profile_left_is_swept_by_whatever_uses_the_folder(folder, micro_space, table, use) -> None:
+    (folder / "box.toml").write_text(GOOD)
+    table.save(table_path("box", ORT))
+    left = folder / "box" / f".{table_path('box', ORT).name}.0a1b2c3d"
+    left.write_text("{")
+    use(micro_space)
+    assert not left.exists() and table_path("box", ORT).exists()
