@@ -218,7 +218,8 @@ def differences(whole: Path, other: Path) -> list[str]:
 
 
 def _counts(path: Path) -> bool:
-    return "tensorboard" not in path.parts  # an event file more for every start
+    """Not what is of every start: TensorBoard's event files, and the list of the commands that were given."""
+    return "tensorboard" not in path.parts and path.name != "commands.log"
 
 
 def _comparable(path: Path) -> Any:
