@@ -55,11 +55,12 @@ class Run:
     @classmethod
     def create(
         cls, path: Path, space: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe,
-        begins_with: dict[str, dict[str, str]] | None = None,
+        begins_with: dict[str, dict[str, str]] | None = None, metric: str = "accuracy",
     ) -> Run:  # fmt: skip
         """Write the configuration of a new run. `space` holds the arguments of `get_space` but the classes.
 
         begins_with: what is to be remembered of the weights that it begins with: `PretrainedWeights.about`.
+        metric: what it is judged by, see `edgenas.metric`.
 
         Raises UsageError when the folder holds a run already, or has a name that cannot be written.
         """
@@ -83,7 +84,8 @@ class Run:
             data["value_range"] = list(dataset.value_range)
         if dataset.folders:
             data["folders"] = dict(dataset.folders)
-        config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})
+        config = {"version": VERSION, "metric": metric, "space": space, "data": data, "recipe": recipe.to_dict()}
+        config |= begins_with or {}
         write_toml(path / "config.toml", config)
         return cls(path, config)
 
@@ -139,6 +141,11 @@ class Run:
     def majority(self, part: str) -> float:
         """The share of the largest class among the images of `validation` or `test`; older runs know the least it can be."""
         return self.config["data"].get("majority", {}).get(part, 1 / len(self.classes))
+
+    @property
+    def metric(self) -> str:
+        """The name of what it is judged by, see `edgenas.metric`; of older runs accuracy."""
+        return self.config.get("metric", "accuracy")
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -306,6 +313,7 @@ class _Settings:
     recipe: dict[str, Any]
     pretrained: _Begun | None = None
     warm_start: _Begun | None = None
+    metric: Text = "accuracy"
     takes_others: ClassVar = True
 
 

@@ -13,11 +13,11 @@ from edgenas.device import Execution, Provenance
 from edgenas.files import now
 from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.latency.table import Kind
+from edgenas.metric import ACCURACY, Score
 from edgenas.predictor import PredictorQuality, Shift
 from edgenas.search.search import Candidate, Claim, SearchResult
-from edgenas.statistics import differ
 from edgenas.values import Format, Inlined, Length
-from edgenas.values.kinds import Count, Limit, Line, Milliseconds, Name, ShareBelowOne
+from edgenas.values.kinds import Count, Limit, Line, Milliseconds, Name, ShareBelowOne, Text
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,11 @@ class SearchRecord:
     latency_kind: "measured" (a table built on the device), "estimated" (the device profile's formula, or another device's
         table) or "emulated" (a trial).
     confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
-    limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
+    limits: what else had to hold, by name, such as `{"pi4": 30.0, "cpu-litert": 3.0, "memory": 1e6}` in ms, bytes or counts.
     stopped: why the search ended. predictor, shift, claim: `SearchResult`'s; None are the latter two before version 3.
-    validation_images: on how many accuracies were measured; None where that is unknown, as before version 5.
+    metric: what the search maximised, and its accuracies are. validation_images: on how many they were measured; None where
+        that is unknown, as before version 5.
+    tied: ids of the other members of the front that cannot be told from its most accurate one; `best` is the fastest of all.
     """
 
     device: Name
@@ -47,6 +49,8 @@ class SearchRecord:
     shift: Shift | None = None
     claim: Claim | None = None
     validation_images: Count | None = None
+    metric: Text = ACCURACY.name
+    tied: Annotated[tuple[Line, ...], Length(0, 100_000)] = ()
 
     @classmethod
     def of(
@@ -56,7 +60,8 @@ class SearchRecord:
         return cls(table.device, table.execution, budget_ms, table.kind, table.provenance, result.best, result.front,
                    result.predictor, now(), confidence, dict(limits or {}),
                    result.outcome.stopped, result.shift, result.claim,
-                   int(result.images) if np.isfinite(result.images) else None)  # fmt: skip
+                   int(result.images) if np.isfinite(result.images) else None, result.metric,
+                   tuple(c.architecture.id for c in result.alike))  # fmt: skip
 
     @property
     def ranks(self) -> bool:
@@ -65,11 +70,15 @@ class SearchRecord:
 
     @property
     def alike(self) -> tuple[Candidate, ...]:
-        """The other members of the front whose accuracy cannot be told from the best one's; none where it is unknown."""
-        if (images := self.validation_images) is None:
-            return ()
-        best = self.best.validation_accuracy
-        return tuple(c for c in self.front if c != self.best and not differ(best, images, c.validation_accuracy))
+        """The members of the front, other than the best, that nothing tells from its most accurate one."""
+        return tuple(c for c in self.front if c.architecture.id in self.tied)
+
+    @property
+    def best_score(self) -> Score:
+        """Of the best, on the validation images."""
+        best = self.best
+        return Score(self.metric, best.validation_accuracy, best.validation_low, best.validation_high,
+                     best.validation_accuracy, None, self.validation_images)  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -96,7 +105,7 @@ def _upgrade(data: dict[str, Any], version: int) -> None:
         candidate.setdefault("expected_accuracy", candidate["validation_accuracy"])  # before version 4 that was believed
 
 
-FORMAT = Format("search result", SearchRecord, version=5, remedy="Search again.", upgrade=_upgrade)
+FORMAT = Format("search result", SearchRecord, version=6, remedy="Search again.", upgrade=_upgrade)
 
 
 def load_records(folder: Path) -> list[SearchRecord]:
