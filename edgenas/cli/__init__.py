@@ -27,6 +27,7 @@ COMMANDS = {
     "finetune": ("edgenas.cli.finetune", "Train the winners on by themselves, before export."),
     "export": ("edgenas.cli.export", "Write the winners as ONNX and TFLite files."),
     "verify": ("edgenas.cli.verify", "Prove each file in its runtime: parity, accuracy, latency."),
+    "predict": ("edgenas.cli.predict", "Classify images with an exported network."),
     "baseline": ("edgenas.cli.baseline", "Train what people pick by hand on the same images, to compare."),
     "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),
     "quickstart": ("edgenas.cli.quickstart", "All of it, on bundled digits, in a few minutes."),

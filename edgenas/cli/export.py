@@ -8,7 +8,7 @@ import click
 
 from edgenas.bars import track
 from edgenas.cli.display import percent, say
-from edgenas.cli.options import data_option, open_run, run_argument
+from edgenas.cli.options import PATH, data_option, open_run, run_argument
 from edgenas.export import FORMATS, ExportedModel
 from edgenas.pipeline.export import export_run
 
@@ -22,24 +22,33 @@ from edgenas.pipeline.export import export_run
     "--architecture", metavar="ID", help="One member of a search's front by its id.  [default: the best of every search]"
 )
 @click.option("--dynamic-batch", is_flag=True, help="Let the ONNX file take any number of images at once.")
+@click.option("--bundle", type=PATH, metavar="ZIP", help="Pack one network with all that it takes to use it, verified.")
 @data_option
 def command(
-    run: Path | None, formats: tuple[str, ...], architecture: str | None, dynamic_batch: bool, data: str | None
-) -> None:
+    run: Path | None, formats: tuple[str, ...], architecture: str | None, dynamic_batch: bool, bundle: Path | None,
+    data: str | None,
+) -> None:  # fmt: skip
     """Write the winners of a run's searches as files that a device runs.
 
     \b
     edgenas export runs/photos --format onnx --format tflite
     edgenas export runs/photos --architecture 1f0c53aa --format onnx --dynamic-batch
+    edgenas export runs/photos --architecture 1f0c53aa --bundle cat.zip
 
     Files are in export/<id>/ of the run, with classes, preprocessing and provenance inside. Each is run once before it is
-    put in place.
+    put in place. A bundle runs without EdgeNAS: unpack it, pip install -r requirements.txt, python predict.py photo.jpg.
     """
     opened = open_run(run)
-    exported = export_run(opened, formats, architecture=architecture, dynamic_batch=dynamic_batch, data=data, track=track)
+    exported = export_run(
+        opened, formats, architecture=architecture, dynamic_batch=dynamic_batch, bundle=bundle, data=data, track=track
+    )
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
         say(f"{model.folder}: {names}; validation accuracy {accuracy(model)}")
+    if bundle is not None:
+        say(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
+            "pip install -r requirements.txt; python3 predict.py --self-test")  # fmt: skip
+        return
     say(f"Next: edgenas verify {opened.path}")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 
-from edgenas.data import Dataset
+from edgenas.data import Dataset, Decoder
 from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
 from edgenas.device.runtimes import runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
@@ -174,11 +174,11 @@ def verify_classifier(
 ) -> list[Verification]:
     """Run an ONNX file that came without a torch network on the test images and on the timer, and keep that in `folder`.
 
-    dataset: with images no smaller than the file takes. tables: as for `verify`; a space to predict from is not known.
+    tables: as for `verify`; a space to predict from is not known.
     """
     resolution = file.resolution or dataset.size
     content = file.for_one_image(resolution)
-    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std))
+    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range))
     testbeds = testbeds_here([ModelFile(file.path, "onnx")])
     results = [
         _verify_file(file.path.name, content, testbed, trial, tables, lambda table: None)
@@ -222,7 +222,9 @@ class _Trial:
 
     @classmethod
     def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None) -> _Trial:
-        test, dataset = dataset.test, replace(dataset, mean=how.mean, std=how.std)
+        """From the test images' files, as a user prepares them."""
+        test = dataset.test_from_files(Decoder(how.resolution, how.fit, how.value_range))
+        dataset = replace(dataset, mean=how.mean, std=how.std)
         chosen = np.linspace(0, len(test) - 1, min(count or len(test), len(test))).astype(int)
         batches = list(as_seen(dataset, test, how.resolution, chosen))
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
@@ -231,8 +233,9 @@ class _Trial:
 
 @torch.no_grad()
 def _expected(network: Network, dataset: Dataset, count: int | None) -> np.ndarray:
-    """`(n, classes)` logits of the torch network, for images as it was trained on."""
-    images = _Trial.of(dataset, Preprocessing(network.resolution, dataset.mean, dataset.std), count).images
+    """`(n, classes)` logits of the torch network, for images prepared as those that it was trained on."""
+    how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range)
+    images = _Trial.of(dataset, how, count).images
     return torch.cat([network(batch) for batch in images.split(128)]).numpy()
 
 
