@@ -16,32 +16,35 @@ import math
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 
 from edgenas import names
 from edgenas.errors import UsageError
 from edgenas.statistics import differ, wilson
-from edgenas.values import read, unknown
-from edgenas.values.kinds import Classes, Count, Images, Share, Text
+from edgenas.values import Within, read, unknown
+from edgenas.values.kinds import Classes, Count, Share, Text
 
 NAMES = ("accuracy", "balanced", "macro-f1", "recall:CLASS")
 RECALL = "recall:"
+AtOnce = Annotated[int, Within(1, 10**7)]
+"""Images whose answers are kept in memory."""
 
 
 @dataclass(frozen=True)
 class Score:
     """What a metric says of a network on so many images, with its 95 % interval. All in 0..1.
 
-    accuracy: plain top-1. constant: what calling every image by the name of the largest class would give. What files of older
-    versions do not say is None.
+    accuracy: plain top-1. constant: what calling every image by the name of the largest class would give. None is what nobody
+    knows, as of files of older versions.
     """
 
     metric: Text
     value: Share
     low: Share | None
     high: Share | None
-    accuracy: Share
+    accuracy: Share | None
     constant: Share | None = None
     images: Count | None = None
 
@@ -50,6 +53,11 @@ class Score:
         """images: None where it is unknown how many there were."""
         low, high = wilson(accuracy, images) if images else (None, None)
         return cls("accuracy", accuracy, low, high, accuracy, constant, None if images is None else int(images))
+
+    @property
+    def label(self) -> str:
+        """What it is, as it is called in a sentence."""
+        return label_of(self.metric)
 
     def differs(self, other: Score) -> bool:
         """Whether two networks can be told apart, be it on other images. Where an interval is unknown they cannot."""
@@ -128,7 +136,7 @@ class Answers:
     def from_text(cls, text: str) -> Answers:
         """Raises ValueError for what `to_text` has not written."""
         classes, count, packed = text.split(" ")
-        classes, count = read(Classes, int(classes)), read(Images, int(count))
+        classes, count = read(Classes, int(classes)), read(AtOnce, int(count))
         kind = _type_for(classes)
         try:
             content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), 2 * count * kind.itemsize + 1)
@@ -171,6 +179,11 @@ class Metric:
     def label(self) -> str:
         """As it is called in a sentence."""
         return label_of(self.name)
+
+    def require_images(self, labels: np.ndarray) -> None:
+        """Raises UsageError where it is of a class that none of the images is of."""
+        if self.of_class is not None and not (labels == self.of_class).any():
+            raise UsageError(f"No validation image tells the {self.label}: choose another `metric`, or give more images.")
 
     def value(self, tally: Tally) -> float | None:
         """In 0..1; None of the recall of a class without images."""

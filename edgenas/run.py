@@ -328,6 +328,7 @@ class _Epoch:
     seconds: Annotated[float, Within(0, 1e10)]
     largest_validation_accuracy: Share = 0.0
     smallest_validation_accuracy: Share = 0.0
+    never_found: list[ClassName] = field(default_factory=list)
     takes_others: ClassVar = True
 
 

@@ -13,6 +13,7 @@ from edgenas.device.execution import precision_suffix
 from edgenas.extras import is_installed
 from edgenas.files import write_json
 from edgenas.latency import load_table
+from edgenas.metric import Metric
 from edgenas.pipeline.search import run_ledger
 from edgenas.pipeline.winners import require_records
 from edgenas.report import ClassRow, Contestant, Row, class_rows, contestants, judge, plot_front, summarise, write_classes
@@ -58,14 +59,15 @@ def _drawn(run: Run, records: list[SearchRecord], rows: list[Row], files: list[C
     """A picture for every device and runtime that was searched for."""
     if not is_installed("report", "The picture of the front"):
         return []
-    genomes, accuracy = run_ledger(run).arrays()
     pictures: list[Path] = []
     for (device, execution), group in groupby(records, key=lambda r: (r.device, r.execution)):
+        those = list(group)
+        genomes, value = run_ledger(run, Metric.named(those[0].metric, run.classes)).arrays()
         latencies = load_table(load_device(device), run.space, execution, allow_emulated=True)
-        evaluated = np.stack([latencies.predict(run.space, genomes), accuracy], axis=1)
+        evaluated = np.stack([latencies.predict(run.space, genomes), value], axis=1)
         path = run.path / (
             f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
         )
-        plot_front(path, list(group), evaluated, rows, files)
+        plot_front(path, those, evaluated, rows, files)
         pictures.append(path)
     return pictures

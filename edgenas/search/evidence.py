@@ -1,8 +1,8 @@
 """What measured accuracies are worth: which are luck, and which tell two architectures apart.
 
-Validation images are few, and all networks fail on much the same of them. So what chance does to the comparison of two networks
-is told image by image (`edgenas.metric`), and what all evaluated ones have taught a predictor counts beside what was measured of
-one: an empirical Bayes estimate (Efron and Morris, 1975).
+Validation images are few, and all networks fail on much the same of them. So what chance does to the comparison of two is told
+image by image (`edgenas.metric`), and what all evaluated ones have taught a predictor counts beside what was measured of one: an
+empirical Bayes estimate (Efron and Morris, 1975).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Evidence:
         if found is not None:
             return found
         count = self.images if math.isfinite(self.images) else None
-        exact = Score("accuracy", self.measured[i], self.measured[i], self.measured[i], self.measured[i])
-        return exact if count is None else Score.of_accuracy(float(self.measured[i]), count)
+        value = float(self.measured[i])
+        return Score("accuracy", value, value, value, value) if count is None else Score.of_accuracy(value, count)
 
     def is_alike(self, i: int, best: int) -> bool:
         """Whether nothing that is known tells an architecture from a better one, at 5 %.

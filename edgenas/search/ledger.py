@@ -144,8 +144,8 @@ class Ledger(Generic[A]):
 
     def absorb(self, other: Ledger[A]) -> None:
         """Take over what another ledger of the same weights knows."""
-        for architecture, accuracy in other.items():
-            self.evaluate(architecture, lambda known, accuracy=accuracy: other.answers(known) or accuracy)
+        for architecture, _ in other.items():
+            self.evaluate(architecture, lambda known: other.answers(known) or other[known])
 
     def _take(self, architecture: A, measured: Measured) -> Measured:
         """Remember what was measured, by the ledger's metric. Raises EdgeNASError for what no accuracy can be."""

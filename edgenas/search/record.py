@@ -76,9 +76,16 @@ class SearchRecord:
     @property
     def best_score(self) -> Score:
         """Of the best, on the validation images."""
-        best = self.best
-        return Score(self.metric, best.validation_accuracy, best.validation_low, best.validation_high,
-                     best.validation_accuracy, None, self.validation_images)  # fmt: skip
+        return self.best.score(self.metric, self.validation_images)
+
+    def budget_in(self, runtime: str) -> float:
+        """What was allowed in a runtime on the device, in ms: what a limit of its own says, else the search's budget."""
+        return self.limits.get(place(self.device, runtime), self.budget_ms)
+
+    @property
+    def label(self) -> str:
+        """As people call the search, such as `cpu 2 ms`."""
+        return f"{self.device} {self.budget_ms:g} ms"
 
     @property
     def name(self) -> str:
@@ -94,6 +101,11 @@ class SearchRecord:
     def load(cls, path: Path) -> SearchRecord:
         """Raises EdgeNASError for a file that is missing, CheckpointError for one that is damaged or from a newer version."""
         return FORMAT.load(path)
+
+
+def place(device: str, runtime: str) -> str:
+    """What a limit on the latency in another runtime than a search's own is called among its limits."""
+    return f"{device}-{runtime}"
 
 
 def _upgrade(data: dict[str, Any], version: int) -> None:

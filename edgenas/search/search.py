@@ -12,7 +12,7 @@ import numpy as np
 from edgenas import cost
 from edgenas.errors import EdgeNASError
 from edgenas.latency import CONFIDENCE, LatencyTable
-from edgenas.metric import ACCURACY
+from edgenas.metric import ACCURACY, Score
 from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Shift, measure_shift
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective
@@ -37,8 +37,8 @@ class Candidate:
 
     latency_ms: the table's prediction; latency_low_ms, latency_high_ms: its interval, of the search's confidence.
     validation_accuracy: measured with recalibrated batch norm. predicted_accuracy: the predictor's. expected_accuracy: what is
-    to be expected on other images, see `Evidence`. validation_low, validation_high: the 95 % interval of what was measured, on so
-    few images; unknown before version 5 of the record. All in 0..1.
+    to be expected on other images, see `Evidence`. validation_low, validation_high: the 95 % interval of what was measured, on
+    so few images; unknown before version 5 of the record. All in 0..1.
     """
 
     architecture: Architecture
@@ -53,6 +53,10 @@ class Candidate:
     expected_accuracy: Predicted
     validation_low: Share | None = None
     validation_high: Share | None = None
+
+    def score(self, metric: str, images: int | None = None) -> Score:
+        """What was measured, by the search's metric, on so many images."""
+        return Score(metric, self.validation_accuracy, self.validation_low, self.validation_high, None, None, images)
 
     def to_json(self) -> dict[str, Any]:
         """With the architecture's id, by which people name it."""

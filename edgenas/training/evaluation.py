@@ -11,7 +11,6 @@ from torch import Tensor
 
 from edgenas.data import Dataset, Split, normalise, resize
 from edgenas.device import Execution, open_session
-from edgenas.errors import UsageError
 from edgenas.graph import build_onnx
 from edgenas.metric import ACCURACY, Answers, Metric, Score
 from edgenas.space import Architecture
@@ -70,7 +69,7 @@ class Evaluator:
         return self.answers(self.network(architecture), share=share)
 
     def score(self, network: Network, split: Split | None = None) -> Score:
-        """Raises UsageError where the metric cannot tell, since it is of a class that the split has no image of."""
+        """Raises UsageError where the metric is of a class that the split has no image of."""
         return score(self.answers(network, split), self.metric)
 
     @torch.no_grad()
@@ -90,10 +89,10 @@ class Evaluator:
 
 
 def score(answers: Answers, metric: Metric) -> Score:
-    """Raises UsageError where the metric cannot tell, since it is of a class that there is no image of."""
+    """Raises UsageError where the metric is of a class that there is no image of."""
+    metric.require_images(answers.labels)
     found = metric.score(answers.tally)
-    if found is None:
-        raise UsageError(f"No image is there by which the {metric.label} could be told: choose another `metric`.")
+    assert found is not None
     return found
 
 

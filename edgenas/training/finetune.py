@@ -34,7 +34,7 @@ from edgenas.training.recipe import LEARNING_RATES, Recipe, recipe_of
 from edgenas.training.timing import epochs_in
 from edgenas.training.trainer import EpochResult, Trainer
 from edgenas.values import Within, plain
-from edgenas.values.kinds import Line, Seconds, Share
+from edgenas.values.kinds import Line, Seconds
 
 SHARE = 1 / 3
 """Of the epochs that trained the supernet, and of the optimiser's usual learning rate: more would forget what is inherited."""
@@ -189,13 +189,16 @@ def load_finetuned(run: Run, architecture: Architecture) -> FineTuned | None:
         return None
     tensors, about = load_tensors(path)
     network = Network(run.space.blocks(architecture), run.space.batch_norm_epsilon)
+    for name, old in (("inherited", "inherited_accuracy"), ("score", "accuracy")):  # of earlier versions
+        if old in about:
+            about[name] = plain(Score.of_accuracy(about.pop(old), None))
     found = described(_About, about, path)
     return FineTuned(
         network=fill(network, tensors, path).eval(),
         recipe=recipe_of(found.recipe, path),
         distilled=found.distilled,
-        inherited=found.inherited or Score.of_accuracy(found.inherited_accuracy, None),
-        score=found.score or Score.of_accuracy(found.accuracy, None),
+        inherited=found.inherited,
+        score=found.score,
         standard_error=found.standard_error,
         seconds=found.seconds,
     )
@@ -208,17 +211,15 @@ class _About:
     architecture: Line
     recipe: dict[str, Any]
     distilled: bool
-    inherited_accuracy: Share
-    accuracy: Share
+    inherited: Score
+    score: Score
     standard_error: Annotated[float, Within(0, 1e3)] = 0.0
     seconds: Seconds | None = None
-    inherited: Score | None = None
-    score: Score | None = None
 
 
 def save_finetuned(run: Run, architecture: Architecture, result: FineTuned) -> None:
-    about = _About(str(architecture), result.recipe.to_dict(), result.distilled, result.inherited.accuracy, result.score.accuracy,
-                   result.standard_error, result.seconds, result.inherited, result.score)  # fmt: skip
+    about = _About(str(architecture), result.recipe.to_dict(), result.distilled, result.inherited, result.score,
+                   result.standard_error, result.seconds)  # fmt: skip
     save_tensors(_file(run, architecture), result.network.state_dict(), plain(about))
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from edgenas.data import Dataset
+from edgenas.errors import CheckpointError
 from edgenas.extras import is_installed
-from edgenas.metric import Answers, Metric
+from edgenas.metric import Answers, Metric, Score
 from edgenas.processes import is_main_process, own_device, wait_for_all
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
@@ -22,7 +23,7 @@ from edgenas.training.recipe import Recipe
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import epochs_in, settled
 from edgenas.training.trainer import EpochResult, Trainer
-from edgenas.values import plain
+from edgenas.values import Unfit, plain, read
 
 EVALUATIONS = 10  # of the largest and the smallest subnet, spread over a training
 TRAINING_SHARE = 0.9
@@ -116,6 +117,20 @@ def measured(trainer: Trainer, dataset: Dataset, metric: Metric) -> dict[str, An
     tally = answers["largest"].tally
     missed = np.flatnonzero((tally.images > 0) & (tally.right == 0))
     return rows | {"never_found": [dataset.classes[i] for i in missed]}
+
+
+def score_in(row: dict[str, Any], name: str, images: int | None = None, constant: float | None = None) -> Score:
+    """Of the `largest` or the `smallest` subnet, from a line of metrics.jsonl that has it. Older ones know the accuracy alone.
+
+    images, constant: of the validation images, as `Score` has them, for these. Raises CheckpointError for a damaged line.
+    """
+    if f"{name}_validation" not in row:
+        return Score.of_accuracy(row[f"{name}_validation_accuracy"], images, constant)
+    try:
+        score: Score = read(Score, row[f"{name}_validation"], f"{name}_validation")
+    except Unfit as error:
+        raise CheckpointError(f"metrics.jsonl is damaged: {error} Train anew.") from None
+    return score
 
 
 def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
