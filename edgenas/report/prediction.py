@@ -18,9 +18,9 @@ def on_prediction(record: SearchRecord) -> list[str]:
     what = "" if record.metric == ACCURACY.name else f" {label_of(record.metric)}"
     measured = f"{record.label}: measured {best}{what}{_interval(record)}"
     if not record.ranks:
-        tau = "they are all alike" if math.isnan(predictor.tau) else f"Kendall tau {predictor.tau:.2f}"
-        return [f"{measured}; nothing is predicted, since {predictor.samples} evaluated subnets taught no better ranking than "
-                f"chance ({tau})."]  # fmt: skip
+        tau = "it tells none from another" if math.isnan(predictor.tau) else f"Kendall tau {predictor.tau:.2f}"
+        return [f"{measured}; nothing is predicted, since the predictor ranks no better than chance ({tau}, of "
+                f"{predictor.samples} evaluated subnets)."]  # fmt: skip
     if claim is None:
         return [f"{measured}."]
     proof = "proved the highest prediction within the limits" if claim.optimal else "the highest prediction found"

@@ -1,8 +1,8 @@
 """What measured accuracies are worth: which are luck, and which tell two architectures apart.
 
 Validation images are few, and all networks fail on much the same of them. So what chance does to the comparison of two is told
-image by image (`edgenas.metric`), and what all evaluated ones have taught a predictor counts beside what was measured of one: an
-empirical Bayes estimate (Efron and Morris, 1975).
+image by image (`edgenas.metric`), and what all evaluated ones have taught a predictor counts beside what was measured of one:
+an empirical Bayes estimate (Efron and Morris, 1975).
 """
 
 from __future__ import annotations
