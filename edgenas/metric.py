@@ -91,6 +91,11 @@ class Tally:
         return float(self.right.sum() / self.count)
 
     @property
+    def never_found(self) -> list[int]:
+        """Classes with images of which none is recognised."""
+        return np.flatnonzero((self.images > 0) & (self.right == 0)).tolist()
+
+    @property
     def constant(self) -> Tally:
         """Of a classifier that calls every image by the name of the largest class."""
         is_largest = np.arange(len(self.images)) == self.images.argmax()

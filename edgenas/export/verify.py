@@ -70,10 +70,13 @@ class Verification:
         if any(len(row) != len(self.confusion) for row in self.confusion):
             raise ValueError("its confusion is no square")
 
+    @property
+    def tally(self) -> Tally:
+        return Tally.of(np.array(self.confusion))
+
     def score(self, metric: Metric) -> Score:
         """Of the file on the test images; its accuracy where these have none of the class that the metric is of."""
-        tally = Tally.of(np.array(self.confusion))
-        found = metric.score(tally) or ACCURACY.score(tally)
+        found = metric.score(self.tally) or ACCURACY.score(self.tally)
         assert found is not None
         return found
 

@@ -21,6 +21,7 @@ class Contestant:
 
     name: the budgets that a winner was chosen for; a baseline's name. id: of a winner's architecture.
     begins_with: `scratch`, the pretrained weights, the warm start's run, or `your file`.
+    never_found: classes of which it recognises no test image; of winners alone.
     training_seconds: of a winner the supernet's, which all winners share; None where nobody knows.
     """
 
@@ -41,6 +42,7 @@ class Contestant:
     score: Score
     latency_ms: float
     file_bytes: int
+    never_found: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple:
@@ -63,7 +65,10 @@ def contestants(run: Run) -> list[Contestant]:
     for model in load_exports(run.path / "export"):
         resolution = model.preprocessing.resolution
         winner = partial(Contestant, _budgets(model), False, model.architecture.id, resolution, begins_with(run), seconds)
-        found += [_verified(winner, v, metric) for v in load_verifications(model.folder) if v.passed]
+        for v in load_verifications(model.folder, len(model.classes)):
+            if v.passed:
+                never_found = tuple(model.classes[i] for i in v.tally.never_found)
+                found.append(_verified(partial(winner, never_found=never_found), v, metric))
     for baseline in load_baselines(run):
         by_hand = partial(
             Contestant, baseline.name, True, "", baseline.resolution, baseline.begins_with, baseline.training_seconds

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgenas.baseline import PHOTO, SCRATCH, begins_with, trained_seconds
 from edgenas.export import ExportedModel
-from edgenas.metric import Score
+from edgenas.metric import ACCURACY, Score
 from edgenas.report import judgement
 from edgenas.report.budgets import elsewhere, timed
 from edgenas.report.comparison import Contestant, contestants
@@ -83,6 +84,8 @@ def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str
     one_each = {c.name: c for c in everyone if not c.is_baseline}.values()
     for contestant in one_each:
         no_better = judgement.on_majority([Result(contestant.name, contestant.score)])
+        if contestant.never_found:
+            no_better.append(judgement.on_never_found(contestant.never_found, contestant.name))
         said, is_bad = said + no_better, is_bad or bool(no_better)
     said += judgement.on_budgets(timed(summarise(run)), str(run.path))
     if not any(c.is_baseline for c in everyone):
@@ -114,7 +117,9 @@ def _score(run: Run, record: SearchRecord, finetuned: dict[Architecture, FineTun
     tuned = finetuned.get(record.best.architecture)
     if tuned is not None and tuned.is_used:
         return tuned.score
-    return record.best_score
+    score = record.best_score
+    known = score.constant is not None or score.metric != ACCURACY.name
+    return score if known else replace(score, constant=run.majority("validation"))
 
 
 def _longer(run: Run) -> str:

@@ -54,7 +54,8 @@ def on_training(
     """On a trained supernet. longer: how to train for longer. never_found: classes of which the largest recognised no image."""
     sentences = on_majority([largest])
     if never_found:
-        sentences = [*sentences, on_never_found(never_found, largest.score.metric)]
+        notices = "--metric balanced does, in training and in search" * (largest.score.metric == "accuracy")
+        sentences = [*sentences, on_never_found(never_found, "the largest subnet", notices)]
     if sentences:
         balance = "--balance, " * bool(never_found)
         return [*sentences, f"What would help: {longer}, {balance}a lower --learning-rate, labels that are right."]
@@ -82,10 +83,10 @@ def on_majority(results: Iterable[Result]) -> list[str]:
     ]
 
 
-def on_never_found(classes: Sequence[str], metric: str) -> str:
-    """Of classes of which no image is recognised. metric: what was judged by."""
-    sentence = f"{some(classes)} {'is' if len(classes) == 1 else 'are'} never found by the largest subnet"
-    return f"{sentence}: accuracy hardly tells; --metric balanced does." if metric == "accuracy" else f"{sentence}."
+def on_never_found(classes: Sequence[str], name: str, notices: str = "") -> str:
+    """Of classes of which a network recognises no image. notices: what does, where what was judged by does not."""
+    sentence = f"{some(classes)} {'is' if len(classes) == 1 else 'are'} never found by {name}"
+    return f"{sentence}, which accuracy hardly tells: {notices}." if notices else f"{sentence}."
 
 
 def on_search(winners: Sequence[tuple[Result, int]]) -> list[str]:

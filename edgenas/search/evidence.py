@@ -45,11 +45,6 @@ class Evidence:
         expected = expected_accuracy(measured, predicted, trust)
         return cls(ledger.metric, measured, expected, answers, images, trust, quality.ranks)
 
-    @property
-    def count(self) -> float:
-        """On how many images the last one was measured."""
-        return self.images if self.answers[-1] is None else len(self.answers[-1])
-
     def score(self, i: int) -> Score:
         """What was measured, with its 95 % interval."""
         given = self.answers[i]

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-
 from edgenas.device import Execution, Provenance
 from edgenas.files import now
 from edgenas.latency import CONFIDENCE, LatencyTable
@@ -29,8 +27,8 @@ class SearchRecord:
     confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
     limits: what else had to hold, by name, such as `{"pi4": 30.0, "cpu-litert": 3.0, "memory": 1e6}` in ms, bytes or counts.
     stopped: why the search ended. predictor, shift, claim: `SearchResult`'s; None are the latter two before version 3.
-    metric: what the search maximised, and its accuracies are. validation_images: on how many they were measured; None where
-        that is unknown, as before version 5.
+    metric: what the search maximised, and its accuracies are. score: of the best; None before version 6.
+    validation_images: on how many images they were measured; None where that is unknown, as before version 5.
     tied: ids of the other members of the front that cannot be told from its most accurate one; `best` is the fastest of all.
     """
 
@@ -51,6 +49,7 @@ class SearchRecord:
     validation_images: Count | None = None
     metric: Text = ACCURACY.name
     tied: Annotated[tuple[Line, ...], Length(0, 100_000)] = ()
+    score: Score | None = None
 
     @classmethod
     def of(
@@ -60,8 +59,8 @@ class SearchRecord:
         return cls(table.device, table.execution, budget_ms, table.kind, table.provenance, result.best, result.front,
                    result.predictor, now(), confidence, dict(limits or {}),
                    result.outcome.stopped, result.shift, result.claim,
-                   int(result.images) if np.isfinite(result.images) else None, result.metric,
-                   tuple(c.architecture.id for c in result.alike))  # fmt: skip
+                   result.score.images, result.score.metric,
+                   tuple(c.architecture.id for c in result.alike), result.score)  # fmt: skip
 
     @property
     def ranks(self) -> bool:
@@ -76,7 +75,7 @@ class SearchRecord:
     @property
     def best_score(self) -> Score:
         """Of the best, on the validation images."""
-        return self.best.score(self.metric, self.validation_images)
+        return self.score or self.best.score(self.metric, self.validation_images)
 
     def budget_in(self, runtime: str) -> float:
         """What was allowed in a runtime on the device, in ms: what a limit of its own says, else the search's budget."""

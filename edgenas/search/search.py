@@ -12,7 +12,7 @@ import numpy as np
 from edgenas import cost
 from edgenas.errors import EdgeNASError
 from edgenas.latency import CONFIDENCE, LatencyTable
-from edgenas.metric import ACCURACY, Score
+from edgenas.metric import Score
 from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Shift, measure_shift
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective
@@ -55,7 +55,7 @@ class Candidate:
     validation_high: Share | None = None
 
     def score(self, metric: str, images: int | None = None) -> Score:
-        """What was measured, by the search's metric, on so many images."""
+        """What was measured, by the search's metric, on so many images; less than `SearchRecord.score` knows of the best."""
         return Score(metric, self.validation_accuracy, self.validation_low, self.validation_high, None, None, images)
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class SearchResult:
 
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
-    so that it claims nothing. metric: what was maximised. images: on how many it was measured.
+    so that it claims nothing. score: of the best, by the metric that was maximised.
     """
 
     best: Candidate
@@ -94,8 +94,7 @@ class SearchResult:
     shift: Shift | None
     claim: Claim | None
     outcome: Outcome
-    metric: str = ACCURACY.name
-    images: float = np.inf
+    score: Score
 
 
 def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
@@ -188,8 +187,9 @@ def search(
     shifts = [_shift(ledger, front) for front, _ in found]
     claims = [_claim(within(accuracy, budget), predictor, ledger) if quality.ranks else None for budget in budgets_ms]
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
+    order = {architecture: i for i, (architecture, _) in enumerate(ledger.items())}
     return [
-        SearchResult(alike[0], front, alike[1:], quality, shift, claim, outcome, ledger.metric.name, evidence.count)
+        SearchResult(alike[0], front, alike[1:], quality, shift, claim, outcome, evidence.score(order[alike[0].architecture]))
         for (front, alike), shift, claim in zip(found, shifts, claims, strict=True)
     ]
 

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
-
 from edgenas.data import Dataset
 from edgenas.errors import CheckpointError
 from edgenas.extras import is_installed
@@ -114,9 +112,7 @@ def measured(trainer: Trainer, dataset: Dataset, metric: Metric) -> dict[str, An
     answers = validation_answers(trainer, dataset)
     rows: dict[str, Any] = {f"{name}_validation_accuracy": given.accuracy for name, given in answers.items()}
     rows |= {f"{name}_validation": plain(score(given, metric)) for name, given in answers.items()}
-    tally = answers["largest"].tally
-    missed = np.flatnonzero((tally.images > 0) & (tally.right == 0))
-    return rows | {"never_found": [dataset.classes[i] for i in missed]}
+    return rows | {"never_found": [dataset.classes[i] for i in answers["largest"].tally.never_found]}
 
 
 def score_in(row: dict[str, Any], name: str, images: int | None = None, constant: float | None = None) -> Score:

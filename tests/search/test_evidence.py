@@ -33,7 +33,7 @@ def answering(space, images, *, gain, seed=0, rare=0.5):
 def test_of_alike_the_fastest_is_the_best(micro_space, table, tmp_path):
     ledger = Ledger(tmp_path / "l", "k", micro_space)
     (result,) = search(micro_space, table, answering(micro_space, 40, gain=0.0), ledger, (1.5,), evaluations=25)
-    assert result.images == 40
+    assert result.score.images == 40
     everyone = (result.best, *result.alike)
     assert result.best.latency_ms == min(c.latency_ms for c in everyone)
     assert result.front[-1] in everyone
@@ -54,7 +54,7 @@ def test_a_search_by_another_metric_uses_what_is_evaluated(micro_space, table, t
     ledger = Ledger(tmp_path / "l", "k", micro_space, BALANCED)
     assert len(ledger) == accuracy.outcome.evaluated
     balanced = search(micro_space, table, evaluate, ledger, (1.5,), evaluations=0)[0]
-    assert (accuracy.metric, balanced.metric) == ("accuracy", "balanced")
+    assert (accuracy.score.metric, balanced.score.metric) == ("accuracy", "balanced")
     best = balanced.best
     assert best.validation_accuracy == pytest.approx(BALANCED.value(evaluate(best.architecture).tally))
     assert best.validation_low < best.validation_accuracy < best.validation_high
