@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgenas.cli.display import console, percent, say, scored, table
 from edgenas.metric import label_of
-from edgenas.pipeline.search import Searched
+from edgenas.pipeline.search import SIZES, Searched
 from edgenas.report import on_prediction
 from edgenas.search import SearchRecord
 
@@ -43,7 +43,7 @@ def show_front(record: SearchRecord) -> None:
         for c in record.front
     ]
     ms = "ms" if record.latency_kind == "measured" else f"ms, {record.latency_kind}"
-    limits = "".join(f", {name} {limit:.10g}" for name, limit in record.limits.items())
+    limits = "".join(f", {name} {limit:.10g}{'' if name in SIZES else ' ms'}" for name, limit in record.limits.items())
     title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.execution}){limits}: {label_of(record.metric)}"
     columns = [
         "<",
@@ -60,5 +60,6 @@ def show_front(record: SearchRecord) -> None:
     console.print(table(title, columns, rows))
     if record.alike:
         console.print(
-            f"~ On {record.validation_images} validation images nothing tells it from the best: of these the fastest is chosen."
+            f"~ {record.validation_images} validation images cannot tell it from the best (within one standard error of the "
+            "highest, image by image), and of these the fastest is the best."
         )

@@ -21,7 +21,6 @@ from edgenas.report import judge_search
 from edgenas.run import Run
 from edgenas.search import Constraint, Ledger, Outcome, SearchRecord, get_strategy, search
 from edgenas.search.ledger import weights_key
-from edgenas.search.record import place
 from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
 from edgenas.space import SearchSpace
 from edgenas.training import Evaluator, load_images, load_supernet
@@ -85,8 +84,8 @@ def search_run(
     for where, budget in (elsewhere_ms or {}).items():
         other, in_runtime = parse_place(where)
         table = table_of(other or latencies.device, in_runtime or runtime)
-        name = table.device if in_runtime is None else place(table.device, in_runtime)
-        limits[name] = latency_constraint(space, table, budget, confidence)
+        parts = (None if table.device == latencies.device else table.device), in_runtime
+        limits["-".join(filter(None, parts)) or table.device] = latency_constraint(space, table, budget, confidence)
     sizes = {"memory": memory, "macs": macs, "parameters": parameters}
     limits |= {name: SIZES[name](space, limit) for name, limit in sizes.items() if limit is not None}
     dataset = load_images(run, data, track)

@@ -112,7 +112,7 @@ def on_largest(winners: Iterable[Result], largest: Result | None) -> list[str]:
     return [
         f"{winner} is {_points(largest, winner)} behind the largest subnet ({_percent(largest.value)})."
         for winner in winners
-        if largest.value - winner.value > MUCH and differ(largest, winner)
+        if winner.score.metric == largest.score.metric and largest.value - winner.value > MUCH and differ(largest, winner)
     ]
 
 

@@ -56,14 +56,15 @@ class Evidence:
         return Score("accuracy", value, value, value, value) if count is None else Score.of_accuracy(value, count)
 
     def is_alike(self, i: int, best: int) -> bool:
-        """Whether nothing that is known tells an architecture from a better one, at 5 %.
+        """Whether an architecture is within one standard error of a better one, so that the cheaper is to be preferred.
 
-        Where the predictor ranks, the difference that is expected counts; else the measured one alone.
+        That is the rule of one standard error (Breiman et al., 1984, Classification and Regression Trees, 3.4.3), of the
+        difference on the same images. Where the predictor ranks, the difference that is expected counts; else the measured one.
         """
         measured, error = self._difference(best, i)
         if self.ranks:
-            return bool(self.expected[best] - self.expected[i] <= Z * math.sqrt(self.trust) * error)
-        return measured <= Z * error
+            return bool(self.expected[best] - self.expected[i] <= math.sqrt(self.trust) * error)
+        return measured <= error
 
     def _difference(self, one: int, other: int) -> tuple[float, float]:
         """As measured, and its standard error: by the same images where they are known to be."""

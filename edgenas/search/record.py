@@ -25,11 +25,12 @@ class SearchRecord:
     latency_kind: "measured" (a table built on the device), "estimated" (the device profile's formula, or another device's
         table) or "emulated" (a trial).
     confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
-    limits: what else had to hold, by name, such as `{"pi4": 30.0, "cpu-litert": 3.0, "memory": 1e6}` in ms, bytes or counts.
+    limits: what else had to hold, by name, such as `{"pi4": 30.0, "litert": 3.0, "memory": 1e6}` in ms, bytes or counts.
     stopped: why the search ended. predictor, shift, claim: `SearchResult`'s; None are the latter two before version 3.
     metric: what the search maximised, and its accuracies are. score: of the best; None before version 6.
     validation_images: on how many images they were measured; None where that is unknown, as before version 5.
-    tied: ids of the other members of the front that cannot be told from its most accurate one; `best` is the fastest of all.
+    tied: ids of the other members of the front that are within one standard error of its most accurate one; `best` is the
+        fastest of all of these.
     """
 
     device: Name
@@ -69,7 +70,7 @@ class SearchRecord:
 
     @property
     def alike(self) -> tuple[Candidate, ...]:
-        """The members of the front, other than the best, that nothing tells from its most accurate one."""
+        """The members of the front, other than the best, that are within one standard error of its most accurate one."""
         return tuple(c for c in self.front if c.architecture.id in self.tied)
 
     @property
@@ -79,7 +80,7 @@ class SearchRecord:
 
     def budget_in(self, runtime: str) -> float:
         """What was allowed in a runtime on the device, in ms: what a limit of its own says, else the search's budget."""
-        return self.limits.get(place(self.device, runtime), self.budget_ms)
+        return self.limits.get(runtime, self.budget_ms)
 
     @property
     def label(self) -> str:
@@ -100,11 +101,6 @@ class SearchRecord:
     def load(cls, path: Path) -> SearchRecord:
         """Raises EdgeNASError for a file that is missing, CheckpointError for one that is damaged or from a newer version."""
         return FORMAT.load(path)
-
-
-def place(device: str, runtime: str) -> str:
-    """What a limit on the latency in another runtime than a search's own is called among its limits."""
-    return f"{device}-{runtime}"
 
 
 def _upgrade(data: dict[str, Any], version: int) -> None:

@@ -79,8 +79,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """front: within the budget, by rising latency and expected accuracy. best: of those that cannot be told from its last, of
-    which most is expected, the fastest. alike: the others of those.
+    """front: within the budget, by rising latency and expected accuracy. best: of those within one standard error of its last,
+    of which most is expected, the fastest (`Evidence.is_alike`). alike: the others of those.
 
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
@@ -223,7 +223,7 @@ def _measured_front(
     constraints: Sequence[Constraint],
 ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
     """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints; and those
-    of it that cannot be told from its last, the fastest first.
+    of it that are within one standard error of its last, the fastest first.
 
     Of those that differ by rounding alone the fastest is on it.
     """
