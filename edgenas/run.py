@@ -60,11 +60,12 @@ class Run:
     @classmethod
     def create(
         cls, path: Path, space: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe,
-        begins_with: dict[str, dict[str, str]] | None = None,
+        begins_with: dict[str, dict[str, str]] | None = None, metric: str = "accuracy",
     ) -> Run:  # fmt: skip
         """Write the configuration of a new run. `space` holds the arguments of `get_space` but the classes.
 
         begins_with: what is to be remembered of the weights that it begins with: `PretrainedWeights.about`.
+        metric: what it is judged by, see `edgenas.metric`.
 
         Raises UsageError when the folder holds a run already, or has a name that cannot be written.
         """
@@ -90,7 +91,8 @@ class Run:
             data["folders"] = dict(dataset.folders)
         if dataset.record:
             data["recorded"] = True
-        config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})
+        config = {"version": VERSION, "metric": metric, "space": space, "data": data, "recipe": recipe.to_dict()}
+        config |= begins_with or {}
         run = cls(path, config)
         if dataset.record:
             dataset.record.save(run.images_file)
@@ -170,6 +172,11 @@ class Run:
         record.save(self.images_file)
         write_toml(self.path / "config.toml", config)
         return Run(self.path, config)
+
+    @property
+    def metric(self) -> str:
+        """The name of what it is judged by, see `edgenas.metric`; of older runs accuracy."""
+        return self.config.get("metric", "accuracy")
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -353,6 +360,7 @@ class _Settings:
     recipe: dict[str, Any]
     pretrained: _Begun | None = None
     warm_start: _Begun | None = None
+    metric: Text = "accuracy"
     takes_others: ClassVar = True
 
 
@@ -367,6 +375,7 @@ class _Epoch:
     seconds: Annotated[float, Within(0, 1e10)]
     largest_validation_accuracy: Share = 0.0
     smallest_validation_accuracy: Share = 0.0
+    never_found: list[ClassName] = field(default_factory=list)
     takes_others: ClassVar = True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -171,7 +172,8 @@ class DataReport:
             largest, smallest = (self.classes[function(train)] for function in (np.argmax, np.argmin))
             yield (
                 f"{printable(largest)} has {max(train)} training images, {printable(smallest)} {min(train)}: accuracy would "
-                "hardly notice if the rare class was never found; its recall in the report does. `balance` draws it more often."
+                f"hardly notice if the rare class was never found: `metric` balanced does, or `metric` "
+                f"{shlex.quote(f'recall:{self.classes[int(np.argmin(train))]}')}. `balance` draws it more often."
             )
 
     def _on_copies(self) -> Iterable[str]:

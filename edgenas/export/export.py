@@ -39,6 +39,7 @@ def export(
 ) -> ExportedModel:
     """Write a subnet into `folder`, in the given formats, with everything that is needed to use and to verify it.
 
+    evaluator: by the metric that it was chosen by.
     dynamic_batch: let files take any number of images at once, where their format can; others take one.
     budgets, provenance: what is to be remembered of where the architecture comes from.
     finetuned: the subnet after it was trained on by itself, which is written unless it is worse than the inherited one.
@@ -57,8 +58,8 @@ def export(
         preprocessing=Preprocessing(architecture.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range),
         dynamic_batch=dynamic_batch,
         budgets=budgets,
-        validation_accuracy=evaluator.network_accuracy(network),
-        inherited_accuracy=None if used is None else used.inherited_accuracy,
+        validation=evaluator.score(network),
+        inherited=None if used is None else used.inherited,
         provenance={
             "edgenas": version("edgenas"),
             "torch": torch.__version__,

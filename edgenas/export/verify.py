@@ -20,6 +20,7 @@ from edgenas.export.parity import Parity, compare
 from edgenas.files import now
 from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
+from edgenas.metric import ACCURACY, Metric, Score, Tally
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network
@@ -68,6 +69,16 @@ class Verification:
         """Raises ValueError for a confusion that cannot be."""
         if any(len(row) != len(self.confusion) for row in self.confusion):
             raise ValueError("its confusion is no square")
+
+    @property
+    def tally(self) -> Tally:
+        return Tally.of(np.array(self.confusion))
+
+    def score(self, metric: Metric) -> Score:
+        """Of the file on the test images; its accuracy where these have none of the class that the metric is of."""
+        found = metric.score(self.tally) or ACCURACY.score(self.tally)
+        assert found is not None
+        return found
 
     @property
     def passed(self) -> bool:

@@ -22,7 +22,7 @@ def open_classifier(
 ) -> Iterator[Classifier]:
     """The network of a run's export, of a bundle (a .zip), or of a folder that one was unpacked into; open within the block.
 
-    architecture: the id of one of a run's exported networks; by default the one of the highest validation accuracy.
+    architecture: the id of one of a run's exported networks; by default the one that does best on validation images.
     runtime: one of `edgenas.deployment.predict.RUNTIMES`; the first that is installed unless told otherwise.
 
     Raises UsageError where there is no exported network, EdgeNASError where no runtime here opens it.
@@ -43,7 +43,7 @@ def _exported(run: Run, architecture: str | None) -> ExportedModel:
     if not models:
         raise UsageError(f"{run.path} has no exported network", f"run `export({run.path})` first.")
     if architecture is None:
-        return max(models.values(), key=lambda model: model.validation_accuracy)
+        return max(models.values(), key=lambda model: model.validation.value)
     if architecture not in models:
         raise UsageError(f"{architecture} is not exported: {run.path} has {' and '.join(models)}.")
     return models[architecture]

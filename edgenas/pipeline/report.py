@@ -17,6 +17,7 @@ from edgenas.export import ExportedModel, Verification, load_exports, load_verif
 from edgenas.extras import is_installed
 from edgenas.files import write_json
 from edgenas.latency import load_table
+from edgenas.metric import Metric
 from edgenas.pipeline.search import run_ledger
 from edgenas.pipeline.winners import require_records
 from edgenas.progress import Track, quiet
@@ -78,14 +79,14 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
 
 def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track) -> tuple[list[Path], Path]:
     """A picture for every device and runtime that was searched for, and the page."""
-    genomes, accuracy = run_ledger(run).arrays()
     pictures: list[Path] = []
     figures: dict[str, Figure] = {}
     networks: dict[str, DrawnNetwork] = {}
     for (device, execution), group in groupby(content.records, key=lambda r: (r.device, r.execution)):
         records = list(group)
+        genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
         table = load_table(load_device(device), run.space, execution, allow_emulated=True)
-        evaluated = np.stack([table.predict(run.space, genomes), accuracy], axis=1)
+        evaluated = np.stack([table.predict(run.space, genomes), value], axis=1)
         name = f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
         drawn = records, evaluated, content.rows, content.files
         plot_front(run.path / name, *drawn)

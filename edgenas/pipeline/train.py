@@ -11,6 +11,7 @@ from typing import Any
 from edgenas.data import DataReport, Dataset, KnownClasses, RecordedSplit, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.extras import is_installed
+from edgenas.metric import ACCURACY, Metric
 from edgenas.names import pasted
 from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, is_main_process, together
@@ -22,7 +23,18 @@ from edgenas.training import Recipe, begin, load_images, read_recipe, recorded_s
 from edgenas.training import train_supernet as train_to_the_end
 from edgenas.training.recipe import ADAPTING, DEFAULTS, check_length
 from edgenas.values import checked
-from edgenas.values.kinds import EpochsOrNone, Fit, GivenPath, GivenText, NewFolder, Resolutions, Seconds, Seed, WidthFactor
+from edgenas.values.kinds import (
+    EpochsOrNone,
+    Fit,
+    GivenPath,
+    GivenText,
+    NewFolder,
+    Resolutions,
+    Seconds,
+    Seed,
+    Text,
+    WidthFactor,
+)
 from edgenas.words import counted
 
 DEFAULT_FAMILY = "mobilenetv3"
@@ -68,7 +80,7 @@ def create(
     width: WidthFactor | None = None, resolutions: Resolutions | None = None, stream: bool = False, fit: Fit = "crop",
     seconds: Seconds | None = None, epochs: EpochsOrNone | None = None, seed: Seed | None = None,
     warm_start: GivenPath | None = None, pretrained: GivenText | None = None, recipe_file: GivenPath | None = None,
-    track: Track = quiet, **fields: Any,
+    metric: Text = ACCURACY.name, track: Track = quiet, **fields: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, to be trained.
 
@@ -78,6 +90,7 @@ def create(
     seed: of the split, the weights, the batches and the subnets.
     seconds, epochs: how long to train, about; no epochs at all import weights as they are, with their classes.
     warm_start: a trained run, pretrained: a name of `edgenas.pretrained.PUBLISHED` or a file, whose weights to begin with.
+    metric: what makes one network better than another: accuracy, balanced, macro-f1 or recall:CLASS, see `edgenas.metric`.
     recipe_file, fields: what differs from the usual recipe (`edgenas.training.Recipe`), for learned weights from `ADAPTING`.
 
     Raises UsageError, and makes no folder, for what cannot be meant.
@@ -99,8 +112,10 @@ def create(
         data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, fit=fit, earlier=earlier, track=track
     )
     tell(dataset)
+    judged_by = Metric.named(metric, dataset.classes)
+    judged_by.require_images(dataset.validation.labels)
     settings["resolutions"] = list(space.resolutions)
-    run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, track=track)
+    run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, metric=judged_by.name, track=track)
     if recipe.precision == "auto" and recipe.epochs:
         log.info(f"Training in {run.recipe.precision}, the faster precision here.")
     if seconds:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.export import Budget
+from edgenas.metric import Metric
 from edgenas.names import pasted
 from edgenas.run import Run
 from edgenas.search import SearchRecord, load_records
 from edgenas.space import Architecture
 from edgenas.values import unknown
+
+
+def metric_of(run: Run, budgets: list[Budget]) -> Metric:
+    """What a winner was chosen by: for the first of its budgets."""
+    return Metric.named(budgets[0].metric, run.classes)
 
 
 def require_records(run: Run, purpose: str) -> list[SearchRecord]:

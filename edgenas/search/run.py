@@ -10,7 +10,7 @@ from typing import Generic, NoReturn, Protocol, TypeVar
 import numpy as np
 
 from edgenas.progress import Track, quiet
-from edgenas.search.ledger import Ledger
+from edgenas.search.ledger import Ledger, Measured
 from edgenas.search.problem import SearchProblem
 from edgenas.search.strategies import Proposal, Strategy
 from edgenas.space.genome import A
@@ -26,10 +26,12 @@ ROUNDING = 1e-6
 
 
 class Evaluate(Protocol[Evaluated]):
-    """An architecture's accuracy, truly measured. share: of the validation images, 0..1; strategies that never look at less
-    than all of them call without it."""
+    """An architecture's accuracy, truly measured, or its answers to the validation images, from which any metric follows.
 
-    def __call__(self, architecture: Evaluated, /, *, share: float = 1.0) -> float: ...
+    share: of the images, 0..1; strategies that never look at less than all of them call without it.
+    """
+
+    def __call__(self, architecture: Evaluated, /, *, share: float = 1.0) -> Measured: ...
 
 
 @dataclass(frozen=True)
@@ -151,12 +153,12 @@ class _Meter(Generic[A]):
             return recalled
         return self._ledgers[share].evaluate(architecture, lambda known: self._counted(known, share))
 
-    def _counted(self, architecture: A, share: float) -> float:
+    def _counted(self, architecture: A, share: float) -> Measured:
         begin = time.process_time()
-        accuracy = self._evaluate(architecture) if share == 1 else self._evaluate(architecture, share=share)
+        measured = self._evaluate(architecture) if share == 1 else self._evaluate(architecture, share=share)
         self._evaluation_cpu_s += time.process_time() - begin
         self._count(share)
-        return accuracy
+        return measured
 
     def _count(self, share: float) -> None:
         for _ in range(int(self.spent + share) - int(self.spent)):

@@ -9,7 +9,7 @@ from edgenas.training.recipe import Recipe
 from edgenas.training.recipe_file import read_recipe, write_recipe
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import settled
-from edgenas.training.train import train_supernet
+from edgenas.training.train import score_in, train_supernet
 from edgenas.training.trainer import Trainer
 from edgenas.training.warm_start import begin, warm_started, weights_of
 
@@ -30,6 +30,7 @@ __all__ = [
     "read_recipe",
     "recorded_split",
     "save_supernet",
+    "score_in",
     "settled",
     "train_supernet",
     "warm_started",
