@@ -111,9 +111,10 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
 
 
 def _best(run: Run) -> tuple[ExportedModel, Verification] | None:
-    """The most accurate of the verified models, and the verification that says so; of equal ones the fastest."""
+    """The best of the verified models by the run's metric, and the verification that says so; of equal ones the fastest."""
     verified = [(model, v) for model in load_exports(run.path / "export") for v in load_verifications(model.folder) if v.passed]
-    return max(verified, key=lambda pair: (pair[1].accuracy, -pair[1].latency_ms), default=None)
+    metric = Metric.named(run.metric, run.classes)
+    return max(verified, key=lambda pair: (pair[1].score(metric).value, -pair[1].latency_ms), default=None)
 
 
 def _images(run: Run, data: str | Dataset | None, track: Track) -> tuple[Dataset | None, str]:

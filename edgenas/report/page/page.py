@@ -16,6 +16,7 @@ from edgenas.data import DataReport
 from edgenas.export import ExportedModel, Verification
 from edgenas.extras import require
 from edgenas.files import now, write_text
+from edgenas.metric import Score
 from edgenas.report.classes import ClassRow
 from edgenas.report.comparison import Contestant, side_by_side
 from edgenas.report.page.drawing import DrawnNetwork
@@ -63,7 +64,7 @@ def write_page(path: Path, run: Run, content: Content) -> None:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": _percent, "printable": names.printable, "ms": _ms}
+    environment.filters |= {"percent": _percent, "printable": names.printable, "ms": _ms, "interval": _interval}
     template = environment.from_string(resources(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
     write_text(path, template.render(_context(run, content)))
 
@@ -82,8 +83,7 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
         "count": run.space.count(),
         "content": content,
         "figures": {what: as_svg(figure, f"figure{i}", what) for i, (what, figure) in enumerate(content.figures.items())},
-        "compared": [(of_them, [wilson(line.of.accuracy, line.of.images) for line in of_them.lines])
-                     for of_them in side_by_side(content.files)],
+        "compared": side_by_side(content.files),
         "predictions": [line for record in content.records for line in on_prediction(record)],
         "provenances": _provenances(content.records),
         "classes": _classes(content.best),
@@ -130,6 +130,10 @@ def _confusion(best: tuple[ExportedModel, Verification] | None) -> list[list[tup
 
 def _percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def _interval(score: Score) -> str:
+    return "-" if score.low is None or score.high is None else f"{100 * score.low:.1f} to {100 * score.high:.1f}"
 
 
 def _ms(value: float | None) -> str:
