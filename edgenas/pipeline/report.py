@@ -21,7 +21,18 @@ from edgenas.metric import Metric
 from edgenas.pipeline.search import run_ledger
 from edgenas.pipeline.winners import require_records
 from edgenas.progress import Track, quiet
-from edgenas.report import ClassRow, Contestant, Row, class_rows, contestants, judge, plot_front, summarise, write_classes
+from edgenas.report import (
+    ClassRow,
+    Contestant,
+    Row,
+    class_rows,
+    contestants,
+    judge,
+    judged_by,
+    plot_front,
+    summarise,
+    write_classes,
+)
 from edgenas.report.page import Content, DrawnNetwork, draw_network, worst_mistakes, write_page
 from edgenas.report.plot import front_figures, training_figure
 from edgenas.run import Run
@@ -86,6 +97,7 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
         records = list(group)
         genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
         table = load_table(load_device(device), run.space, execution, allow_emulated=True)
+        genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
         evaluated = np.stack([table.predict(run.space, genomes), value], axis=1)
         name = f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
         drawn = records, evaluated, content.rows, content.files
@@ -111,9 +123,9 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
 
 
 def _best(run: Run) -> tuple[ExportedModel, Verification] | None:
-    """The best of the verified models by the run's metric, and the verification that says so; of equal ones the fastest."""
+    """The best of the verified models, and the verification that says so; of equal ones the fastest."""
+    metric = judged_by(run)
     verified = [(model, v) for model in load_exports(run.path / "export") for v in load_verifications(model.folder) if v.passed]
-    metric = Metric.named(run.metric, run.classes)
     return max(verified, key=lambda pair: (pair[1].score(metric).value, -pair[1].latency_ms), default=None)
 
 

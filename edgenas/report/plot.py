@@ -81,12 +81,15 @@ def front_figures(
     where = f"on {first.device} ({first.execution})"
     figure, (axes,) = _figure()
     _draw_search(axes, records, evaluated, rows)
-    yield f"What was evaluated: validation accuracy and predicted latency {where}", figure
+    yield f"What was evaluated: validation {label_of(first.metric)} and predicted latency {where}", figure
     timed = _timed(files, first)
     if any(file.is_baseline for file in timed):
         figure, (axes,) = _figure()
         _draw_files(axes, timed, first)
-        yield f"The exported files and what people pick by hand: test accuracy and measured latency {where}", figure
+        yield (
+            f"The exported files and what people pick by hand: test {timed[0].score.label} and measured latency {where}",
+            figure,
+        )
 
 
 def _timed(files: Sequence[Contestant], first: SearchRecord) -> list[Contestant]:

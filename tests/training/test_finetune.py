@@ -69,7 +69,7 @@ def test_a_subnet_gets_better_and_is_found_again(trained, evaluator, subnet):
     assert result.is_used
     again = load_finetuned(trained, subnet)
     assert same(again.network, result.network)
-    assert (again.recipe, again.accuracy) == (recipe, result.accuracy)
+    assert (again.recipe, again.score) == (recipe, result.score)
     untouched = finetune(trained, evaluator, subnet, recipe, track=None)  # nothing is trained, so nothing tracked
     assert same(untouched.network, result.network)
     assert [file.name for file in (trained.path / "finetune").iterdir()] == [f"{subnet.id}.safetensors"]
