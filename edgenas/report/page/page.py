@@ -16,7 +16,6 @@ from edgenas.data import DataReport
 from edgenas.export import ExportedModel, Verification
 from edgenas.extras import require
 from edgenas.files import now, write_text
-from edgenas.metric import Score
 from edgenas.report.classes import ClassRow
 from edgenas.report.comparison import Contestant, judged_by, side_by_side
 from edgenas.report.page.drawing import DrawnNetwork
@@ -64,7 +63,7 @@ def write_page(path: Path, run: Run, content: Content) -> None:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": _percent, "printable": names.printable, "ms": _ms, "interval": _interval}
+    environment.filters |= {"percent": _percent, "printable": names.printable, "ms": _ms}
     template = environment.from_string(resources(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
     write_text(path, template.render(_context(run, content)))
 
@@ -131,10 +130,6 @@ def _confusion(best: tuple[ExportedModel, Verification] | None) -> list[list[tup
 
 def _percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _interval(score: Score) -> str:
-    return "-" if score.low is None or score.high is None else f"{100 * score.low:.1f} to {100 * score.high:.1f}"
 
 
 def _ms(value: float | None) -> str:
