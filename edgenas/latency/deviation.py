@@ -19,8 +19,8 @@ import numpy as np
 
 SPREADS = np.array([0.0, *np.geomspace(0.01, 0.8, 13)])
 NOISES = np.geomspace(0.0025, 0.64, 17)
-"""Standard deviations that are thought possible: of the `d`, and of a timed network; both relative. Desktop processors repeat to
-1 %, phones to 5 to 15 %, what is throttled to worse."""
+"""Standard deviations that are thought possible: of the `d`, and of a timed network; both relative. Desktop processors repeat
+to 1 %, phones to 5 to 15 %, what is throttled to worse."""
 
 SHARED_VARIANCE = 0.36
 """Of what a group of blocks shares, where a block's own part has 1."""

@@ -23,6 +23,9 @@ NETWORKS_SEED = 101
 NARROW = 0.04
 """The relative interval at which no more networks are timed, even if there is time left."""
 
+REFUSED = ".refused"
+"""Of the name of a table that failed its check."""
+
 BATCH, POOL, MOST_BATCHES = 8, 400, 10
 """Networks timed at once when there is time left, chosen among so many, so often at most."""
 
@@ -47,10 +50,12 @@ def profile(
     fresh: forget what the table holds. allow_emulated: write down what an emulator takes, as such.
 
     The table is saved after every group, so an interrupted run goes on where it stopped. Raises EdgeNASError when the
-    table comes from another machine or runtime version, and when the target is no such device or an emulated one.
+    table comes from another machine or runtime version, when the target is no such device or an emulated one, and when the
+    table fails its check: then it is put aside, and what has passed one before stays.
     """
     provenance = open_device(device, target, execution, allow_emulated)
-    table = _open_table(device.name, Path(path), execution, provenance, fresh)
+    path, passed = Path(path), _checked_before(Path(path))
+    table = _open_table(device.name, path, execution, provenance, fresh)
     missing = table.missing(space)
     if table.covers(space):
         return table
@@ -85,9 +90,34 @@ def profile(
         measured_ms = bench.network_ms(space, chosen, track, f"timing more networks on {device.name}")
         calibrator.add(chosen, measured_ms, drawn=False)
         calibration = calibrator.calibrate()
-    table.require_plausible(space)
+    table.provenance = table.provenance.until(provenance, target.environment(execution.runtime))
+    _require_passed(table, space, path, passed)
     table.save(path)
     return table
+
+
+def _checked_before(path: Path) -> LatencyTable | None:
+    """The table at `path`, where there is one of which any part has been checked."""
+    try:
+        table = LatencyTable.load(path)
+    except EdgeNASError:
+        return None
+    return table if table.calibrations else None
+
+
+def _require_passed(table: LatencyTable, space: SearchSpace, path: Path, before: LatencyTable | None) -> None:
+    """Raises EdgeNASError for a table that fails its check, and puts it where nothing reads it: its entries, of which some were
+    saved on the way, are as doubtful as their sum. before: what stays in its place."""
+    try:
+        table.require_plausible(space)
+    except EdgeNASError as error:
+        aside = path.with_suffix(REFUSED)
+        table.save(aside)
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            before.save(path)
+        raise EdgeNASError(f"{error} It was put aside as {aside}, which nothing reads.") from None
 
 
 def open_device(device: DeviceProfile, target: LatencyTarget, execution: Execution, allow_emulated: bool) -> Provenance:
@@ -95,6 +125,9 @@ def open_device(device: DeviceProfile, target: LatencyTarget, execution: Executi
     require_precision(execution.runtime, execution.precision)
     provenance = replace(target.environment(execution.runtime), threads=execution.threads, statistic=STATISTIC)
     device.require_arch(provenance.machine)
+    provenance.require_cores(execution)
+    if execution.cores is not None:
+        provenance = replace(provenance, affinity=execution.cores)
     if not provenance.emulated:
         return provenance
     if not allow_emulated:

@@ -28,6 +28,16 @@ CONFIDENCE = 0.9
 PLAUSIBLE = 500
 """Networks whose predictions are looked at before a table is believed."""
 
+MOST_ERROR = 0.5
+"""Mean, relative, of a table that is one. Those measured on machines with a load of three per core were 1 to 3 % off, and a
+perfect one is by 16 % where timings repeat to 20 %, as phones' may; with four or eight threads on two cores, by 400 to 1500 %."""
+LEAST_RANK, SMALL_ERROR = 0.3, 0.1
+"""The rank correlation of a table that is one, and the mean error below which there is nothing to rank: networks may be equally
+fast. It was above 0.9 on busy machines; of perfect tables where timings repeat to 20 %, replayed on the published ones of four
+devices, 0.4 to 0.7; with four to eight threads on two cores, -0.1 to -0.2."""
+SURE = 1.645
+"""Standard errors by which a check has to miss one of these: 19 in 20 that do have it."""
+
 DRIFT = 0.006
 """Standard deviation of what all latencies of a machine gain or lose together from one minute to another, relative. Profiling,
 which is over in seconds, does not see it; 60 networks timed again and again on a quiet machine did."""
@@ -79,6 +89,21 @@ class HeldOut:
     def worst_error(self) -> float:
         return self.errors[-1]
 
+    @property
+    def fault(self) -> str:
+        """What they say against the table, in words; nothing where they may be those of a table that holds.
+
+        The uncertainty of the mean is its standard error, that of the rank correlation Fisher's, for ranks as Fieller, Hartley
+        and Pearson have it (Biometrika 44, 1957). An undefined one counts as none.
+        """
+        n, rank = len(self.errors), 0.0 if np.isnan(self.spearman) else float(np.clip(self.spearman, -0.999, 0.999))
+        least_error = self.mean_error - SURE * float(np.std(self.errors)) / n**0.5
+        most_rank = float(np.tanh(np.arctanh(rank) + SURE * (1.06 / max(n - 3, 1)) ** 0.5))
+        if least_error <= MOST_ERROR and (most_rank >= LEAST_RANK or least_error <= SMALL_ERROR):
+            return ""
+        return (f"{n} networks, each predicted without it, took on average {100 * self.mean_error:.0f} % more or less than it says, and "
+                f"their rank correlation is {self.spearman:.2f}")  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -104,6 +129,11 @@ class Calibration:
     stated_interval: Annotated[float, Within(0, 1e3)] = 0.0
     se_ms: Annotated[float, Within(-1e7, 1e7)] = 0.0
     corrections: dict[BlockKey, Annotated[float, Within(-1, 1e6)]] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> str:
+        """Of its check; nothing where there was none."""
+        return "" if self.check is None else self.check.fault
 
     def relative_interval(self, confidence: float = CONFIDENCE) -> float:
         """r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with a confidence in [0, 1); 0 for none."""
@@ -183,15 +213,21 @@ class LatencyTable:
     # ---- plausibility ----
 
     def require_of(self, device: str, execution: Execution, path: Path) -> None:
-        """Raises EdgeNASError for a table of another device or execution, which a file may hold whatever its name."""
-        if (self.device, self.execution) != (device, execution):
+        """Raises EdgeNASError for a table of another device, execution or cores, which a file may hold whatever its name."""
+        if (self.device, self.execution, self.execution.cores) != (device, execution, execution.cores):
             raise EdgeNASError(
                 f"{path} is the table of {self.device} ({self.execution}), not of {device} ({execution}): put it where it "
                 "belongs, or measure again with `fresh`."
             )
 
     def require_plausible(self, space: SearchSpace) -> None:
-        """Raises EdgeNASError where what it predicts cannot be latencies: costs below zero, or networks that take no time."""
+        """Raises EdgeNASError where what it predicts cannot be latencies, be it costs below zero or networks that take no time,
+        and where it failed its own check. What an emulator takes is a trial, whatever its check."""
+        if (fault := self.calibration(space).fault) and self.kind != EMULATED:
+            raise EdgeNASError(
+                f"The latency table of {self.device} ({self.execution}) fails its own check in {space.name}: {fault}. "
+                + " ".join([*self.provenance.warnings, "Let nothing else run, and measure again with `fresh`."])
+            )
         costs = self.costs(space)
         ends = np.stack([space.encode(space.smallest), space.encode(space.largest)])
         some = np.concatenate([ends, space.sample(np.random.default_rng(0), PLAUSIBLE)])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 
@@ -11,11 +12,11 @@ import pytest
 
 from edgenas.device import DeviceProfile, Execution, Provenance, python_target
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.latency import Bench, Calibration, Entry, LatencyTable, profile
+from edgenas.latency import Bench, Calibration, Entry, HeldOut, LatencyTable, profile, transfer
 from edgenas.latency.bench import GROUP_MODELS, MOST_RETRIES
 from edgenas.latency.calibration import Calibrator, TimedNetworks, check
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
-from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS
+from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS, planned_networks
 from edgenas.latency.tolerance import tolerance
 from edgenas.space import SearchSpace, get_space
 from tests.conftest import ORT
@@ -233,6 +234,88 @@ def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path
     profile(micro_space, BOX, FakeTarget(), path, ORT)
     with pytest.raises(EdgeNASError, match=r"table of box \(onnxruntime, 1 thread\), not of box \(onnxruntime, 4 threads\)"):
         profile(micro_space, BOX, FakeTarget(), path, Execution("onnxruntime", 4))
+
+
+# ---- what cannot be measured, and what was not ----
+
+
+@pytest.mark.parametrize(
+    ("environment", "execution", "words"),
+    [
+        ({"usable_cores": 2, "affinity": "0-1", "cores": 2}, Execution("onnxruntime", 8),
+         r"8 threads cannot run at once: of 2 cores this program has 2 \(0-1\)\. .* choose `threads` 2 at most"),
+        ({"usable_cores": 2, "affinity": "0-7", "cores": 8, "cpu_quota": 1.5}, Execution("onnxruntime", 4),
+         r"of 8 cores this program has 8 \(0-7\) and a quota of 1\.5 cores' worth of time.* `threads` 2 at most"),
+        ({"cores": 8}, Execution("onnxruntime-web-wasm", 16), "16 threads cannot run at once: there are 8 cores"),
+        ({"usable_cores": 4, "affinity": "0-3", "cores": 4}, Execution("onnxruntime", 1, cores="4-7"),
+         "Cores 4-7 cannot be used there, but 0-3: correct `cores` in its profile"),
+    ],
+)  # fmt: skip
+def test_more_threads_than_can_run_are_refused_before_anything_is_timed(
+    micro_space: SearchSpace, tmp_path: Path, environment, execution, words
+) -> None:
+    target = FakeTarget(**environment)
+    for measure in (profile, partial(transfer, some_table(micro_space))):
+        with pytest.raises(UsageError, match=words):
+            measure(micro_space, BOX, target, tmp_path / "t.json", execution)
+    assert target.measured == [] and list(tmp_path.iterdir()) == []
+
+
+def test_cores_of_a_profile_are_part_of_the_provenance(micro_space: SearchSpace, tmp_path: Path) -> None:
+    big = replace(BOX, cores="4-7")
+    target = FakeTarget(usable_cores=8, affinity="0-7", cores=8)
+    table = profile(micro_space, big, target, tmp_path / "t.json", big.execution())
+    assert table.provenance.affinity == "4-7" and LatencyTable.load(tmp_path / "t.json").execution.cores == "4-7"
+    with pytest.raises(EdgeNASError, match=r"1 thread on cores 4-7\), not of box \(onnxruntime, 1 thread\)"):
+        profile(micro_space, BOX, target, tmp_path / "t.json", BOX.execution())
+
+
+def test_a_machine_that_grew_hot_is_told_in_the_table(micro_space: SearchSpace, tmp_path: Path) -> None:
+    class Hot(FakeTarget):
+        def environment(self, runtime: str) -> Provenance:
+            return replace(super().environment(runtime), throttle_events=7 + len(self.measured))
+
+    table = profile(micro_space, BOX, Hot(), tmp_path / "t.json", ORT)
+    assert table.provenance.throttle_events == len(planned_networks(micro_space)) + 1
+    assert any("Heat slowed the processor down" in sentence for sentence in table.provenance.warnings)
+
+
+class Chance(FakeTarget):
+    """What its networks take has nothing to do with their blocks, as with eight threads on two cores."""
+
+    def time(self, models, execution, **options):
+        times = super().time(models, execution, **options)
+        chance = {name: float(np.random.default_rng(list(name.encode())).lognormal(0, 2.5)) for name in models}
+        return {name: [ms * chance[name] for ms in values] if ":" in name else values for name, values in times.items()}
+
+
+def test_a_table_that_fails_its_check_is_put_aside(micro_space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    with pytest.raises(
+        EdgeNASError, match=r"fails its own check in micro: 60 networks.*rank correlation is .*put aside"
+    ) as caught:
+        profile(micro_space, BOX, Chance(load_average=7.9, usable_cores=2), path, ORT)
+    assert "its load was 7.9 with 2 core(s)" in str(caught.value) and caught.value.exit_code == 1
+    assert not path.exists() and LatencyTable.load(tmp_path / "t.refused").covers(micro_space)
+
+    good = profile(micro_space, BOX, FakeTarget(), path, ORT)
+    larger = replace(micro_space, resolutions=(12, 16, 20))
+    with pytest.raises(EdgeNASError, match="fails its own check"):
+        profile(larger, BOX, Chance(), path, ORT)
+    assert LatencyTable.load(path) == good, "what has passed a check stays"
+
+
+def test_nothing_is_estimated_from_a_table_that_failed(micro_space: SearchSpace, tmp_path: Path) -> None:
+    prior = some_table(micro_space)
+    key = micro_space.fingerprint
+    prior.calibrations[key] = replace(prior.calibrations[key], check=HeldOut(tuple(np.linspace(3, 9, 60)), -0.176))
+    with pytest.raises(EdgeNASError, match="fails its own check"):
+        transfer(prior, micro_space, BOX, FakeTarget(), tmp_path / "t.json", ORT)
+
+
+def some_table(space: SearchSpace) -> LatencyTable:
+    entries = {spec.key: Entry(1.0, 0.0, 3) for spec in space.distinct_blocks}
+    return LatencyTable("box", ORT, entries=entries, calibrations={space.fingerprint: Calibration(0.0, 1.0, 0.0, 5)})
 
 
 def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None:
