@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from edgenas.device import DeviceProfile, Execution, LatencyTarget, Provenance, require_precision
 from edgenas.errors import EdgeNASError
-from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
+from edgenas.latency.bench import GROUP_MODELS, ROUNDS, STATISTIC, Bench, block_chains
 from edgenas.latency.calibration import Calibrator
 from edgenas.latency.table import EMULATED, ESTIMATED, MEASURED, LatencyTable
 from edgenas.progress import Track, quiet
-from edgenas.space import SearchSpace
+from edgenas.space import BlockSpec, SearchSpace
 
 SESSIONS, SESSION_NETWORKS = 6, 10
 """Random networks are timed in so many processes, so many in each; see `calibrate`."""
@@ -59,26 +61,26 @@ def profile(
     missing = table.missing(space)
     if table.covers(space):
         return table
-    networks = planned_networks(space)
-    models = len(missing) + sum(map(len, networks))
-    bench = Bench(target, execution, rounds, seconds, models, table.reference_ms)
+    parts = schedule(space, missing)
+    bench = Bench(target, execution, rounds, seconds, sum(map(len, parts)), table.reference_ms)
 
     # An entry that is new may change what the sum of the others was fitted to.
     table.calibrations.pop(space.fingerprint, None)
-    blocks = block_chains(missing)
-    for group in bench.measure_blocks(track(blocks, f"timing blocks on {device.name}", len(blocks))):
-        table.reference_ms = bench.reference_ms
-        # Alone, every block carries the time of a session that does nothing.
-        alone = {key: replace(e, latency_ms=max(0.0, e.latency_ms - bench.empty_ms)) for key, e in group.items()}
-        table.entries |= alone
-        table.save(path)
+    calibrator = Calibrator(table, space)
+    for part in track(parts, f"timing blocks and whole networks on {device.name}", len(parts)):
+        if isinstance(part, np.ndarray):
+            calibrator.add(part, bench.network_ms(space, part), drawn=bool(calibrator.sessions))
+            continue
+        for group in bench.measure_blocks(block_chains(part)):
+            table.reference_ms = bench.reference_ms
+            # Alone, every block carries the time of a session that does nothing.
+            alone = {key: replace(e, latency_ms=max(0.0, e.latency_ms - bench.empty_ms)) for key, e in group.items()}
+            table.entries |= alone
+            table.save(path)
 
     if all(table.entries[spec.key].latency_ms <= 0 for spec in space.distinct_blocks):
         raise EdgeNASError(f"No block of {space.name} takes longer than an empty model on {device.name}: what answers times no "
                            "networks. Measure again with `fresh`.")  # fmt: skip
-    calibrator = Calibrator(table, space)
-    for genomes in track(networks, f"timing whole networks on {device.name}", len(networks)):
-        calibrator.add(genomes, bench.network_ms(space, genomes), drawn=bool(calibrator.sessions))
     calibration = calibrator.calibrate()
     for _ in range(MOST_BATCHES):
         # What is left of the time goes to the networks that teach most; those that check stay random, so that it is fair.
@@ -134,6 +136,17 @@ def open_device(device: DeviceProfile, target: LatencyTarget, execution: Executi
         raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
                            "For a trial, which is marked as such, add `allow_emulated`.")  # fmt: skip
     return replace(provenance, method="timed in an emulator, which says nothing about the device")
+
+
+def schedule(space: SearchSpace, missing: Sequence[BlockSpec]) -> list[np.ndarray | Sequence[BlockSpec]]:
+    """What is timed one after the other: sessions of networks, as genomes, and groups of blocks. The networks come before,
+    between and after the blocks, so that they see what the machine does in all that time."""
+    ends, *drawn = planned_networks(space)
+    groups = [missing[i : i + GROUP_MODELS] for i in range(0, len(missing), GROUP_MODELS)]
+    parts: list[np.ndarray | Sequence[BlockSpec]] = [ends]
+    for group, sessions in zip_longest(groups, np.array_split(np.stack(drawn), len(groups) + 1)):
+        parts += [*sessions, group] if group else [*sessions]
+    return parts
 
 
 def planned_networks(space: SearchSpace) -> list[np.ndarray]:

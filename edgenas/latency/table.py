@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from edgenas.cost import block_parameters
 from edgenas.device import Execution, Provenance
 from edgenas.errors import EdgeNASError
-from edgenas.latency.tolerance import normal_half_width, tolerance
+from edgenas.latency.tolerance import normal_half_width, tolerance, tolerance_over_sessions
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 from edgenas.values import Ascending, Format, Inlined, Length, Rule, Within
 from edgenas.values.kinds import Correlation, Count, Hex, Milliseconds, Name
@@ -29,8 +29,9 @@ PLAUSIBLE = 500
 """Networks whose predictions are looked at before a table is believed."""
 
 MOST_ERROR = 0.5
-"""Mean, relative, of a table that is one. Those measured on machines with a load of three per core were 1 to 3 % off, and a
-perfect one is by 16 % where timings repeat to 20 %, as phones' may; with four or eight threads on two cores, by 400 to 1500 %."""
+"""Mean, relative, of a table that is one. Those measured on machines with a load of three per core were 1 to 3 % off, perfect
+ones are 16 % off where timings repeat to 20 %, as phones' may, and those with four or eight threads on two cores were 400 to
+1500 %."""
 LEAST_RANK, SMALL_ERROR = 0.3, 0.1
 """The rank correlation of a table that is one, and the mean error below which there is nothing to rank: networks may be equally
 fast. It was above 0.9 on busy machines; of perfect tables where timings repeat to 20 %, replayed on the published ones of four
@@ -39,8 +40,8 @@ SURE = 1.645
 """Standard errors by which a check has to miss one of these: 19 in 20 that do have it."""
 
 DRIFT = 0.006
-"""Standard deviation of what all latencies of a machine gain or lose together from one minute to another, relative. Profiling,
-which is over in seconds, does not see it; 60 networks timed again and again on a quiet machine did."""
+"""Standard deviation of what all latencies of a machine gain or lose together from one minute to another, relative, where it
+was not measured: in tables of earlier versions, and in those that are estimated from ten networks."""
 
 
 class _DescribesBlock(Rule):
@@ -55,6 +56,7 @@ class _DescribesBlock(Rule):
 
 
 BlockKey = Annotated[str, _DescribesBlock()]
+LogErrors = Annotated[tuple[Annotated[float, Within(-50, 50)], ...], Length(2, 100_000)]
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,12 @@ class HeldOut:
     """Predictions against measurements of networks that calibration did not see.
 
     errors: ascending, without sign, relative to the measurement. spearman: the rank correlation of the two.
+    sessions: logarithms of measured over predicted, session by session; empty where the networks were timed in one.
     """
 
     errors: Annotated[tuple[Annotated[float, Within(0, 1e9)], ...], Length(1, 100_000), Ascending()]
     spearman: Correlation
+    sessions: Annotated[tuple[LogErrors, ...], Length(0, 1000)] = ()
 
     @property
     def mean_error(self) -> float:
@@ -101,7 +105,7 @@ class HeldOut:
         most_rank = float(np.tanh(np.arctanh(rank) + SURE * (1.06 / max(n - 3, 1)) ** 0.5))
         if least_error <= MOST_ERROR and (most_rank >= LEAST_RANK or least_error <= SMALL_ERROR):
             return ""
-        return (f"{n} networks, each predicted without it, took on average {100 * self.mean_error:.0f} % more or less than it says, and "
+        return (f"{n} networks, each predicted without it, took {100 * self.mean_error:.0f} % more or less than it says, and "
                 f"their rank correlation is {self.spearman:.2f}")  # fmt: skip
 
 
@@ -137,6 +141,8 @@ class Calibration:
 
     def relative_interval(self, confidence: float = CONFIDENCE) -> float:
         """r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with a confidence in [0, 1); 0 for none."""
+        if self.check is not None and self.check.sessions:
+            return float(np.expm1(tolerance_over_sessions(list(map(np.array, self.check.sessions)), confidence)))
         if self.check is not None:
             return tolerance(np.array(self.check.errors), confidence) + DRIFT * normal_half_width(confidence)
         return self.stated_interval * normal_half_width(confidence) / normal_half_width(CONFIDENCE)
@@ -251,7 +257,7 @@ class LatencyTable:
 
 
 # Older versions timed otherwise.
-FORMAT = Format("latency table", LatencyTable, version=3, oldest=3, remedy="Delete it, or measure again with `fresh`.")
+FORMAT = Format("latency table", LatencyTable, version=4, oldest=3, remedy="Delete it, or measure again with `fresh`.")
 
 
 def block_features(entries: dict[str, Entry], space: SearchSpace) -> np.ndarray:

@@ -16,8 +16,8 @@ from edgenas.latency import Bench, Calibration, Entry, HeldOut, LatencyTable, pr
 from edgenas.latency.bench import GROUP_MODELS, MOST_RETRIES
 from edgenas.latency.calibration import Calibrator, TimedNetworks, check
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
-from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS, planned_networks
-from edgenas.latency.tolerance import tolerance
+from edgenas.latency.profile import BATCH, MOST_BATCHES, SESSION_NETWORKS, SESSIONS, planned_networks, schedule
+from edgenas.latency.tolerance import most_drift, normal_half_width, tolerance, tolerance_over_sessions
 from edgenas.space import SearchSpace, get_space
 from tests.conftest import ORT
 
@@ -84,7 +84,8 @@ def test_the_real_timer_on_a_micro_space(micro_space: SearchSpace, tmp_path: Pat
 
 def test_an_interrupted_run_goes_on_where_it_stopped(wide_space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    first = FakeTarget(interrupt_at=1)
+    sessions = [isinstance(part, np.ndarray) for part in schedule(wide_space, wide_space.distinct_blocks)]
+    first = FakeTarget(interrupt_at=sessions.index(False) + 1)
     with pytest.raises(KeyboardInterrupt):
         profile(wide_space, BOX, first, path, ORT)
     assert len(first.blocks) == GROUP_MODELS
@@ -97,9 +98,19 @@ def test_an_interrupted_run_goes_on_where_it_stopped(wide_space: SearchSpace, tm
     assert table == profile(wide_space, BOX, FakeTarget(interrupt_at=0), path, ORT), "nothing is left to do"
 
 
+def test_networks_are_timed_before_between_and_after_the_blocks(wide_space: SearchSpace, tmp_path: Path) -> None:
+    target = FakeTarget()
+    table = profile(wide_space, BOX, target, tmp_path / "t.json", ORT)
+    order = "".join("n" if any(":" in name for name in group) else "B" for group in target.measured)
+    assert order == "nnnBnnBnn"
+    assert [len(errors) for errors in table.calibration(wide_space).check.sessions] == [SESSION_NETWORKS] * SESSIONS
+    covered = schedule(wide_space, [])
+    assert len(covered) == 1 + SESSIONS and all(isinstance(part, np.ndarray) for part in covered)
+
+
 def test_an_interrupt_during_the_networks_keeps_every_block(micro_space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        profile(micro_space, BOX, FakeTarget(interrupt_at=1), tmp_path / "t.json", ORT)
+        profile(micro_space, BOX, FakeTarget(interrupt_at=SESSIONS), tmp_path / "t.json", ORT)
     again = FakeTarget()
     assert profile(micro_space, BOX, again, tmp_path / "t.json", ORT).covers(micro_space)
     assert again.blocks == []
@@ -329,10 +340,31 @@ def test_seconds_set_the_rounds(wide_space: SearchSpace, tmp_path: Path) -> None
 class Noisy(FakeTarget):
     """Whole networks take up to a tenth more or less than their blocks."""
 
+    noise = 0.1
+
     def time(self, models, execution, **options):
         times = super().time(models, execution, **options)
-        factor = {name: 1 + 0.1 * np.sin(len(name) + sum(map(ord, name))) for name in models if ":" in name}
+        factor = {name: 1 + self.noise * np.sin(len(name) + sum(map(ord, name))) for name in models if ":" in name}
         return {name: [ms * factor.get(name, 1.0) for ms in values] for name, values in times.items()}
+
+
+def test_drift_of_the_machine_at_hand_widens_the_interval(wide_space: SearchSpace, tmp_path: Path) -> None:
+    """From session to session all networks take up to 3 % more or less: more than the reference beside them shows."""
+
+    class Steady(Noisy):
+        noise = 0.01
+
+    class Drifting(Steady):
+        def time(self, models, execution, **options):
+            times, now = super().time(models, execution, **options), 1 + 0.03 * np.sin(2.5 * len(self.measured))
+            return {name: [now * ms for ms in values] if ":" in name else values for name, values in times.items()}
+
+    steady = profile(wide_space, BOX, Steady(), tmp_path / "a.json", ORT).calibration(wide_space)
+    drifting = profile(wide_space, BOX, Drifting(), tmp_path / "b.json", ORT).calibration(wide_space)
+    shifts = 0.03 * np.sin(2.5 * np.arange(1, 40))
+    assert most_drift(list(map(np.array, drifting.check.sessions))) > shifts.std()
+    assert drifting.relative_interval() > steady.relative_interval() + normal_half_width(0.9) * shifts.std()
+    assert drifting.scale == pytest.approx(steady.scale, rel=0.02), "and bends nothing"
 
 
 def test_time_that_is_left_goes_to_more_networks(wide_space: SearchSpace, tmp_path: Path) -> None:
@@ -400,6 +432,20 @@ def test_nine_of_ten_networks_lie_within_the_tolerance_95_times_in_100(n: int) -
     bounds = np.array([tolerance(rng.standard_normal(n)) for _ in range(4000)])
     covered = np.array([2 * NormalDist().cdf(bound) - 1 for bound in bounds])
     assert 0.94 < (covered >= 0.9).mean() < 0.992
+
+
+@pytest.mark.parametrize(("drift", "later", "tables"), [(0.003, 1, 0.99), (0.02, 1, 0.97), (0.01, 2, 0.9)])
+def test_networks_of_a_later_session_lie_within(drift: float, later: float, tables: float) -> None:
+    """Of six sessions of ten networks: nine of ten networks, in so many of all tables, also where the machine drifts more
+    later."""
+    rng, holds = np.random.default_rng(0), []
+    for _ in range(400):
+        shifts = drift * rng.standard_normal(6)
+        errors = [0.012 * rng.standard_normal(10) + s - np.delete(shifts, i).mean() for i, s in enumerate(shifts)]
+        bound, shift = tolerance_over_sessions(errors), later * drift * rng.standard_normal() - shifts.mean()
+        high, low = (NormalDist().cdf((sign * bound - shift) / 0.012) for sign in (1, -1))
+        holds.append(high - low >= 0.9)
+    assert np.mean(holds) >= tables
 
 
 def test_tolerance_by_hand() -> None:
