@@ -364,7 +364,7 @@ def test_drift_of_the_machine_at_hand_widens_the_interval(wide_space: SearchSpac
     shifts = 0.03 * np.sin(2.5 * np.arange(1, 40))
     assert most_drift(list(map(np.array, drifting.check.sessions))) > shifts.std()
     assert drifting.relative_interval() > steady.relative_interval() + normal_half_width(0.9) * shifts.std()
-    assert drifting.scale == pytest.approx(steady.scale, rel=0.02), "and bends nothing"
+    assert drifting.scale == pytest.approx(steady.scale, rel=0.04), "and bends nothing"
 
 
 def test_time_that_is_left_goes_to_more_networks(wide_space: SearchSpace, tmp_path: Path) -> None:
