@@ -22,12 +22,14 @@ def main():
     try:
         import device_timer
 
+        if first.get("cores"):
+            device_timer.keep_to(first["cores"])
         environment = device_timer.environment(runtime)
         device_timer.require_threads(first["threads"], environment)
     except ImportError as error:
         return "%s. Install numpy and %s, for example with pip, and run this again." % (error, runtime["package"])  # noqa: UP031
     except ValueError as error:
-        return "%s: its times would be those of waiting. Write the bundle for as many threads." % error  # noqa: UP031
+        return "Nothing was measured: %s. Write the bundle for what there is." % error  # noqa: UP031
     result = earlier(plan, environment) or dict(plan, environment=environment, times_ms={})
     for number, job in enumerate(plan["jobs"], 1):
         if job not in result["times_ms"]:

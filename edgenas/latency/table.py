@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from edgenas.cost import block_parameters
 from edgenas.device import Execution, Provenance
 from edgenas.errors import EdgeNASError
-from edgenas.latency.tolerance import normal_half_width, tolerance, tolerance_over_sessions
+from edgenas.latency.tolerance import LEAST_SESSIONS, normal_half_width, tolerance, tolerance_over_sessions
 from edgenas.space import Architecture, BlockSpec, SearchSpace
 from edgenas.values import Ascending, Format, Inlined, Length, Rule, Within
 from edgenas.values.kinds import Correlation, Count, Hex, Milliseconds, Name
@@ -141,7 +141,7 @@ class Calibration:
 
     def relative_interval(self, confidence: float = CONFIDENCE) -> float:
         """r such that latency lies within `[ms / (1 + r), ms * (1 + r)]` with a confidence in [0, 1); 0 for none."""
-        if self.check is not None and self.check.sessions:
+        if self.check is not None and len(self.check.sessions) >= LEAST_SESSIONS:
             return float(np.expm1(tolerance_over_sessions(list(map(np.array, self.check.sessions)), confidence)))
         if self.check is not None:
             return tolerance(np.array(self.check.errors), confidence) + DRIFT * normal_half_width(confidence)

@@ -11,6 +11,9 @@ import numpy as np
 SURENESS = 0.95
 """Of the limit itself. At 90 %, one table in ten promises too much by design."""
 
+LEAST_SESSIONS = 3
+"""That tell what sessions differ by."""
+
 
 def tolerance(errors: np.ndarray, share: float = 0.9) -> float:
     """What a share (0..1) of all networks errs by at most, `SURENESS` sure of it, judged by `(n,)` errors of a random sample.
