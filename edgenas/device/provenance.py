@@ -9,6 +9,7 @@ from edgenas.device.execution import Execution
 from edgenas.errors import UsageError
 from edgenas.values import Length, Within, cores_of
 from edgenas.values.kinds import Count, Line, Text, Threads
+from edgenas.values.rules import MOST_CORES
 
 Cores = Annotated[int, Within(1, 10_000)]
 
@@ -73,6 +74,14 @@ class Provenance:
         events = None if before is None or after is None else max(0, after - before)
         return replace(self, throttled=ended.throttled, throttle_events=events)
 
+    def on(self, execution: Execution) -> Provenance:
+        """Of what is timed so: by its threads, on its cores. Raises UsageError where there are not as many."""
+        self.require_cores(execution)
+        pinned = self if execution.cores is None else replace(
+            self, affinity=execution.cores, usable_cores=min(len(cores_of(execution.cores)), self.usable_cores or MOST_CORES)
+        )  # fmt: skip
+        return replace(pinned, threads=execution.threads)
+
     # ---- what may be wrong with it ----
 
     def require_cores(self, execution: Execution) -> None:
@@ -82,7 +91,7 @@ class Provenance:
             return
         if execution.cores is not None and not set(cores_of(execution.cores)) <= set(cores_of(self.affinity or "")):
             there = self.affinity or "none that can be chosen"
-            raise UsageError(f"Cores {execution.cores} cannot be used there, but {there}: correct `cores` in its profile.")
+            raise UsageError(f"Cores {execution.cores} cannot be used there, but {there}: correct them in its profile.")
         most = self.usable_cores or self.cores
         if most is not None and execution.threads > most:
             raise UsageError(

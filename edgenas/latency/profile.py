@@ -125,11 +125,9 @@ def _require_passed(table: LatencyTable, space: SearchSpace, path: Path, before:
 def open_device(device: DeviceProfile, target: LatencyTarget, execution: Execution, allow_emulated: bool) -> Provenance:
     """The provenance of what a target measures. Raises EdgeNASError when that would be no measurement of the device."""
     require_precision(execution.runtime, execution.precision)
-    provenance = replace(target.environment(execution.runtime), threads=execution.threads, statistic=STATISTIC)
-    device.require_arch(provenance.machine)
-    provenance.require_cores(execution)
-    if execution.cores is not None:
-        provenance = replace(provenance, affinity=execution.cores)
+    there = target.environment(execution.runtime)
+    device.require_arch(there.machine)
+    provenance = replace(there.on(execution), statistic=STATISTIC)
     if not provenance.emulated:
         return provenance
     if not allow_emulated:

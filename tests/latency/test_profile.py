@@ -259,7 +259,7 @@ def test_another_number_of_threads_is_refused(micro_space: SearchSpace, tmp_path
          r"of 8 cores this program has 8 \(0-7\) and a quota of 1\.5 cores' worth of time.* `threads` 2 at most"),
         ({"cores": 8}, Execution("onnxruntime-web-wasm", 16), "16 threads cannot run at once: there are 8 cores"),
         ({"usable_cores": 4, "affinity": "0-3", "cores": 4}, Execution("onnxruntime", 1, cores="4-7"),
-         "Cores 4-7 cannot be used there, but 0-3: correct `cores` in its profile"),
+         "Cores 4-7 cannot be used there, but 0-3: correct them in its profile"),
     ],
 )  # fmt: skip
 def test_more_threads_than_can_run_are_refused_before_anything_is_timed(
@@ -276,7 +276,8 @@ def test_cores_of_a_profile_are_part_of_the_provenance(micro_space: SearchSpace,
     big = replace(BOX, cores="4-7")
     target = FakeTarget(usable_cores=8, affinity="0-7", cores=8)
     table = profile(micro_space, big, target, tmp_path / "t.json", big.execution())
-    assert table.provenance.affinity == "4-7" and LatencyTable.load(tmp_path / "t.json").execution.cores == "4-7"
+    assert (table.provenance.affinity, table.provenance.usable_cores) == ("4-7", 4)
+    assert LatencyTable.load(tmp_path / "t.json").execution.cores == "4-7"
     with pytest.raises(EdgeNASError, match=r"1 thread on cores 4-7\), not of box \(onnxruntime, 1 thread\)"):
         profile(micro_space, BOX, target, tmp_path / "t.json", BOX.execution())
 
