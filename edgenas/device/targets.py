@@ -22,7 +22,7 @@ from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.errors import EdgeNASError
 from edgenas.files import scratch
 from edgenas.progress import Track, quiet
-from edgenas.values import decoded_json, read, read_text
+from edgenas.values import cores_of, decoded_json, read, read_text
 from edgenas.values.kinds import Elapsed, Line, Text
 
 
@@ -165,7 +165,8 @@ def timing_job(models: Mapping[str, bytes], execution: Execution, rounds: int) -
 def _job(execution: Execution) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What every job has."""
     runtime = get_runtime(execution.runtime, PYTHON)
-    return {"runtime": runtime.for_timer(), "threads": execution.threads}, runtime.files
+    cores = {} if execution.cores is None else {"cores": cores_of(execution.cores)}
+    return {"runtime": runtime.for_timer(), "threads": execution.threads, **cores}, runtime.files
 
 
 def _timed(python: Path | str, folder: Path) -> tuple[int, bytes]:

@@ -125,7 +125,7 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]
             environment = target.environment(runtime.name)
             for precision in precisions:
                 if precision in runtime.precisions:
-                    execution = Execution(runtime.name, min(threads, environment.cores or threads), precision)
+                    execution = Execution(runtime.name, min(threads, environment.usable_cores or threads), precision)
                     testbeds.append(Testbed(execution, target, environment))
     return testbeds
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgenas.device import DEVICES, DeviceProfile, Estimate, Execution, Provenance, get_runtime
@@ -58,11 +59,13 @@ def _kernels(execution: Execution) -> tuple[str, int, str]:
 
 
 def timed_tables() -> list[LatencyTable]:
-    """All tables in the working folder that were timed, be it in an emulator: any device and runtime."""
+    """All tables in the working folder that were timed, be it in an emulator: any device and runtime. They predict nothing of
+    the spaces for which they failed their check."""
     for folder in DEVICES.glob("*/"):
         sweep(folder)
     tables = [LatencyTable.load(path) for path in sorted(DEVICES.glob("*/*.json"))]
-    return [table for table in tables if table.kind != ESTIMATED]
+    return [replace(table, calibrations={space: found for space, found in table.calibrations.items() if not found.fault})
+            for table in tables if table.kind != ESTIMATED]  # fmt: skip
 
 
 def estimated_table(device: str, estimate: Estimate, space: SearchSpace, execution: Execution) -> LatencyTable:

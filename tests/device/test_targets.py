@@ -57,6 +57,7 @@ class TestContract:
         nothing, light, heavy = (min(times[name]) for name in models)
         assert 0 < nothing < light < heavy / 5
 
+    @pytest.mark.skipif(device_timer.most_threads(device_timer.cpu_quota()) < 2, reason="one thread can run at once here")
     def test_several_threads_are_timed_too(self, target: LatencyTarget, runtime: str) -> None:
         times = target.time({"heavy": model_bytes(HEAVY, runtime)}, Execution(runtime, 2), rounds=2)
         assert len(times["heavy"]) == 2 and min(times["heavy"]) > 0
