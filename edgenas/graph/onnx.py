@@ -26,7 +26,6 @@ from edgenas.space.program import (
     Scale,
     Step,
     Weighted,
-    activations_of,
 )
 
 OPSET = 17
@@ -93,18 +92,17 @@ class OnnxGraph:
 
     def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
         """Append a block's steps; return the name of its result."""
-        steps, values = program_of(spec), {ENTRY: value}
-        activations = activations_of(steps)
+        steps, values = self.steps_of(spec), {ENTRY: value}
         for step in steps:
             inputs = [values[name] for name in step.reads]
-            values[step.name] = self.step(step, f"{block}.{step.name}", inputs, weights, activations.get(step.name))
+            values[step.name] = self.step(step, f"{block}.{step.name}", inputs, weights)
         return values[steps[-1].name]
 
-    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights, activation: Act | None) -> str:
-        """Append a step; return the name of its value.
+    def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
+        return program_of(spec)
 
-        activation: of that value, where nothing else reads it. It is a step of its own.
-        """
+    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights) -> str:
+        """Append a step; return the name of its value."""
         match step:
             case Conv():
                 inputs = [*inputs, *self.parameters(name, step, weights)]

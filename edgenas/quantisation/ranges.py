@@ -1,0 +1,125 @@
+"""`Range`: between which two numbers a value of a network lies, and the 256 steps that int8 has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+import numpy as np
+
+from edgenas.space import BlockSpec, program_of
+from edgenas.space.program import INPUT, Act, Add, Flatten, MaxPool, Scale, Step, Weighted, activations_of
+from edgenas.values import Within
+
+IMAGE = "image"
+"""The name of a network's input."""
+STEPS = 255
+"""Between the 256 values of 8 bits."""
+GATE_SHIFT, GATE_LIMIT = 3, 6
+"""The hard sigmoid is relu6(x + 3) / 6: kernels compute relu6(x + 3), and what they write is read as a sixth of it."""
+
+_NARROWEST = 1e-5
+
+
+@dataclass(frozen=True)
+class Range:
+    """low, high: with zero between them, which must be one of the steps: it is what padding and ReLU write."""
+
+    low: Annotated[float, Within(-1e30, 0)]
+    high: Annotated[float, Within(0, 1e30)]
+
+    @property
+    def scale(self) -> np.float32:
+        """Of one step. A value that is always zero has steps as well."""
+        return np.float32(max(self.high - self.low, _NARROWEST) / STEPS)
+
+    @property
+    def zero_point(self) -> int:
+        """The step of zero, 0..255, as in uint8; in int8 it is 128 less."""
+        return round(-self.low / float(self.scale))
+
+
+GATE = Range(0, 1)
+NOMINAL = Range(-6, 6)
+NOMINAL_RECTIFIED = Range(0, 6)
+"""For networks whose speed, not their output, is of interest: a kernel takes as long whatever the range."""
+
+
+@cache
+def quantised_steps(spec: BlockSpec) -> tuple[Step, ...]:
+    """The program of a block in the operators that int8 kernels exist for: h-swish is its input times a gate.
+
+    XNNPACK and ONNX Runtime have no int8 h-swish; a network that holds one falls into pieces, int8 slower than fp32.
+    """
+    steps: list[Step] = []
+    for step in program_of(spec):
+        if isinstance(step, Act) and step.kind == "hswish":
+            gate = f"{step.name}.gate"
+            steps.append(Act(gate, step.reads, step.channels, step.resolution, "gate"))
+            steps.append(Scale(step.name, (*step.reads, gate), step.channels, step.resolution))
+        else:
+            steps.append(step)
+    return tuple(steps)
+
+
+def fused_activations(steps: Sequence[Step]) -> dict[str, Act]:
+    """The steps whose kernel computes the activation that follows as well, each with it."""
+    kernels = {step.name for step in steps if isinstance(step, Weighted | Add)}
+    return {name: act for name, act in activations_of(steps).items() if name in kernels}
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a network that has a range.
+
+    name: such as `block3.conv.relu`. activation: the one that it went through last, in the kernel that writes it.
+    like: the value whose range it has; its own name where that is to be calibrated, nothing for a gate.
+    """
+
+    name: str
+    activation: str
+    like: str
+
+
+def values_of(blocks: Sequence[BlockSpec]) -> Iterator[Value]:
+    """Every value of a chain of blocks, in the order of computation, the network's input first.
+
+    A block's `input` is the value that the block before it gives. A kernel that computes an activation as well writes one
+    value, with two names.
+    """
+    last = IMAGE
+    yield Value(IMAGE, "", IMAGE)
+    for index, spec in enumerate(blocks):
+        block, steps = f"block{index}", quantised_steps(spec)
+        yield Value(f"{block}.{INPUT}", "", last)
+        fused = fused_activations(steps)
+        for step in steps:
+            act = step if isinstance(step, Act) else fused.get(step.name)
+            last = f"{block}.{step.name}"
+            if act is not None:
+                yield Value(last, act.kind, "" if act.kind == "gate" else f"{block}.{act.name}")
+            elif isinstance(step, MaxPool | Flatten):  # what they write are steps of what they read
+                yield Value(last, "", f"{block}.{step.reads[0]}")
+            else:
+                yield Value(last, "", last)
+
+
+def calibrated(blocks: Sequence[BlockSpec]) -> list[Value]:
+    """Those of `values_of` that have a range of their own, by which their networks are calibrated."""
+    return [value for value in values_of(blocks) if value.like == value.name]
+
+
+def all_ranges(blocks: Sequence[BlockSpec], own: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges of all values by name, from those of `calibrated` values. Raises KeyError naming one that is not there."""
+    ranges: dict[str, Range] = {}
+    for value in values_of(blocks):
+        ranges[value.name] = GATE if not value.like else ranges.get(value.like) or own[value.like]
+    return ranges
+
+
+def nominal_ranges(blocks: Sequence[BlockSpec]) -> dict[str, Range]:
+    """For networks whose speed alone is of interest."""
+    rectified = ("relu", "relu6")
+    return {value.name: NOMINAL_RECTIFIED if value.activation in rectified else NOMINAL for value in calibrated(blocks)}
