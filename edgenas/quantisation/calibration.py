@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import edgenas.torch_setup  # noqa: F401
-from edgenas.quantisation.computation import compute, simulate
+from edgenas.quantisation.computation import Multiply, compute, in_floats, simulate
 from edgenas.quantisation.ranges import STEPS, Range, calibrated
 from edgenas.quantisation.scheme import Quantisation
 from edgenas.space import BlockSpec
@@ -95,7 +95,7 @@ def observe(blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarr
 
     weights: one of each per block, batch norm folded.
     """
-    tensors = [{name: torch.from_numpy(array) for name, array in arrays.items()} for arrays in weights]
+    floats = _floats(weights)
     ends = {value.name: (0.0, 0.0) for value in calibrated(blocks)}
     counts = {name: np.zeros(BINS) for name in ends}
 
@@ -112,7 +112,7 @@ def observe(blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarr
 
     for on_value in (widen, count):
         for images in batches():
-            compute(blocks, tensors, images, on_value)
+            compute(blocks, floats, images, on_value)
     return {name: Observed(*ends[name], counts[name]) for name in ends}
 
 
@@ -126,8 +126,7 @@ def calibrate(
     Scores rather than accuracy: a few hundred images tell the accuracies of two calibrations apart by chance.
     """
     observed = observe(blocks, weights, training)
-    tensors = [{name: torch.from_numpy(array) for name, array in arrays.items()} for arrays in weights]
-    exact = [compute(blocks, tensors, images, lambda _, value: value) for images in validation()]
+    exact = [compute(blocks, _floats(weights), images, lambda _, value: value) for images in validation()]
 
     def error(method: str) -> float:
         computed = simulate(Quantisation(tuple(blocks), ranges[method], per_tensor), weights)
@@ -136,3 +135,7 @@ def calibrate(
     ranges = {method: {name: of(value) for name, value in observed.items()} for method, of in METHODS.items()}
     best = min(METHODS, key=error)
     return Calibration(best, sum(len(images) for images in training()), ranges[best])
+
+
+def _floats(weights: Sequence[Mapping[str, np.ndarray]]) -> Multiply:
+    return in_floats([{name: torch.from_numpy(array) for name, array in arrays.items()} for arrays in weights])

@@ -20,7 +20,6 @@ from edgenas.space.program import (
     Conv,
     Flatten,
     GlobalMean,
-    Linear,
     MaxPool,
     MeanPool,
     Scale,
@@ -31,61 +30,103 @@ from edgenas.space.program import (
 Weights = Mapping[str, Tensor]
 OnValue = Callable[[str, Tensor], Tensor]
 """Is given the name of every value that a kernel writes, and it; returns what is computed with from there on."""
+Multiply = Callable[[str, Weighted, str, Tensor], Tensor]
+"""Is given the name of a block, a step of it that has weights, the activation of its kernel, and what that reads; returns what it
+writes."""
 
 
-def compute(blocks: Sequence[BlockSpec], weights: Sequence[Weights], images: Tensor, on_value: OnValue) -> Tensor:
-    """`(n, channels, r, r)` -> `(n, classes)` or `(n, channels, r, r)`.
-
-    weights: one of each per block, as `graph.weight_shapes` names them. Gradients flow through.
-    """
+def compute(blocks: Sequence[BlockSpec], multiply: Multiply, images: Tensor, on_value: OnValue) -> Tensor:
+    """`(n, channels, r, r)` -> `(n, classes)` or `(n, channels, r, r)`."""
     x = on_value(IMAGE, images)
-    for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
-        steps, values = quantised_steps(spec), {INPUT: x}
+    for index, spec in enumerate(blocks):
+        block, steps, values = f"block{index}", quantised_steps(spec), {INPUT: x}
         fused = fused_activations(steps)
         for step in steps:
-            value = _computed(step, [values[name] for name in step.reads], arrays)
-            # The kernel that computes the activation as well writes its value alone.
-            values[step.name] = value if step.name in fused else on_value(f"block{index}.{step.name}", value)
+            reads = [values[name] for name in step.reads]
+            activation = fused[step.name].kind if step.name in fused else ""
+            if isinstance(step, Weighted):
+                value = multiply(block, step, activation, reads[0])
+            elif step in fused.values():  # the kernel before it has computed it
+                value = reads[0]
+            else:
+                value = _activated(_computed(step, reads), activation)
+            values[step.name] = value if activation else on_value(f"{block}.{step.name}", value)
         x = values[steps[-1].name]
     return x
 
 
-def simulate(
-    quantisation: Quantisation, weights: Sequence[Mapping[str, np.ndarray]]
-) -> Callable[[Tensor], Tensor]:
-    """The int8 network as a function of float32 images, equal to what its files compute but for kernels' own rounding.
+def in_floats(weights: Sequence[Weights]) -> Multiply:
+    """weights: one of each per block, batch norm folded, as `graph.weight_shapes` names them. Gradients flow through."""
+
+    def multiply(block: str, step: Weighted, activation: str, x: Tensor) -> Tensor:
+        arrays = weights[int(block.removeprefix("block"))]
+        value = _product(step, x, arrays[f"{step.name}.weight"], arrays.get(f"{step.name}.bias"))
+        return _activated(value, activation)
+
+    return multiply
+
+
+def simulate(quantisation: Quantisation, weights: Sequence[Mapping[str, np.ndarray]]) -> Callable[[Tensor], Tensor]:
+    """The int8 network as a function of float32 images: what its files compute, but for rounding of kernels' own.
 
     weights: one of each per block, in floats, batch norm folded.
+
+    Convolutions and matrix products are those of ONNX Runtime and of XNNPACK, bit by bit. A value that is off by one step in
+    ten thousand elsewhere, as in sums, changes the next layers' rounding, and these that of the next: so whole networks differ
+    by a few steps.
     """
-    reals = real_weights(quantisation, weights)
+    kernels = _kernels(quantisation, weights)
+
+    def multiply(block: str, step: Weighted, activation: str, x: Tensor) -> Tensor:
+        return kernels[block, step.name](x)
 
     def on_value(name: str, value: Tensor) -> Tensor:
         return fake_quantise(value, quantisation.ranges[name])
 
     @torch.no_grad()
     def compute_integers(images: Tensor) -> Tensor:
-        return compute(quantisation.blocks, reals, images, on_value)
+        return compute(quantisation.blocks, multiply, images, on_value)
 
     return compute_integers
 
 
-def real_weights(quantisation: Quantisation, weights: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, Tensor]]:
-    """What the integers of a network's weights stand for."""
-    reals = []
+def _kernels(
+    quantisation: Quantisation, weights: Sequence[Mapping[str, np.ndarray]]
+) -> dict[tuple[str, str], Callable[[Tensor], Tensor]]:
+    """By block and step."""
+    kernels = {}
     for index, (spec, arrays) in enumerate(zip(quantisation.blocks, weights, strict=True)):
-        steps = quantised_steps(spec)
+        block, steps = f"block{index}", quantised_steps(spec)
         fused = fused_activations(steps)
-        real: dict[str, Tensor] = {}
         for step in steps:
             if isinstance(step, Weighted):
-                kind = fused[step.name].kind if step.name in fused else ""
-                found = quantisation.parameters(f"block{index}", step, arrays, kind)
-                real[f"{step.name}.weight"] = torch.from_numpy(found.real_weight)
-                if found.real_bias is not None:
-                    bias = found.real_bias - (GATE_SHIFT if kind == "gate" else 0)
-                    real[f"{step.name}.bias"] = torch.from_numpy(bias.astype(np.float32))
-        reals.append(real)
-    return reals
+                activation = fused[step.name].kind if step.name in fused else ""
+                kernels[block, step.name] = _kernel(quantisation, block, step, arrays, activation)
+    return kernels
+
+
+def _kernel(
+    quantisation: Quantisation, block: str, step: Weighted, weights: Mapping[str, np.ndarray], activation: str
+) -> Callable[[Tensor], Tensor]:
+    """Products of integers, and their sums, in floats, which are exact up to 2**24; then one multiplication in single precision.
+
+    Where a sum leaves the range it stays at its end: that is the ReLU.
+    """
+    found = quantisation.parameters(block, step, weights, activation)
+    ranges, factor = quantisation.ranges, GATE_LIMIT if activation == "gate" else 1
+    reads, writes = ranges[f"{block}.{step.reads[0]}"], ranges[f"{block}.{step.name}"]
+    scale, zero = float(writes.scale), writes.zero_point
+    weight = torch.from_numpy(found.weight.astype(np.float32))
+    bias = None if found.bias is None else torch.from_numpy(found.bias.astype(np.float32))
+    multiplier = torch.from_numpy(found.bias_scale / (writes.scale * np.float32(factor)))
+    if isinstance(step, Conv):
+        multiplier = multiplier.view(-1, 1, 1)
+
+    def kernel(x: Tensor) -> Tensor:
+        sums = _product(step, (x / float(reads.scale)).round_(), weight, bias)
+        return sums.mul_(multiplier).round_().add_(zero).clamp_(0, STEPS).sub_(zero).mul_(scale)
+
+    return kernel
 
 
 def fake_quantise(x: Tensor, limits: Range) -> Tensor:
@@ -95,18 +136,18 @@ def fake_quantise(x: Tensor, limits: Range) -> Tensor:
     return steps.sub_(limits.zero_point).mul_(scale)
 
 
-def _computed(step: Step, reads: list[Tensor], weights: Weights) -> Tensor:
+def _product(step: Weighted, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if not isinstance(step, Conv):
+        return F.linear(x, weight, bias)
+    x, padding = _padded(x, step.pads)
+    return F.conv2d(x, weight, bias, step.stride, padding, groups=step.channels if step.depthwise else 1)
+
+
+def _computed(step: Step, reads: list[Tensor]) -> Tensor:
     x = reads[0]
     match step:
-        case Conv():
-            groups = step.channels if step.depthwise else 1
-            x, padding = _padded(x, step.pads)
-            weight, bias = weights[f"{step.name}.weight"], weights.get(f"{step.name}.bias")
-            return F.conv2d(x, weight, bias, step.stride, padding, groups=groups)
-        case Linear():
-            return F.linear(x, weights[f"{step.name}.weight"], weights.get(f"{step.name}.bias"))
         case Act():
-            return _activation(x, step.kind)
+            return _activated(x, step.kind)
         case MaxPool():
             x, padding = _padded(x, step.pads)
             return F.max_pool2d(x if not padding else F.pad(x, [padding] * 4), step.kernel, step.stride)
@@ -123,10 +164,10 @@ def _computed(step: Step, reads: list[Tensor], weights: Weights) -> Tensor:
     raise TypeError(f"no int8 kernel computes {step}")
 
 
-def _activation(x: Tensor, kind: str) -> Tensor:
+def _activated(x: Tensor, kind: str) -> Tensor:
     if kind == "gate":
         return F.relu6(x + GATE_SHIFT) / GATE_LIMIT
-    return {"relu": F.relu, "relu6": F.relu6}[kind](x)
+    return {"": lambda x: x, "relu": F.relu, "relu6": F.relu6}[kind](x)
 
 
 def _padded(x: Tensor, pads: tuple[int, int]) -> tuple[Tensor, int]:

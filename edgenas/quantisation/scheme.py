@@ -35,16 +35,6 @@ class Parameters:
     bias: np.ndarray | None
     bias_scale: np.ndarray
 
-    @property
-    def real_weight(self) -> np.ndarray:
-        """float32: what the integers stand for."""
-        return self.weight * self.scale.reshape(-1, *[1] * (self.weight.ndim - 1))
-
-    @property
-    def real_bias(self) -> np.ndarray | None:
-        """In double precision, which holds every int32."""
-        return None if self.bias is None else self.bias * self.bias_scale.astype(np.float64)
-
 
 @dataclass(frozen=True)
 class Quantisation:
