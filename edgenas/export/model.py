@@ -1,6 +1,6 @@
 """`ExportedModel`: the folder of one exported subnet, `export/<architecture id>/`.
 
-model.json           architecture, classes, preprocessing, provenance
+model.json           architecture, classes, preprocessing, provenance, how int8 was calibrated
 weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
 model.onnx, model.tflite; of other precisions than fp32 model-<precision>.onnx
 verify.json          what verification measured here; verify-<device>.json: on a device
@@ -18,6 +18,7 @@ from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
 from edgenas.graph import FORMATS, get_format
 from edgenas.latency.table import Kind
+from edgenas.quantisation.calibration import Calibration
 from edgenas.search import Candidate, SearchRecord
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
@@ -104,6 +105,7 @@ class ExportedModel:
     budgets: the searches that chose this architecture.
     validation_accuracy: of the subnet in torch, in 0..1.
     inherited_accuracy: the same before fine-tuning; None where the weights are the supernet's.
+    calibration: of its int8 files; None where there are none.
     """
 
     architecture: Architecture
@@ -114,6 +116,7 @@ class ExportedModel:
     validation_accuracy: Share
     provenance: dict[str, Any]
     inherited_accuracy: Share | None = None
+    calibration: Calibration | None = None
     folder: Path = field(default=Path(), compare=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +133,8 @@ class ExportedModel:
         """Without the folder, which may move, and with the architecture's id, by which people name it."""
         data = plain_fields(self) | {"id": self.architecture.id}
         del data["folder"]
+        if self.calibration is None:
+            del data["calibration"]
         return data
 
     @classmethod

@@ -27,17 +27,15 @@ def build_int8_onnx(
     batch: int | str = 1,
     metadata: Mapping[str, str] | None = None,
     quantisation: Quantisation | None = None,
-    integer_ends: bool = False,
 ) -> onnx.ModelProto:
     """A chain of blocks as an int8 model, in the shapes of `build_onnx`.
 
     quantisation: of these blocks; None for a model whose speed alone is of interest.
-    integer_ends: take and give integers throughout; else an image enters and class scores leave as float32. What passes between
-        blocks is uint8.
+    An image enters and class scores leave as float32, unless it has `integer_ends`. What passes between blocks is uint8.
     """
-    graph = _QdqGraph(quantisation or Quantisation.nominal(blocks))
-    image = blocks[0].in_channels == 3 and not integer_ends
-    scores = is_flat(blocks[-1]) and not integer_ends
+    quantisation = quantisation or Quantisation.nominal(blocks)
+    graph, float_ends = _QdqGraph(quantisation), not quantisation.integer_ends
+    image, scores = float_ends and blocks[0].in_channels == 3, float_ends and is_flat(blocks[-1])
     value = graph.quantize(INPUT, IMAGE) if image else graph.dequantize(INPUT, IMAGE)
     add_blocks(graph, blocks, weights, value)
     if not scores:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import flatbuffers
 import numpy as np
@@ -55,17 +55,20 @@ def build_tflite(
     *,
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> bytes:
     """A chain of blocks as a TFLite file, whole network or single block.
 
     blocks, weights: one of each per block, in order, the weights as `weight_shapes` names them, in torch's layouts.
     metadata: becomes Metadata entries, each a name and a buffer of UTF-8 text.
+    half: weights are float16, and DEQUANTIZE operators make float32 of them. CPUs do that once, when they open the file; GPU
+        delegates compute in float16 throughout.
 
     The model maps `image`, float32 `(batch, resolution, resolution, channels)`, to `output`, float32 `(batch, classes)`
     for a network that ends in a head, `(batch, resolution, resolution, channels)` otherwise. Its signature is
     `serving_default`, with the same names.
     """
-    graph = TfliteGraph()
+    graph = _HalfGraph() if half else TfliteGraph()
     image = value = graph.tensor(INPUT, image_shape(blocks, batch))
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
         value = TfliteBlock(graph, f"block{index}", arrays).computed(spec, value)
@@ -105,7 +108,7 @@ class _Buffer(schema.BufferT):
 class TfliteGraph:
     """Tensors, buffers and operators in order of computation. A value is the index of its tensor."""
 
-    versions: Mapping[int, int] = {}
+    versions: ClassVar[Mapping[int, int]] = {}
     """Of operators; 1 of all others."""
 
     def __init__(self) -> None:
@@ -174,7 +177,8 @@ class TfliteGraph:
             version=SCHEMA_VERSION,
             description="edgenas",
             operatorCodes=[
-                schema.OperatorCodeT(deprecatedBuiltinCode=op, builtinCode=op, version=self.versions.get(op, 1)) for op in self.ops
+                schema.OperatorCodeT(deprecatedBuiltinCode=op, builtinCode=op, version=self.versions.get(op, 1))
+                for op in self.ops
             ],
             subgraphs=[
                 schema.SubGraphT(
@@ -198,6 +202,16 @@ class TfliteGraph:
         builder = flatbuffers.Builder(sum(len(buffer.data) for buffer in self.buffers[1:]) + 4096)
         builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
         return bytes(builder.Output())
+
+
+class _HalfGraph(TfliteGraph):
+    versions: ClassVar = {Op.DEQUANTIZE: 3}
+
+    def constant(self, name: str, array: np.ndarray) -> int:
+        if array.dtype.kind != "f":
+            return super().constant(name, array)
+        half = self.tensor(f"{name}.half", array.shape, "float16", self.buffer(array.astype(np.float16).tobytes()))
+        return self.add(Op.DEQUANTIZE, [half], name, array.shape)
 
 
 class TfliteBlock:

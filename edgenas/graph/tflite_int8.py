@@ -6,7 +6,6 @@ product here, as `quantisation` writes it, and a mean a depthwise convolution.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgenas.graph.tflite import INPUT, OUTPUT, Op, TfliteBlock, TfliteGraph, image_shape
 from edgenas.graph.weights import BlockWeights
-from edgenas.quantisation import IMAGE, Quantisation, fused_activations, quantised_steps
+from edgenas.quantisation import IMAGE, Quantisation, quantised_steps
 from edgenas.quantisation.ranges import GATE_LIMIT
 from edgenas.quantisation.scheme import WEIGHT_STEPS
 from edgenas.space import BlockSpec, is_flat
@@ -35,16 +34,14 @@ def build_int8_tflite(
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
     quantisation: Quantisation | None = None,
-    integer_ends: bool = False,
 ) -> bytes:
     """A chain of blocks as an int8 file, in the shapes of `build_tflite`.
 
-    quantisation, integer_ends: as of `build_int8_onnx`; what passes between blocks is int8.
+    quantisation: as of `build_int8_onnx`; what it has uint8 for is int8 here.
     """
     quantisation = quantisation or Quantisation.nominal(blocks)
-    graph = _Int8Graph()
-    is_image = blocks[0].in_channels == 3 and not integer_ends
-    is_scores = is_flat(blocks[-1]) and not integer_ends
+    graph, float_ends = _Int8Graph(), not quantisation.integer_ends
+    is_image, is_scores = float_ends and blocks[0].in_channels == 3, float_ends and is_flat(blocks[-1])
     shape, limits = image_shape(blocks, batch), quantisation.ranges[IMAGE]
     image = graph.tensor(INPUT, shape, "float32" if is_image else "int8")
     value = graph.add(Op.QUANTIZE, [image], f"{INPUT}.int8", shape) if is_image else image

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 import edgenas.torch_setup  # noqa: F401
+from edgenas.errors import CheckpointError
 from edgenas.quantisation.computation import Multiply, compute, in_floats, simulate
 from edgenas.quantisation.ranges import STEPS, Range, calibrated
 from edgenas.quantisation.scheme import Quantisation
 from edgenas.space import BlockSpec
 from edgenas.values import OneOf
-from edgenas.values.kinds import Images
+from edgenas.values.kinds import Images, Line
 
 BINS = 2048
 PERCENTILE = 0.9999
@@ -79,14 +80,24 @@ METHODS: dict[str, Callable[[Observed], Range]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """How the ranges of a network were found.
+    """How a network was made int8.
 
     method: one of `METHODS`. images: how many training images were looked at. ranges: by the names of values, see `ranges`.
+    per_tensor, integer_ends: see `Quantisation`.
     """
 
     method: Annotated[str, OneOf("method", tuple(METHODS))]
     images: Images
-    ranges: dict[str, Range]
+    per_tensor: bool
+    integer_ends: bool
+    ranges: dict[Line, Range]
+
+    def quantisation(self, blocks: Sequence[BlockSpec]) -> Quantisation:
+        """Raises CheckpointError where the ranges are those of another network."""
+        found = Quantisation(tuple(blocks), self.ranges, self.per_tensor, self.integer_ends)
+        if set(self.ranges) != {value.name for value in calibrated(blocks)}:
+            raise CheckpointError("The int8 ranges of an exported model are those of another network. Export it again.")
+        return found
 
 
 @torch.no_grad()
@@ -119,7 +130,7 @@ def observe(blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarr
 @torch.no_grad()
 def calibrate(
     blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarray]], training: Batches, validation: Batches, *,
-    per_tensor: bool = False,
+    per_tensor: bool = False, integer_ends: bool = False,
 ) -> Calibration:  # fmt: skip
     """The ranges, of all `METHODS`, with which the network's scores on validation images are nearest to those in floats.
 
@@ -134,7 +145,7 @@ def calibrate(
 
     ranges = {method: {name: of(value) for name, value in observed.items()} for method, of in METHODS.items()}
     best = min(METHODS, key=error)
-    return Calibration(best, sum(len(images) for images in training()), ranges[best])
+    return Calibration(best, sum(len(images) for images in training()), per_tensor, integer_ends, ranges[best])
 
 
 def _floats(weights: Sequence[Mapping[str, np.ndarray]]) -> Multiply:

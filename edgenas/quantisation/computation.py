@@ -31,8 +31,8 @@ Weights = Mapping[str, Tensor]
 OnValue = Callable[[str, Tensor], Tensor]
 """Is given the name of every value that a kernel writes, and it; returns what is computed with from there on."""
 Multiply = Callable[[str, Weighted, str, Tensor], Tensor]
-"""Is given the name of a block, a step of it that has weights, the activation of its kernel, and what that reads; returns what it
-writes."""
+"""Is given the name of a block, a step of it that has weights, the activation that its kernel computes as well, and what the
+kernel reads; returns what it writes."""
 
 
 def compute(blocks: Sequence[BlockSpec], multiply: Multiply, images: Tensor, on_value: OnValue) -> Tensor:
@@ -108,7 +108,7 @@ def _kernels(
 def _kernel(
     quantisation: Quantisation, block: str, step: Weighted, weights: Mapping[str, np.ndarray], activation: str
 ) -> Callable[[Tensor], Tensor]:
-    """Products of integers, and their sums, in floats, which are exact up to 2**24; then one multiplication in single precision.
+    """Products of integers, and their sums, in floats, which are exact up to 2**24; then one multiplication of floats.
 
     Where a sum leaves the range it stays at its end: that is the ReLU.
     """

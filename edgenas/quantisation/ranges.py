@@ -40,6 +40,15 @@ class Range:
         """The step of zero, 0..255, as in uint8; in int8 it is 128 less."""
         return round(-self.low / float(self.scale))
 
+    def steps(self, values: np.ndarray, dtype: str) -> np.ndarray:
+        """Numbers as `uint8` or `int8`."""
+        steps = np.rint(values / self.scale) + self.zero_point
+        return (steps.clip(0, STEPS) + np.iinfo(dtype).min).astype(dtype)
+
+    def values(self, steps: np.ndarray) -> np.ndarray:
+        """What uint8 or int8 stand for, as float32."""
+        return (steps.astype(np.float32) - (self.zero_point + np.iinfo(steps.dtype).min)) * self.scale
+
 
 GATE = Range(0, 1)
 NOMINAL = Range(-6, 6)

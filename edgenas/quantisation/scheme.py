@@ -40,13 +40,15 @@ class Parameters:
 class Quantisation:
     """Of a chain of blocks.
 
-    own: the ranges of its `calibrated` values, by name. per_tensor: one scale for all channels of a weight, as some
-    accelerators want it.
+    own: the ranges of its `calibrated` values, by name.
+    per_tensor: one scale for all channels of a weight, as some accelerators want it.
+    integer_ends: files take and give integers, for devices without floats; else float32 images and scores.
     """
 
     blocks: tuple[BlockSpec, ...]
     own: Mapping[str, Range] = field(repr=False)
     per_tensor: bool = False
+    integer_ends: bool = False
 
     @classmethod
     def nominal(cls, blocks: Sequence[BlockSpec]) -> Quantisation:
@@ -57,6 +59,11 @@ class Quantisation:
     def ranges(self) -> dict[str, Range]:
         """Of all values, by name."""
         return all_ranges(self.blocks, self.own)
+
+    @property
+    def scores(self) -> Range:
+        """Of the last value."""
+        return list(self.ranges.values())[-1]
 
     def parameters(self, block: str, step: Weighted, weights: Mapping[str, np.ndarray], activation: str) -> Parameters:
         """The integers of a step's weights.
@@ -74,7 +81,7 @@ class Quantisation:
 
 
 def _weight_scale(weight: np.ndarray, bias: np.ndarray | None, input_scale: np.float32, per_tensor: bool) -> np.ndarray:
-    """The largest weight is the last step. Larger where the bias would leave int32 otherwise, and where all weights are zero."""
+    """The largest weight is the last step. Steps are larger where the bias would leave int32, or all weights are zero."""
     largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).astype(np.float64)
     largest[largest == 0] = largest.max() or 1.0
     scale = largest / WEIGHT_STEPS
