@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from edgenas.cli.display import console, percent, say, table
+from edgenas.export import Verification
 from edgenas.pipeline.verify import Verified
+from edgenas.statistics import wilson
 
 
 def show_verified(verified: Verified) -> None:
+    """Of files in int8 also the accuracy of their simulation, to which they are held, and how often they say the same as the
+    network in floats."""
     results = verified.results
+    rounds = any(v.simulated_accuracy is not None for _, verifications in results for v in verifications)
     rows = [
         [
             model.architecture.id,
             v.file,
+            f"{v.file_bytes / 1024:.0f}",
             f"{v.execution.runtime} {v.runtime_version}",
             "passed" if v.passed else "FAILED",
             "-" if v.parity is None else f"{v.parity.max_difference:.1e}",
             percent(None if v.parity is None else v.parity.agreement),
+            *([percent(v.simulated_accuracy), percent(v.float_agreement)] if rounds else []),
             percent(v.torch_accuracy),
             percent(v.accuracy),
+            _interval(v),
             "-" if v.predicted_ms is None else f"{v.predicted_ms:.3f}",
             f"{v.latency_ms:.3f}",
         ]
@@ -27,12 +35,15 @@ def show_verified(verified: Verified) -> None:
     columns = [
         "<id",
         "<file",
+        "KiB",
         "<runtime",
         "<parity",
         "max diff",
         "same top-1",
+        *(["simulated", "top-1 as float"] if rounds else []),
         "torch",
         "accuracy",
+        "95 %",
         "predicted ms",
         "emulated ms" if any(v.emulated for _, verifications in results for v in verifications) else "measured ms",
     ]
@@ -45,3 +56,8 @@ def show_verified(verified: Verified) -> None:
             f"Just now the machine is {100 * (slowest - 1):.0f} % slower than when its latency table was measured; "
             "latencies are stated for its speed then."
         )
+
+
+def _interval(v: Verification) -> str:
+    low, high = wilson(v.accuracy, v.images)
+    return f"{100 * low:.1f}..{100 * high:.1f}"
