@@ -116,7 +116,10 @@ def calibrated(evaluator: Evaluator, network: Network, per_tensor: bool, integer
 
 def _known_calibration(folder: Path) -> Calibration | None:
     """Of int8 files that were exported before, and stay."""
-    return ExportedModel.load(folder).calibration if (folder / "model.json").exists() else None
+    try:
+        return ExportedModel.load(folder).calibration
+    except EdgeNASError:  # there is none, or it is damaged, and replaced now
+        return None
 
 
 def model_file(model: ExportedModel, network: Network, kind: str, precision: str = "fp32") -> bytes:

@@ -29,6 +29,9 @@ PERCENTILE = 0.9999
 SHRINKS = np.linspace(1.0, 0.3, 36)
 """Parts of the whole range among which that of the least squared error is looked for."""
 
+_COUNTED = 2**24
+"""Numbers that are counted at once: the counts are float32, too."""
+
 Batches = Callable[[], Iterable[Tensor]]
 """Gives the same `(n, 3, r, r)` normalised images every time."""
 
@@ -46,9 +49,9 @@ class Observed:
 
     def percentile(self) -> Range:
         """Without the outermost ten-thousandth."""
-        shares = np.cumsum(self.counts) / self.counts.sum()
+        shares = np.cumsum(self.counts) / max(self.counts.sum(), 1)
         first = int(np.searchsorted(shares, (1 - PERCENTILE) / 2, side="right"))
-        last = int(np.searchsorted(shares, (1 + PERCENTILE) / 2))
+        last = min(int(np.searchsorted(shares, (1 + PERCENTILE) / 2)), BINS - 1)
         edges = self._edges
         return Range(min(float(edges[first]), 0.0), max(float(edges[last + 1]), 0.0))
 
@@ -118,7 +121,8 @@ def observe(blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarr
 
     def count(name: str, value: Tensor) -> Tensor:
         if name in ends and ends[name][0] < ends[name][1]:
-            counts[name] += torch.histc(value, BINS, *ends[name]).numpy()
+            for some in value.flatten().split(_COUNTED):
+                counts[name] += torch.histc(some, BINS, *ends[name]).numpy()
         return value
 
     for on_value in (widen, count):

@@ -19,7 +19,7 @@ def of(values: np.ndarray) -> Observed:
     return Observed(low, high, np.histogram(values, BINS, (low, high))[0].astype(float))
 
 
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("name", [name for name in CHAINS if name.endswith("largest")])
 def test_in_floats_it_computes_what_torch_computes(name: str) -> None:
     case = Case(CHAINS[name], 2)
     tensors = [{key: torch.from_numpy(array) for key, array in arrays.items()} for arrays in case.weights]
