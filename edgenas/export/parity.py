@@ -15,7 +15,7 @@ TOLERANCE = 1e-4
 HALF_TOLERANCE = 2e-3
 """Of the largest logit, for networks whose weights are float16."""
 NOISE_SHARE = 1.0
-"""Of what int8 costs, how much kernels may add. Where all of them round otherwise than the simulation, as those of tflite-runtime,
+"""Of what int8 costs, how much kernels may add. Where all of them round otherwise than the simulation, as tflite-runtime's do,
 half as much was measured; what they compute wrongly costs more."""
 
 

@@ -223,7 +223,7 @@ def test_int8_tables_of_older_versions_are_of_other_networks(table: LatencyTable
 
 
 def test_what_cannot_be_timed_in_int8(micro_space: SearchSpace, tmp_path: Path) -> None:
-    for execution, words in ((Execution("onnxruntime-web-webgpu", precision="int8"), "int8 cannot be timed in onnxruntime-web-webgpu"),
+    for execution, words in ((Execution("onnxruntime-web-webgpu", precision="int8"), "int8 cannot be timed in"),
                            (Execution("onnxruntime", precision="int9"), "Did you mean 'int8'")):  # fmt: skip
         with pytest.raises(UsageError, match=words):
             profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", execution)

@@ -61,7 +61,7 @@ def test_values_that_a_kernel_does_not_write_have_the_range_of_one_that_it_does(
     assert ranges["block1.input"] == ranges["block0.pool"] == ranges[IMAGE]
     assert ranges["block1.se.reduce"] == ranges["block1.se.reduce.relu"]
     assert ranges["block1.se.expand"] == ranges["block1.se.gate"] == ranges["block1.expand.hswish.gate"] == GATE
-    with pytest.raises(KeyError, match="block0.expand"):
+    with pytest.raises(KeyError, match=r"block0\.expand"):
         all_ranges((BlockSpec("mbconv", 8, 8, 24, 8, kernel=5),), {IMAGE: Range(-1, 1)})
 
 
