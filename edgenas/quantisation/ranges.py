@@ -21,6 +21,8 @@ GATE_SHIFT, GATE_LIMIT = 3, 6
 """The hard sigmoid is relu6(x + 3) / 6: kernels compute relu6(x + 3), and what they write is read as a sixth of it."""
 
 _NARROWEST = 1e-5
+_LEAST_RATIO = 2**-9
+"""XNNPACK adds no value whose step is less than a 1,024th of the sum's; and half a 512th of a step is rounded away."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,19 @@ class Range:
 
     @property
     def scale(self) -> np.float32:
-        """Of one step. A value that is always zero has steps as well."""
-        return np.float32(max(self.high - self.low, _NARROWEST) / STEPS)
+        """Of one step. A value that is always zero has steps as well, of no unusual size."""
+        width = self.high - self.low
+        return np.float32((width if width > _NARROWEST else 1.0) / STEPS)
 
     @property
     def zero_point(self) -> int:
         """The step of zero, 0..255, as in uint8; in int8 it is 128 less."""
         return round(-self.low / float(self.scale))
+
+    def with_steps_of(self, scale: float) -> Range:
+        """Wider, where its steps are smaller than these."""
+        factor = scale / float(self.scale)
+        return self if factor <= 1 else Range(factor * self.low, max(factor * self.high, factor * self.low + scale * STEPS))
 
     def steps(self, values: np.ndarray, dtype: str) -> np.ndarray:
         """Numbers as `uint8` or `int8`."""
@@ -121,11 +129,20 @@ def calibrated(blocks: Sequence[BlockSpec]) -> list[Value]:
 
 
 def all_ranges(blocks: Sequence[BlockSpec], own: Mapping[str, Range]) -> dict[str, Range]:
-    """The ranges of all values by name, from those of `calibrated` values. Raises KeyError naming one that is not there."""
-    ranges: dict[str, Range] = {}
+    """The ranges of all values by name, from those of `calibrated` values. Raises KeyError naming one that is not there.
+
+    Values that are next to nothing beside what they are added to get wider ones, which kernels can add.
+    """
+    sources: dict[str, str] = {}  # by value, the one whose range it has
     for value in values_of(blocks):
-        ranges[value.name] = GATE if not value.like else ranges.get(value.like) or own[value.like]
-    return ranges
+        sources[value.name] = sources.get(value.like, value.like)
+    ranges = {"": GATE} | {name: own[name] for name in sources.values() if name}
+    for index, spec in reversed(list(enumerate(blocks))):
+        for step in (step for step in reversed(quantised_steps(spec)) if isinstance(step, Add)):
+            least = _LEAST_RATIO * float(ranges[sources[f"block{index}.{step.name}"]].scale)
+            for source in (sources[f"block{index}.{name}"] for name in step.reads):
+                ranges[source] = ranges[source].with_steps_of(least)
+    return {name: ranges[source] for name, source in sources.items()}
 
 
 def nominal_ranges(blocks: Sequence[BlockSpec]) -> dict[str, Range]:

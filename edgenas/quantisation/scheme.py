@@ -83,7 +83,7 @@ class Quantisation:
 def _weight_scale(weight: np.ndarray, bias: np.ndarray | None, input_scale: np.float32, per_tensor: bool) -> np.ndarray:
     """The largest weight is the last step. Steps are larger where the bias would leave int32, or all weights are zero."""
     largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).astype(np.float64)
-    largest[largest == 0] = largest.max() or 1.0
+    largest[largest == 0] = largest.max() or 1.0  # any would do
     scale = largest / WEIGHT_STEPS
     if bias is not None:
         scale = np.maximum(scale, np.abs(bias) / (float(input_scale) * _BIAS_STEPS))

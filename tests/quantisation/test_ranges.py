@@ -68,3 +68,16 @@ def test_values_that_a_kernel_does_not_write_have_the_range_of_one_that_it_does(
 @pytest.mark.parametrize("blocks", CHAINS.values(), ids=CHAINS)
 def test_every_network_has_nominal_ranges(blocks: tuple[BlockSpec, ...]) -> None:
     assert set(nominal_ranges(blocks)) <= set(all_ranges(blocks, nominal_ranges(blocks)))
+
+
+def test_what_is_next_to_nothing_can_be_added() -> None:
+    blocks = (BLOCKS["residual"], BLOCKS["residual"])
+    own = {value.name: Range(-1, 1) for value in calibrated(blocks)}
+    own |= {"block0.project": Range(0, 0), "block1.project": Range(-1e-6, 1e-7), "block1.residual": Range(-900, 900)}
+    ranges = all_ranges(blocks, own)
+    for index in range(2):
+        for name in ("input", "project"):
+            ratio = ranges[f"block{index}.{name}"].scale / ranges[f"block{index}.residual"].scale
+            assert 2**-10 <= ratio < 2**8
+    assert ranges["block1.input"] == ranges["block0.residual"] != own["block0.residual"]
+    assert ranges[IMAGE] == own[IMAGE]
