@@ -26,7 +26,7 @@ class Reference:
     allowed: see `Parity`. quantisation: of a file in int8.
 
     A file in int8 is held to a simulation of its own integers, so that a broken kernel is told from what int8 costs. It may
-    differ from that as much as that from float32, or by one step.
+    be one and a half times as far from that as that is from float32, or one step.
     """
 
     scores: np.ndarray

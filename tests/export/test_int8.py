@@ -146,10 +146,10 @@ def test_what_a_format_cannot_be_written_in_is_refused_beforehand(evaluator: Eva
 
 
 def test_int8_may_cost_no_more_than_it_does(model: ExportedModel, evaluator: Evaluator) -> None:
-    """The reference of int8 allows kernels the noise of int8, and no more."""
+    """The reference of int8 allows kernels what rounding explains, and no more."""
     images = torch.randn(8, 3, SPACE.largest.resolution, SPACE.largest.resolution)
     expected = reference(model.network(SPACE), images, "int8", model.calibration)
     noise = float(np.sqrt(np.mean((expected.scores - expected.floats) ** 2)))
-    assert expected.allowed == pytest.approx(max(noise, float(expected.quantisation.scores.scale)))
+    assert expected.allowed == pytest.approx(max(1.5 * noise, float(expected.quantisation.scores.scale)))
     assert expected.compare(expected.scores).holds
     assert not expected.compare(expected.scores + 3 * expected.allowed).holds
