@@ -5,6 +5,7 @@ Here are its paths and its configuration, which need no torch. `edgenas.training
 
 config.toml            space, data set and recipe
 metrics.jsonl          one line for every epoch
+commands.log           one line for every command that ended well
 checkpoint.safetensors the state of an unfinished training
 supernet.safetensors   the trained weights
 search/  export/       what later commands add
@@ -24,7 +25,7 @@ import numpy as np
 
 from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.files import append_line, sweep, write_text, write_toml
+from edgenas.files import append_line, now, sweep, write_text, write_toml
 from edgenas.space import SearchSpace, get_space
 from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
 from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 PARTS = ("search", "finetune", "tune")
+COMMANDS = "commands.log"
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,18 @@ class Run:
         if not trained:
             raise UsageError(f"There is no trained run in {folder}/: name one, or make one with `train_supernet()`.")
         return cls.open(trained[-1].parent)
+
+    # ---- what was done ----
+
+    def remember(self, command: str) -> None:
+        """Add a command that ended well to commands.log, with its date; a folder that cannot be written is left as it is."""
+        with suppress(OSError):
+            append_line(self.path / COMMANDS, f"{now()} {names.storable(command)}")
+
+    def commands(self) -> list[str]:
+        """Those that were remembered, each after its date."""
+        path = self.path / COMMANDS
+        return read_text(path, "list of commands", error=CheckpointError).splitlines() if path.exists() else []
 
     # ---- parts ----
 
@@ -255,11 +269,11 @@ class Run:
 
         return compare_by_hand(self, **options)
 
-    def report(self) -> Report:
-        """Gather, write and draw what it has come to: `edgenas.pipeline.report.report_run`."""
+    def report(self, **options: Any) -> Report:
+        """Gather, write and draw what it has come to: `edgenas.pipeline.report.report_run`, whose options it takes."""
         from edgenas.pipeline.report import report_run
 
-        return report_run(self)
+        return report_run(self, **options)
 
 
 @dataclass(frozen=True)

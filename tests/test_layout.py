@@ -25,7 +25,7 @@ RANK = {
     "supernet": 3, "device": 3, "data": 3, "predictor": 3,
     "latency": 4, "pretrained": 4,
     "training": 5,
-    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "report": 9, "pipeline": 10, "cli": 11,
+    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "deployment": 8, "report": 9, "pipeline": 10, "cli": 11,
 }  # fmt: skip
 
 
@@ -153,12 +153,13 @@ def test_text_is_read_and_written_in_utf_8_whatever_the_locale(file):
             assert "encoding" in {keyword.arg for keyword in node.keywords}, f"{file.name}, line {node.lineno}"
 
 
-def test_runtimes_are_imported_in_one_file():
-    """So that telemetry is turned off in one place: by name in no file, and dynamically in the timer alone."""
-    runtimes = {"onnxruntime", "tflite_runtime"}
+def test_runtimes_are_imported_where_their_telemetry_is_turned_off():
+    """By name in no file, and dynamically in the two that devices get: nothing else of EdgeNAS is there."""
+    runtimes, on_devices = {"onnxruntime", "tflite_runtime"}, {"device/device_timer.py", "deployment/predict.py"}
     for file in PACKAGE.rglob("*.py"):
-        names = imports(file)
+        names, name = imports(file), file.relative_to(PACKAGE).as_posix()
         assert not runtimes & {name.split(".")[0] for name in names}, file
         assert "ai_edge_litert.interpreter" not in names, file
         if "import_module" in file.read_text():
-            assert file.relative_to(PACKAGE) in {Path("device/device_timer.py"), Path("cli/__init__.py"), Path("__init__.py")}
+            assert name in {*on_devices, "cli/__init__.py", "__init__.py"}
+        assert name not in on_devices or 'os.environ["ORT_DISABLE_TELEMETRY"] = "1"' in file.read_text()

@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from edgenas.baseline.record import ABOUT, FILE, OwnFile, folder_of
-from edgenas.data import Decoder
 from edgenas.errors import UsageError
 from edgenas.export import VERIFIED, Preprocessing, Verification, load_verifications, verify_classifier
 from edgenas.files import write_bytes
@@ -48,6 +47,4 @@ def add_file(
     write_bytes(copy, content)
     preprocessing = Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range)
     OwnFile(str(path.resolve()), digest, preprocessing).save(folder)
-    decoder = Decoder(run.config["data"]["size"], file.fit, file.value_range)
-    dataset = load_images(run, source, track, at_least=resolution, decoder=decoder)
     return verify_classifier(replace(file, path=copy, resolution=resolution), folder, dataset, tables, track)

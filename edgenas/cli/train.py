@@ -17,6 +17,7 @@ from edgenas.cli.options import (
     precision_option,
     seed_option,
 )
+from edgenas.cli.remembering import remembering
 from edgenas.cli.show_training import show_epoch, show_trained
 from edgenas.cli.stopping import exit_status
 from edgenas.errors import UsageError
@@ -107,7 +108,7 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, settings:
             run = create(data, track=track, **given | _settings(settings))
         else:
             raise UsageError("Say what to train on with `data`, or what to continue with `resume`.")
-        train_and_show(run, data)
+        train_and_show(remembering(run), data)
 
 
 def _settings(texts: tuple[str, ...]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from edgenas.data.formats import prepare, why_unreadable
+from edgenas.data.prepare import is_deep, square
 from edgenas.data.sources import Listing, Source
 from edgenas.progress import Track
 from edgenas.values import fit as fitted
@@ -24,10 +25,6 @@ CHUNK = 64  # images that a thread decodes at a time
 # Below this average, threads wait for the interpreter's lock longer than they decode (CIFAR JPEGs of 0.9 kB, two busy cores:
 # one thread 1.5 times as fast as two).
 THREADED_FILE_BYTES = 8192
-MOST_PIXELS = 89_478_485
-"""That are decoded of one image: Pillow's own limit, a quarter of a GiB of RGB."""
-BACKGROUND = 128
-"""The grey that shows through transparent pixels and around padded pictures: black and white are both seen before it."""
 EXTREMES = 0.001
 """The share of an image's values at either end that are taken for dead pixels."""
 FAR = 10
@@ -66,43 +63,8 @@ class Decoder:
         fitted(Fit, self.fit, "fit")
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """`(size, size, 3)` uint8: upright, RGB over grey, made square, resized with antialiased bilinear.
-
-        Raises ValueError for an image of too many pixels, and whatever Pillow raises.
-        """
-        width, height = image.size
-        image.draft(None, (2 * self.size, 2 * self.size))  # lets JPEGs of more than twice the size decode at a fraction of it
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"its {width} x {height} pixels are more than {MOST_PIXELS // 10**6} million, too many to decode")
-        ImageOps.exif_transpose(image, in_place=True)
-        if is_deep(image):
-            image = Image.fromarray(as_bytes(np.asarray(image), self.value_range or (0, 65535)))
-        return np.asarray(self._square(opaque(image)))
-
-    def _square(self, image: Image.Image) -> Image.Image:
-        size = (self.size, self.size)
-        if self.fit == "crop":
-            return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
-        if self.fit == "squeeze":
-            return image.resize(size, Image.Resampling.BILINEAR)
-        scale = self.size / max(image.size)
-        inner = image.resize([max(1, round(scale * side)) for side in image.size], Image.Resampling.BILINEAR)
-        square = Image.new("RGB", size, (BACKGROUND,) * 3)
-        square.paste(inner, ((self.size - inner.width) // 2, (self.size - inner.height) // 2))
-        return square
-
-
-def opaque(image: Image.Image) -> Image.Image:
-    """As RGB. What is transparent shows `BACKGROUND`."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layers = Image.new("RGBA", image.size, (BACKGROUND,) * 3 + (255,)), image.convert("RGBA")
-    return Image.alpha_composite(*layers).convert("RGB")
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether it has more than 8 bits per value: 12 or 16, or floating point. Of colours Pillow itself keeps 8 bits."""
-    return image.mode.startswith(("I", "F"))
+        """`(size, size, 3)` uint8: see `prepare.square`."""
+        return square(image, self.size, self.fit, self.value_range)
 
 
 def bounds(image: Image.Image) -> tuple[float, float]:
@@ -113,13 +75,6 @@ def bounds(image: Image.Image) -> tuple[float, float]:
         return 0.0, 0.0
     low, high = np.quantile(values, [EXTREMES, 1 - EXTREMES])
     return float(low), float(high)
-
-
-def as_bytes(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Values scaled so that their range is 0..255, as uint8. What is no number is black."""
-    low, high = value_range
-    scaled = (np.nan_to_num(values.astype(np.float64), nan=low) - low) * (255 / max(high - low, 1e-12))
-    return scaled.clip(0, 255).round().astype(np.uint8)
 
 
 @dataclass

@@ -140,7 +140,7 @@ def model_file(model: ExportedModel, network: Network, kind: str, precision: str
                 "resolution": model.preprocessing.resolution,
                 "colour": "RGB",
                 "fit": model.preprocessing.fit,
-                "resize": model.preprocessing.resize,
+                "in_words": model.preprocessing.in_words,
                 "scale": 1 / 255,
                 "mean": model.preprocessing.mean,
                 "std": model.preprocessing.std,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from edgenas.data.decode import BACKGROUND
+from edgenas.data.prepare import described
 from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
@@ -40,11 +40,9 @@ from edgenas.values.kinds import (
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes the model's input, in this order.
+    """How an image becomes the model's input: what `edgenas.data.prepare` does with these values.
 
-    Scale values of more than 8 bits so that `value_range` becomes 0..255; convert to RGB, over grey where it is transparent;
-    make it a square of `resolution` as `fit` says (bilinear, antialiased; see `resize`); divide by 255; subtract `mean` and
-    divide by `std` per channel. ONNX takes NCHW, TFLite NHWC.
+    ONNX takes NCHW, TFLite NHWC.
     """
 
     resolution: Resolution
@@ -54,14 +52,8 @@ class Preprocessing:
     value_range: ValueRange | None = None
 
     @property
-    def resize(self) -> str:
-        """`fit` in words."""
-        how = {
-            "crop": "shorter side, bilinear, antialiased; then centre crop",
-            "pad": f"longer side, bilinear, antialiased; then padding on both sides with grey {BACKGROUND}",
-            "squeeze": "both sides, bilinear, antialiased, without regard to the aspect ratio",
-        }
-        return how[self.fit]
+    def in_words(self) -> str:
+        return described(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in plain_fields(self).items() if value is not None}

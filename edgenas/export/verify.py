@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 
-from edgenas.data import Dataset
+from edgenas.data import Dataset, Decoder
 from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
 from edgenas.device.runtimes import runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
@@ -179,11 +179,11 @@ def verify_classifier(
 ) -> list[Verification]:
     """Run an ONNX file that came without a torch network on the test images and on the timer, and keep that in `folder`.
 
-    dataset: with images no smaller than the file takes. tables: as for `verify`; a space to predict from is not known.
+    tables: as for `verify`; a space to predict from is not known.
     """
     resolution = file.resolution or dataset.size
     content = file.for_one_image(resolution)
-    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std))
+    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range))
     testbeds = testbeds_here([ModelFile(file.path, "onnx")])
     results = [
         _verify_file(file.path.name, content, testbed, trial, tables, lambda table: None)
@@ -227,7 +227,9 @@ class _Trial:
 
     @classmethod
     def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None) -> _Trial:
-        test, dataset = dataset.test, replace(dataset, mean=how.mean, std=how.std)
+        """From the test images' files, as a user prepares them."""
+        test = dataset.test_from_files(Decoder(how.resolution, how.fit, how.value_range))
+        dataset = replace(dataset, mean=how.mean, std=how.std)
         chosen = np.linspace(0, len(test) - 1, min(count or len(test), len(test))).astype(int)
         batches = list(as_seen(dataset, test, how.resolution, chosen))
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
@@ -237,8 +239,9 @@ class _Trial:
 def _references(
     model: ExportedModel, network: Network, dataset: Dataset, count: int | None, precisions: Iterable[str]
 ) -> dict[str, Reference]:
-    """For images as the network was trained on."""
-    images = _Trial.of(dataset, Preprocessing(network.resolution, dataset.mean, dataset.std), count).images
+    """For images prepared as those that the network was trained on."""
+    how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range)
+    images = _Trial.of(dataset, how, count).images
     return {precision: reference(network, images, precision, model.calibration) for precision in sorted(precisions)}
 
 

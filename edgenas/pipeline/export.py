@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgenas.data import Dataset
-from edgenas.export import FORMATS, ExportedModel, export
+from edgenas.deployment import write_bundle
+from edgenas.errors import UsageError
+from edgenas.export import FORMATS, ExportedModel, export, load_verifications, verify
+from edgenas.latency import timed_tables
+from edgenas.pipeline.verify import Verified
 from edgenas.pipeline.winners import winners
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
 from edgenas.training.finetune import sweep_checkpoints
 from edgenas.values import checked
-from edgenas.values.kinds import GivenText
+from edgenas.values.kinds import GivenText, NewFile
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Exported:
 def export_run(
     run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = ("fp32",), per_tensor: bool = False,
     integer_ends: bool = False, architecture: str | None = None, dynamic_batch: bool = False,
-    data: GivenText | Dataset | None = None, track: Track = quiet,
+    bundle: NewFile | None = None, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
@@ -33,13 +38,18 @@ def export_run(
     precisions: `fp32`, `fp16`, `int8`; each format is written in each. per_tensor: int8 with one scale for all channels of a
         weight, as some accelerators want it. integer_ends: int8 files take and give integers.
     dynamic_batch: let files take any number of images at once, where their format can.
+    bundle: a .zip to make of one network: verified here, with all that it takes to use it without EdgeNAS.
     data: where the run's images are now, or they.
 
-    Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation.
+    Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation, and UsageError
+    where a bundle is to be made of several networks.
     """
     sweep_checkpoints(run)
-    dataset = load_images(run, data, track)
     subnets = winners(run, architecture)
+    if bundle is not None and len(subnets) > 1:
+        ids = " or ".join(f"`architecture` {subnet.id}" for subnet in subnets)
+        raise UsageError(f"A bundle is of one network, and the searches of {run.path} chose {len(subnets)}", f"add {ids}.")
+    dataset = load_images(run, data, track)
     evaluator = Evaluator(load_supernet(run), dataset)
     models = []
     for subnet, budgets in track(subnets.items(), "Exporting", len(subnets)):
@@ -58,4 +68,12 @@ def export_run(
                 finetuned=load_finetuned(run, subnet),
             )
         )
+    if bundle is not None:
+        _bundle(bundle, run, models[0], dataset, track)
     return Exported(tuple(models))
+
+
+def _bundle(path: Path, run: Run, model: ExportedModel, dataset: Dataset, track: Track) -> None:
+    verified = Verified(((model, tuple(verify(model, run.space, dataset, timed_tables(), track))),), ())
+    verified.require_passed()
+    write_bundle(path, run, model, dataset, load_verifications(model.folder, len(model.classes)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from edgenas.data import Dataset, Decoder
+from edgenas.data import Dataset
 from edgenas.device import DeviceProfile, Execution, get_runtime, load_device, ssh_target, tflite_runtime_python
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
@@ -61,33 +61,16 @@ def verify_run(
         case None, None:
             if provision:
                 raise UsageError("`provision` is for a device: say which with `device` and `on`.")
-            results = _here(run, _AsExported(run, data, track), images, track)
+            results = _here(run, load_images(run, data, track), images, track)
         case str(), str():
-            test = _AsExported(run, data, track)
-            results = _on_device(run, test, load_device(device), on, images, provision, allow_emulated, track)
+            dataset = load_images(run, data, track)
+            results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
         case _:
             raise UsageError("`device` and `on` belong together: name the device and say where it is.")
     return Verified(results, tuple(judge_files(run)))
 
 
-class _AsExported:
-    """The images of a run as its exported models want them decoded: by their own preprocessing."""
-
-    def __init__(self, run: Run, data: str | Dataset | None, track: Track):
-        self.run, self.data, self.track = run, data, track
-        dataset = load_images(run, data, track)
-        self._decoded = {(dataset.fit, dataset.value_range): dataset}
-
-    def for_model(self, model: ExportedModel) -> Dataset:
-        how = model.preprocessing
-        if (how.fit, how.value_range) not in self._decoded:
-            decoder = Decoder(self.run.config["data"]["size"], how.fit, how.value_range)
-            source = self.data if isinstance(self.data, str) else None
-            self._decoded[how.fit, how.value_range] = load_images(self.run, source, self.track, decoder=decoder)
-        return self._decoded[how.fit, how.value_range]
-
-
-def _here(run: Run, test: _AsExported, images: int | None, track: Track) -> Results:
+def _here(run: Run, dataset: Dataset, images: int | None, track: Track) -> Results:
     models = _exports(run)
     if tflite_runtime_python() is None and any(file.suffix == ".tflite" for model in models for file in model.files):
         log.info(
@@ -95,13 +78,11 @@ def _here(run: Run, test: _AsExported, images: int | None, track: Track) -> Resu
             "TFLite files run in LiteRT alone."
         )
     tables = timed_tables()
-    return tuple(
-        (model, tuple(verify(model, run.space, test.for_model(model), tables, track, images=images))) for model in models
-    )
+    return tuple((model, tuple(verify(model, run.space, dataset, tables, track, images=images))) for model in models)
 
 
 def _on_device(
-    run: Run, test: _AsExported, device: DeviceProfile, on: str, images: int | None, provision: bool, allow_emulated: bool,
+    run: Run, dataset: Dataset, device: DeviceProfile, on: str, images: int | None, provision: bool, allow_emulated: bool,
     track: Track,
 ) -> Results:  # fmt: skip
     device.require_reach(remotely=True)
@@ -121,7 +102,6 @@ def _on_device(
             environment = open_device(device, target, execution, allow_emulated)
             testbed = Testbed(execution, target, environment, device.name)
             for model in models:
-                dataset = test.for_model(model)
                 rows = verify(model, run.space, dataset, tables, track, testbeds=[testbed], images=images)
                 results.append((model, tuple(rows)))
     return tuple(results)

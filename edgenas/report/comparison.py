@@ -45,6 +45,11 @@ class Contestant:
         """Latencies at equal places can be compared."""
         return self.device, self.fingerprint, self.runtime, self.threads, self.precision
 
+    @property
+    def timed_in(self) -> str:
+        """The runtime, with the precision where it is not fp32."""
+        return self.runtime + (f" {self.precision}" if self.precision != "fp32" else "")
+
     def is_of(self, fingerprint: str | None, execution: Execution) -> bool:
         """Whether it was timed on that machine, and so executed."""
         return (self.fingerprint, Execution(self.runtime, self.threads, self.precision)) == (fingerprint, execution)
@@ -73,6 +78,57 @@ def contestants(run: Run) -> list[Contestant]:
 def beaten_by(one: Contestant, all_: Iterable[Contestant]) -> list[Contestant]:
     """Contestants of the other kind at the same place that are no slower and no less accurate."""
     return [c for c in all_ if c.place == one.place and c.is_baseline != one.is_baseline and beats(c.result, one.result)]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One network on one machine, in all runtimes where it was timed there.
+
+    of: its file in the first of them. ms: by runtime. beaten_by: the names of those of the other kind that are no slower and no
+    less accurate, in some runtime.
+    """
+
+    of: Contestant
+    ms: dict[str, float]
+    beaten_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What can be compared: networks on one machine, computed by so many threads, the fastest first."""
+
+    device: str
+    threads: int
+    emulated: bool
+    runtimes: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def where(self) -> str:
+        where = f"{self.device or 'this machine'}, {self.threads} thread{'s' * (self.threads > 1)}"
+        return where + ", EMULATED: no measurement" * self.emulated
+
+
+def side_by_side(all_: Sequence[Contestant]) -> list[SideBySide]:
+    """For every machine and number of threads."""
+    tables = []
+    for (device, _, threads), group in _grouped(all_, lambda f: (f.device, f.fingerprint, f.threads)):
+        lines = [
+            Line(same[0], {f.timed_in: f.latency_ms for f in same},
+                 tuple(dict.fromkeys(better.name for f in same for better in beaten_by(f, group))))
+            for _, same in _grouped(group, lambda f: (f.name, f.is_baseline))
+        ]  # fmt: skip
+        runtimes = tuple(dict.fromkeys(f.timed_in for f in group))
+        tables.append(SideBySide(device, threads, group[0].emulated, runtimes, tuple(lines)))
+    return tables
+
+
+def _grouped(files: Sequence[Contestant], key: Callable[[Contestant], tuple]) -> list[tuple[tuple, list[Contestant]]]:
+    """Files with the same key together, in the order in which keys first appear."""
+    groups: dict[tuple, list[Contestant]] = {}
+    for file in files:
+        groups.setdefault(key(file), []).append(file)
+    return list(groups.items())
 
 
 def places(all_: Sequence[Contestant]) -> list[tuple]:

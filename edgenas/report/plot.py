@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ def training_figure(metrics: list[dict[str, Any]]) -> Figure:
 
 
 def plot_front(
-    path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row], files: Sequence[Contestant] = ()
+    path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row], files: Sequence[Contestant] = ()
 ) -> None:
     """Draw the searches of one device and runtime, and save them as PNG.
 
@@ -61,10 +61,10 @@ def plot_front(
 
 
 def front_figure(
-    records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row], files: Sequence[Contestant] = ()
+    records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row], files: Sequence[Contestant] = ()
 ) -> Figure:
     first = records[0]
-    timed = [f for f in files if f.is_of(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
+    timed = _timed(files, first)
     figure, axes = _figure(panels=1 + any(file.is_baseline for file in timed))
     _draw_search(axes[0], records, evaluated, rows)
     for panel in axes[1:]:
@@ -72,7 +72,28 @@ def front_figure(
     return figure
 
 
-def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row]) -> None:
+def front_figures(
+    records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row], files: Sequence[Contestant] = ()
+) -> Iterator[tuple[str, Figure]]:
+    """The panels of `front_figure`, each by itself, with what it shows."""
+    first = records[0]
+    where = f"on {first.device} ({first.execution})"
+    figure, (axes,) = _figure()
+    _draw_search(axes, records, evaluated, rows)
+    yield f"What was evaluated: validation accuracy and predicted latency {where}", figure
+    timed = _timed(files, first)
+    if any(file.is_baseline for file in timed):
+        figure, (axes,) = _figure()
+        _draw_files(axes, timed, first)
+        yield f"The exported files and what people pick by hand: test accuracy and measured latency {where}", figure
+
+
+def _timed(files: Sequence[Contestant], first: SearchRecord) -> list[Contestant]:
+    """Those that were timed on the device and in the way that was searched for."""
+    return [f for f in files if f.is_of(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
+
+
+def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row]) -> None:
     first = records[0]
     axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
 

@@ -11,19 +11,16 @@ from edgenas.supernet import Supernet
 from edgenas.training.checkpoint import fill, load_tensors, save_tensors
 
 
-def load_images(
-    run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0, decoder: Decoder | None = None
-) -> Dataset:
+def load_images(run: Run, data: str | Dataset | None = None, track: Track = quiet, *, at_least: int = 0) -> Dataset:
     """The images of a run, from where they were or from `data`, where they are now, or which are they.
 
     at_least: the least size of theirs in pixels, for a network that takes larger ones than the run's.
-    decoder: how to decode them in place of how the run's were.
 
     Raises UsageError when they are not there, CheckpointError when they are others.
     """
     if isinstance(data, Dataset):
         return data
-    about, how = run.config["data"], decoder or decoder_of(run)
+    about, how = run.config["data"], decoder_of(run)
     try:
         dataset = load_dataset(
             data or names.to_file(about["source"]),

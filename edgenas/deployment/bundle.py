@@ -1,0 +1,104 @@
+"""A bundle: a .zip with an exported network, its classes, a program that classifies images, a self-test and a model card.
+
+It runs without EdgeNAS and without torch, on any machine that has Python 3.9, numpy, Pillow and one of its runtimes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edgenas.data import Dataset, Decoder, prepare
+from edgenas.deployment import predict
+from edgenas.deployment.card import model_card
+from edgenas.export import ExportedModel, Verification
+from edgenas.files import now, replacing
+from edgenas.run import Run
+
+SELF_TEST_IMAGES = 8
+SUMS = "SHA256SUMS"
+_REQUIREMENTS = {
+    ".onnx": 'onnxruntime; platform_machine != "armv7l"\n',
+    ".tflite": 'ai-edge-litert; platform_machine != "armv7l"\n',
+}
+_ON_ARMV7L = 'tflite-runtime; platform_machine == "armv7l"\nnumpy<2; platform_machine == "armv7l"\n'
+
+
+def write_bundle(
+    path: Path, run: Run, model: ExportedModel, dataset: Dataset, verifications: Sequence[Verification] = ()
+) -> None:
+    """Write a model's files and all that belongs to them as a .zip, whose content is in one folder named like it.
+
+    dataset: the run's images: a few of the test images become the self-test. verifications: of these files, for the card.
+    """
+    files = {file.name: file.read_bytes() for file in [*model.files, model.folder / "model.json"]}
+    files |= {
+        "labels.txt": ("\n".join(model.classes) + "\n").encode(),
+        "predict.py": _source(predict.__file__),
+        "prepare.py": _source(prepare.__file__),
+        "requirements.txt": requirements(model).encode(),
+        "selftest.npz": self_test(model, dataset),
+        "MODEL_CARD.md": model_card(run, model, verifications).encode(),
+    }
+    files[SUMS] = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())).encode()
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(f"{path.stem}/{name}", _date()), data, zipfile.ZIP_DEFLATED)
+
+
+def requirements(model: ExportedModel) -> str:
+    """What pip is to install for one of the files, whatever the machine. 32-bit ARM has wheels of tflite-runtime alone."""
+    suffixes = {file.suffix for file in model.files}
+    first = next(suffix for suffix in _REQUIREMENTS if suffix in suffixes)
+    return "numpy\npillow>=10.1\n" + _REQUIREMENTS[first] + (_ON_ARMV7L if ".tflite" in suffixes else "")
+
+
+def self_test(model: ExportedModel, dataset: Dataset) -> bytes:
+    """Some test images, spread over the set, with the outputs of every file; and a picture with the pixels that it becomes.
+
+    The picture lies on its side, is partly transparent and no square: it needs every step of the preparation.
+    """
+    how = model.preprocessing
+    test = dataset.test_from_files(Decoder(how.resolution, how.fit, how.value_range))
+    chosen = np.linspace(0, len(test) - 1, min(SELF_TEST_IMAGES, len(test))).astype(int)
+    images = np.ascontiguousarray(test.batch(chosen)[0].permute(0, 2, 3, 1).numpy())
+    picture = _picture(2 * how.resolution)
+    with Image.open(io.BytesIO(picture)) as opened:
+        pixels = prepare.square(opened, how.resolution, how.fit, how.value_range)
+    stored = {"images": images, "picture": np.frombuffer(picture, np.uint8), "picture_pixels": pixels}
+    for file in model.files:
+        classifier = predict.Classifier(model.folder, file=file.name)
+        stored[f"logits {file.name}"] = np.stack([classifier.logits(image) for image in images])
+    content = io.BytesIO()
+    np.savez_compressed(content, **stored)  # type: ignore[arg-type]  # names are not told from its other parameters
+    return content.getvalue()
+
+
+def _picture(size: int) -> bytes:
+    """A PNG, which every reader decodes to the same values."""
+    across, down = np.meshgrid(np.arange(size), np.arange(size * 3 // 4))
+    red, green, blue = across * 255 // size, down * 255 // size, (across // 7 + down // 5) % 2 * 255
+    pixels = np.stack([red, green, blue, np.where(across < size // 3, 128, 255)], axis=-1).astype(np.uint8)
+    image, exif = Image.fromarray(pixels, "RGBA"), Image.Exif()
+    exif[0x0112] = 6  # orientation: turned to the right
+    content = io.BytesIO()
+    image.save(content, "PNG", exif=exif)
+    return content.getvalue()
+
+
+def _source(path: str | None) -> bytes:
+    assert path is not None
+    return Path(path).read_bytes()
+
+
+def _date() -> tuple[int, int, int, int, int, int]:
+    """Of the entries of an archive, which knows none before 1980."""
+    moment = max(datetime.fromisoformat(now()), datetime(1980, 1, 1, tzinfo=UTC))
+    return moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second
