@@ -44,6 +44,8 @@ def export_run(
     Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation, and UsageError
     where a bundle is to be made of several networks.
     """
+    if bundle is not None and integer_ends:
+        raise UsageError("The program of a bundle gives float32 images to its files: leave out `bundle` or `integer_ends`.")
     sweep_checkpoints(run)
     subnets = winners(run, architecture)
     if bundle is not None and len(subnets) > 1:
