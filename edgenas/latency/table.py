@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from edgenas.cost import block_parameters
 from edgenas.device import Execution, Provenance
-from edgenas.errors import EdgeNASError
+from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.latency.tolerance import LEAST_SESSIONS, normal_half_width, tolerance, tolerance_over_sessions
 from edgenas.names import pasted
 from edgenas.space import Architecture, BlockSpec, SearchSpace
@@ -257,8 +257,16 @@ class LatencyTable:
         return replace(table, entries={BlockSpec.from_key(key).key: entry for key, entry in table.entries.items()})
 
 
+def _upgrade(data: dict[str, Any], version: int) -> None:
+    if version < 4 and data["precision"] == "int8":
+        raise CheckpointError(
+            f"The int8 latencies of {data['device']} are of networks that computed h-swish in floats, which int8 files do not: "
+            "measure them again with `fresh`, or delete them."
+        )
+
+
 # Older versions timed otherwise.
-FORMAT = Format("latency table", LatencyTable, version=4, oldest=3, remedy="Delete it, or measure again with `fresh`.")
+FORMAT = Format("latency table", LatencyTable, 4, 3, "Delete it, or measure again with `fresh`.", _upgrade)
 
 
 def block_features(entries: dict[str, Entry], space: SearchSpace) -> np.ndarray:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgenas.data import Dataset
-from edgenas.device import DeviceProfile, Execution, load_device, ssh_target, tflite_runtime_python
+from edgenas.device import DeviceProfile, Execution, get_runtime, load_device, ssh_target, tflite_runtime_python
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
 from edgenas.latency import open_device, timed_tables
@@ -37,7 +37,7 @@ class Verified:
 
     @property
     def rejected(self) -> list[str]:
-        """The files whose outputs differ from torch's, which were renamed."""
+        """The files whose outputs are not what they must be, each with the runtime."""
         return [
             f"{model.folder / v.file} in {v.execution.runtime}" for model, rows in self.results for v in rows if not v.passed
         ]
@@ -46,8 +46,8 @@ class Verified:
         """Raises ParityError naming the rejected files, where there are any."""
         if self.rejected:
             raise ParityError(
-                f"Outputs differ from torch's, renamed to *.rejected: {', '.join(self.rejected)}. Export again, and please "
-                "report it."
+                f"Outputs differ from what they must be: {', '.join(self.rejected)}. What no runtime computes rightly was "
+                "renamed to *.rejected: export again, and please report it."
             )
 
 
@@ -95,7 +95,8 @@ def _on_device(
     chosen: dict[Execution, list[ExportedModel]] = {}
     for model in _exports(run):
         for execution in dict.fromkeys(budget.execution for budget in model.budgets if budget.device == device.name):
-            chosen.setdefault(execution, []).append(model)
+            for precision in _precisions(model, execution):
+                chosen.setdefault(replace(execution, precision=precision), []).append(model)
     if not chosen:
         raise UsageError(
             f"No file of {run.path} was chosen for {device.name}",
@@ -110,6 +111,13 @@ def _on_device(
                 rows = verify(model, run.space, dataset, tables, track, testbeds=[testbed], images=images)
                 results.append((model, tuple(rows)))
     return tuple(results)
+
+
+def _precisions(model: ExportedModel, execution: Execution) -> list[str]:
+    """Those of a model's files that a runtime takes; that of the execution where there is none, so that it is said."""
+    runtime = get_runtime(execution.runtime)
+    there = [file.precision for file in model.variants if file.format == runtime.format]
+    return [precision for precision in there if precision in runtime.precisions] or [execution.precision]
 
 
 def _exports(run: Run) -> list[ExportedModel]:

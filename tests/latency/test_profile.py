@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgenas.device import DeviceProfile, Execution, Provenance, python_target
-from edgenas.errors import EdgeNASError, UsageError
+from edgenas.errors import CheckpointError, EdgeNASError, UsageError
 from edgenas.latency import Bench, Calibration, Entry, HeldOut, LatencyTable, profile, transfer
 from edgenas.latency.bench import GROUP_MODELS, MOST_RETRIES
 from edgenas.latency.calibration import Calibrator, TimedNetworks, check
@@ -209,20 +209,33 @@ def test_another_kind_of_machine_is_refused(micro_space: SearchSpace, tmp_path: 
         profile(micro_space, replace(BOX, arch="aarch64"), FakeTarget(), tmp_path / "t.json", ORT)
 
 
-def test_int8_has_a_table_of_its_own(micro_space: SearchSpace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", ["onnxruntime", "litert"])
+def test_int8_has_a_table_of_its_own(micro_space: SearchSpace, tmp_path: Path, runtime: str) -> None:
     path = tmp_path / "t.json"
-    table = profile(micro_space, BOX, python_target(), path, Execution("onnxruntime", precision="int8"), rounds=2)
+    table = profile(micro_space, BOX, python_target(), path, Execution(runtime, precision="int8"), rounds=2)
     assert table.execution.precision == "int8" and table.covers(micro_space)
     assert table.calibration(micro_space).check.mean_error < 1  # micro-seconds, and the machine may be busy
     with pytest.raises(
         EdgeNASError,
-        match=r"is the table of box \(onnxruntime, int8, 1 thread\), not of box \(onnxruntime, 1 thread\)",
+        match=rf"is the table of box \({runtime}, int8, 1 thread\), not of box \(onnxruntime, 1 thread\)",
     ):
         profile(micro_space, BOX, python_target(), path, ORT)
 
 
+def test_int8_tables_of_older_versions_are_of_other_networks(table: LatencyTable, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    for precision in ("fp32", "int8"):
+        replace(table, execution=Execution("onnxruntime", precision=precision)).save(path)
+        path.write_text(path.read_text().replace('"version": 4', '"version": 3'))
+        if precision == "fp32":
+            assert LatencyTable.load(path) == table
+        else:
+            with pytest.raises(CheckpointError, match="computed h-swish in floats"):
+                LatencyTable.load(path)
+
+
 def test_what_cannot_be_timed_in_int8(micro_space: SearchSpace, tmp_path: Path) -> None:
-    for execution, words in ((Execution("litert", precision="int8"), "int8 cannot be timed in litert"),
+    for execution, words in ((Execution("onnxruntime-web-webgpu", precision="int8"), "int8 cannot be timed in"),
                            (Execution("onnxruntime", precision="int9"), "Did you mean 'int8'")):  # fmt: skip
         with pytest.raises(UsageError, match=words):
             profile(micro_space, BOX, FakeTarget(), tmp_path / "t.json", execution)
