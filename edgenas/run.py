@@ -4,6 +4,7 @@ Here are its paths and its configuration, which need no torch. `edgenas.training
 `edgenas.pipeline` has the steps of the story: a run's methods call both, and import them when they are called.
 
 config.toml            space, data set and recipe
+images.csv             the split of its images, by their content
 metrics.jsonl          one line for every epoch
 commands.log           one line for every command that ended well
 checkpoint.safetensors the state of an unfinished training
@@ -26,15 +27,17 @@ import numpy as np
 from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.files import append_line, now, sweep, write_text, write_toml
+from edgenas.names import pasted
 from edgenas.space import SearchSpace, get_space
 from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
 from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
 
 if TYPE_CHECKING:
-    from edgenas.data import Dataset
+    from edgenas.data import Dataset, RecordedSplit
     from edgenas.device import DeviceProfile
     from edgenas.latency import LatencyTable
     from edgenas.pipeline.baseline import Compared
+    from edgenas.pipeline.data import Added
     from edgenas.pipeline.export import Exported
     from edgenas.pipeline.finetune import FineTunedWinners
     from edgenas.pipeline.report import Report
@@ -74,22 +77,27 @@ class Run:
             "seed": seed,
             "size": dataset.size,
             "classes": list(dataset.classes),
-            "images": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+            "images": {part: len(split) for part, split in dataset.splits.items()},
             "mean": list(dataset.mean),
             "std": list(dataset.std),
             "skipped": [f"{file}: {why}" for file, why in dataset.skipped.items()],
             "streamed": dataset.streamed,
             "fit": dataset.fit,
-            "majority": {part: _majority(getattr(dataset, part).labels) for part in ("validation", "test")},
+            "majority": _majority({part: split.labels for part, split in dataset.splits.items()}),
         }
         if dataset.value_range:
             data["value_range"] = list(dataset.value_range)
         if dataset.folders:
             data["folders"] = dict(dataset.folders)
+        if dataset.record:
+            data["recorded"] = True
         config = {"version": VERSION, "metric": metric, "space": space, "data": data, "recipe": recipe.to_dict()}
         config |= begins_with or {}
+        run = cls(path, config)
+        if dataset.record:
+            dataset.record.save(run.images_file)
         write_toml(path / "config.toml", config)
-        return cls(path, config)
+        return run
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -101,7 +109,7 @@ class Run:
         except OSError as error:
             raise UsageError(f"{path} is no run: {error.strerror}.") from None
         if not is_there:
-            raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={path})`.")
+            raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={pasted(path)})`.")
         try:
             config = decoded_toml(read_text(file, "configuration of a run", error=CheckpointError))
             if read(int, config.get("version"), "version") > VERSION:
@@ -156,6 +164,15 @@ class Run:
         """The share of the largest class among the images of `validation` or `test`; older runs know the least it can be."""
         return self.config["data"].get("majority", {}).get(part, 1 / len(self.classes))
 
+    def with_images(self, record: RecordedSplit) -> Run:
+        """With this record of its images in place of the one that it had; both are written."""
+        labels = {part: record.labels_of(part) for part in record.counts()}
+        about = {"images": record.counts(), "majority": _majority(labels)}
+        config = self.config | {"data": self.config["data"] | about}
+        record.save(self.images_file)
+        write_toml(self.path / "config.toml", config)
+        return Run(self.path, config)
+
     @property
     def metric(self) -> str:
         """The name of what it is judged by, see `edgenas.metric`; of older runs accuracy."""
@@ -183,6 +200,10 @@ class Run:
         return recipe_of(self.config["recipe"], self.path / "config.toml")
 
     @property
+    def images_file(self) -> Path:
+        return self.path / "images.csv"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.safetensors"
 
@@ -190,10 +211,15 @@ class Run:
     def weights(self) -> Path:
         return self.path / "supernet.safetensors"
 
+    @property
+    def picture(self) -> Path:
+        return self.path / "training.png"
+
     def require_trained(self) -> None:
         """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
-            raise CheckpointError(f"{self.path} is not trained to its end: `train_supernet(resume={self.path})` does that.")
+            how = f"`train_supernet(resume={pasted(self.path)})` does that."
+            raise CheckpointError(f"{self.path} is not trained to its end", how)
 
     # ---- metrics ----
 
@@ -223,6 +249,12 @@ class Run:
         from edgenas.training import load_images
 
         return load_images(self, data)
+
+    def add_images(self, **options: Any) -> Added:
+        """Take images that are new into its splits: `edgenas.pipeline.data.add_images`."""
+        from edgenas.pipeline.data import add_images
+
+        return add_images(self, **options)
 
     def supernet(self) -> Supernet:
         """Its trained supernet: `edgenas.training.load_supernet`."""
@@ -304,6 +336,7 @@ class _Data:
     folders: dict[ClassName, ClassName] = field(default_factory=dict)
     majority: dict[str, Share] = field(default_factory=dict)
     streamed: bool = False
+    recorded: bool = False
     skipped: list[Text] = field(default_factory=list)
     takes_others: ClassVar = True
 
@@ -373,5 +406,6 @@ def space_of(settings: dict[str, Any], classes: int) -> SearchSpace:
     return get_space(**arguments, classes=classes, resolutions=tuple(resolutions) if resolutions else None)
 
 
-def _majority(labels: np.ndarray) -> float:
-    return float(np.bincount(labels).max() / len(labels))
+def _majority(labels: dict[str, np.ndarray]) -> dict[str, float]:
+    """The share of the largest class among the images that networks are judged by."""
+    return {part: float(np.bincount(labels[part]).max() / len(labels[part])) for part in ("validation", "test")}

@@ -12,6 +12,7 @@ from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open
 from edgenas.cli.show_search import show_front, show_searched
 from edgenas.latency import CONFIDENCE
 from edgenas.metric import NAMES as METRICS
+from edgenas.names import pasted
 from edgenas.pipeline.search import EVALUATIONS, search_run, split_budgets
 from edgenas.search import STRATEGIES, get_strategy
 
@@ -95,4 +96,4 @@ def command(
     for record in searched.records:
         show_front(record)
     say_all(searched.judgement)
-    say(f"Next: edgenas export {opened.path} --format onnx --format tflite")
+    say(f"Next: edgenas export {pasted(opened.path)} --format onnx --format tflite")

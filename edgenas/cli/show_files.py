@@ -15,15 +15,20 @@ def by_metric(v: Verification, metric: Metric) -> Score | None:
 
 
 def show_verified(verified: Verified) -> None:
+    """Of files in int8 also the accuracy of their simulation, to which they are held, and how often they say the same as the
+    network in floats."""
     results = verified.results
+    rounds = any(v.simulated_accuracy is not None for _, verifications in results for v in verifications)
     rows = [
         [
             model.architecture.id,
             v.file,
+            f"{v.file_bytes / 1024:.0f}",
             f"{v.execution.runtime} {v.runtime_version}",
             "passed" if v.passed else "FAILED",
             "-" if v.parity is None else f"{v.parity.max_difference:.1e}",
             percent(None if v.parity is None else v.parity.agreement),
+            *([percent(v.simulated_accuracy), percent(v.float_agreement)] if rounds else []),
             percent(v.torch_accuracy),
             scored(v.score(ACCURACY)),
             *([] if verified.metric.is_accuracy else [scored(by_metric(v, verified.metric))]),
@@ -36,10 +41,12 @@ def show_verified(verified: Verified) -> None:
     columns = [
         "<id",
         "<file",
+        "KiB",
         "<runtime",
         "<parity",
         "max diff",
         "same top-1",
+        *(["simulated", "top-1 as float"] if rounds else []),
         "torch",
         "accuracy",
         *([] if verified.metric.is_accuracy else [verified.metric.label]),

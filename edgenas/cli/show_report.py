@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgenas.cli.display import console, percent, say, say_all, scored, table
+from edgenas.names import pasted
 from edgenas.pipeline.report import Report
 from edgenas.report import ClassRow, Contestant, Row, on_prediction, side_by_side
 from edgenas.run import Run
@@ -18,7 +19,7 @@ def show_report(run: Run, report: Report) -> None:
         show_classes(report.classes)
         show_comparison(report.files)
     else:
-        say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
+        say(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
     for record in report.records:
         console.print("\n".join(on_prediction(record)))
     for picture in report.pictures:

@@ -18,7 +18,7 @@ def show_searched(searched: Searched) -> None:
         f"{outcome.evaluated} new evaluations, {searched.evaluations} in all; stopped because {outcome.stopped}. "
         f"Predictor: {ranks if quality.ranks else none}"
     )
-    if outcome.evaluated:
+    if outcome.evaluation_cpu_s:
         own = percent(outcome.own_cpu_s / outcome.evaluation_cpu_s, 1)
         say(f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {own} of that for the search itself.")
     for record in searched.records:

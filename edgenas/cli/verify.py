@@ -10,6 +10,7 @@ from edgenas.bars import track
 from edgenas.cli.display import say, say_all
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.cli.show_files import show_verified
+from edgenas.names import pasted
 from edgenas.pipeline.verify import verify_run
 
 
@@ -25,15 +26,16 @@ def command(
     run: Path | None, device: str | None, on: str | None, provision: bool, images: int | None, allow_emulated: bool,
     data: str | None,
 ) -> None:  # fmt: skip
-    """Prove each exported file in its runtimes: outputs equal to torch's, accuracy on the test images, latency.
+    """Prove each exported file in its runtimes: outputs equal to torch's, in int8 to a simulation's; accuracy on the test
+    images; latency.
 
     \b
     edgenas verify runs/photos
     edgenas verify runs/photos --device pi4 --on ssh://pi@raspberrypi.local
 
     Here, ONNX files run in ONNX Runtime, TFLite files in LiteRT and in tflite-runtime; on a device, the files that were chosen
-    for it run in the runtime that they were chosen for. A file whose outputs differ is renamed to *.rejected, and the command
-    fails.
+    for it run in the runtime that they were chosen for. Where outputs differ the command fails, and a file that no runtime
+    computes as it should is renamed to *.rejected.
     """
     opened = open_run(run)
     verified = verify_run(
@@ -42,4 +44,4 @@ def command(
     show_verified(verified)
     verified.require_passed()
     say_all(verified.judgement)
-    say(f"Next: edgenas report {opened.path}")
+    say(f"Next: edgenas report {pasted(opened.path)}")

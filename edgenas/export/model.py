@@ -1,6 +1,6 @@
 """`ExportedModel`: the folder of one exported subnet, `export/<architecture id>/`.
 
-model.json           architecture, classes, preprocessing, provenance
+model.json           architecture, classes, preprocessing, provenance, how int8 was calibrated
 weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
 model.onnx, model.tflite; of other precisions than fp32 model-<precision>.onnx
 verify.json          what verification measured here; verify-<device>.json: on a device
@@ -19,6 +19,7 @@ from edgenas.errors import CheckpointError
 from edgenas.graph import FORMATS, get_format
 from edgenas.latency.table import Kind
 from edgenas.metric import ACCURACY, Score
+from edgenas.quantisation.calibration import Calibration
 from edgenas.search import Candidate, SearchRecord
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
@@ -101,6 +102,7 @@ class ExportedModel:
     budgets: the searches that chose this architecture.
     validation: how the subnet does on validation images, in torch, by the metric that it was chosen by.
     inherited: the same before fine-tuning; None where the weights are the supernet's.
+    calibration: of its int8 files; None where there are none.
     """
 
     architecture: Architecture
@@ -111,6 +113,7 @@ class ExportedModel:
     validation: Score
     provenance: dict[str, Any]
     inherited: Score | None = None
+    calibration: Calibration | None = None
     folder: Path = field(default=Path(), compare=False)
 
     def __post_init__(self) -> None:
@@ -128,6 +131,8 @@ class ExportedModel:
         data = plain_fields(self) | {"id": self.architecture.id, "validation_accuracy": self.validation.accuracy}
         data["inherited_accuracy"] = self.inherited and self.inherited.accuracy
         del data["folder"]
+        if self.calibration is None:
+            del data["calibration"]
         return data
 
     @classmethod

@@ -7,6 +7,7 @@ from edgenas.graph.format import FORMATS, ModelFormat, get_format, register_form
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite
+from edgenas.graph.tflite_int8 import build_int8_tflite
 from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "build_empty_onnx",
     "build_empty_tflite",
     "build_int8_onnx",
+    "build_int8_tflite",
     "build_onnx",
     "build_tflite",
     "get_format",

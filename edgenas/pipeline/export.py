@@ -32,19 +32,24 @@ class Exported:
 
 @checked
 def export_run(
-    run: Run, formats: Sequence[str] | None = None, *, architecture: str | None = None, dynamic_batch: bool = False,
+    run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = ("fp32",), per_tensor: bool = False,
+    integer_ends: bool = False, architecture: str | None = None, dynamic_batch: bool = False,
     bundle: NewFile | None = None, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
     Fine-tuned weights are written where there are any that are no worse. formats: all unless told otherwise.
+    precisions: `fp32`, `fp16`, `int8`; each format is written in each. per_tensor: int8 with one scale for all channels of a
+        weight, as some accelerators want it. integer_ends: int8 files take and give integers.
     dynamic_batch: let files take any number of images at once, where their format can.
     bundle: a .zip to make of one network: verified here, with all that it takes to use it without EdgeNAS.
     data: where the run's images are now, or they.
 
-    Raises ParityError, leaving no file, where one computes something else than torch, and UsageError where a bundle is to be
-    made of several networks.
+    Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation, and UsageError
+    where a bundle is to be made of several networks.
     """
+    if bundle is not None and integer_ends:
+        raise UsageError("The program of a bundle gives float32 images to its files: leave out `bundle` or `integer_ends`.")
     sweep_checkpoints(run)
     subnets = winners(run, architecture)
     if bundle is not None and len(subnets) > 1:
@@ -60,6 +65,9 @@ def export_run(
                 subnet,
                 run.path / "export" / subnet.id,
                 formats or tuple(FORMATS),
+                precisions=precisions or ("fp32",),
+                per_tensor=per_tensor,
+                integer_ends=integer_ends,
                 dynamic_batch=dynamic_batch,
                 budgets=tuple(budgets),
                 provenance=run.provenance,

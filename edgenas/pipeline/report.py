@@ -114,7 +114,7 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
         networks=networks,
         best=best,
         mistakes=worst_mistakes(best[0], dataset, track) if best and dataset else (),
-        data=DataReport.of(dataset, track) if dataset else None,
+        data=DataReport.of(dataset) if dataset else None,
         without_images=why,
     )
     write_page(page, run, content)

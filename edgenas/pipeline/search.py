@@ -15,11 +15,12 @@ from edgenas.errors import UsageError
 from edgenas.latency import CONFIDENCE, LatencyTable, load_table
 from edgenas.latency.table import EMULATED
 from edgenas.metric import ACCURACY, Metric
+from edgenas.names import pasted
 from edgenas.predictor import LEAST_SAMPLES, PredictorQuality
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_search
 from edgenas.run import Run
-from edgenas.search import Constraint, Ledger, Outcome, SearchRecord, get_strategy, search
+from edgenas.search import Constraint, Ledger, Outcome, SearchRecord, attempt, get_strategy, search
 from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint, macs_constraint, memory_constraint, parameters_constraint
 from edgenas.space import SearchSpace
@@ -90,26 +91,44 @@ def search_run(
     limits |= {name: SIZES[name](space, limit) for name, limit in sizes.items() if limit is not None}
     dataset = load_images(run, data, track)
     maximised.require_images(dataset.validation.labels)
-    evaluator, own = Evaluator(load_supernet(run), dataset), run_ledger(run, maximised)
-    ledger = own if storage is None else _shared_ledger(run, storage, own)
-    if len(ledger) + evaluations < LEAST_SAMPLES:
-        raise UsageError(f"{len(ledger)} subnets are evaluated, a search needs {LEAST_SAMPLES}", "allow more `evaluations`.")
-    if len(ledger):
-        log.info(f"{len(ledger)} evaluations are known already: `evaluations` {evaluations} counts new ones, from here on.")
-    results = search(
-        space, latencies, evaluator.evaluate, ledger, budgets_ms, confidence=confidence, constraints=tuple(limits.values()),
-        images=len(dataset.validation), evaluations=evaluations, seconds=np.inf if seconds is None else seconds,
-        strategy=chosen, seed=seed, track=track,
-    )  # fmt: skip
-    if ledger is not own:  # the run stays complete in itself: its report shows them all
-        own.absorb(ledger)
-    records = _kept(run, results, latencies, budgets_ms, limits, confidence)
+    evaluator = Evaluator(load_supernet(run), dataset)
+    asked = (budgets_ms, latencies.device, str(latencies.execution), elsewhere_ms, confidence, sizes, runtime, strategy,
+             evaluations, seconds, storage, seed, weights_key(run.weights), maximised.name)  # fmt: skip
+    with attempt(run.path / "search", asked) as (search_id, goes_on):
+        own = run_ledger(run, maximised, search_id)
+        ledger = own if storage is None else _shared_ledger(run, storage, own, search_id)
+        if len(ledger) + evaluations < LEAST_SAMPLES:
+            known = f"{len(ledger)} subnets are evaluated, a search needs {LEAST_SAMPLES}"
+            raise UsageError(known, "allow more `evaluations`.")
+        _tell_beginning(ledger, evaluations, goes_on)
+        results = search(
+            space, latencies, evaluator.evaluate, ledger, budgets_ms, confidence=confidence, constraints=tuple(limits.values()),
+            images=len(dataset.validation), evaluations=evaluations, seconds=np.inf if seconds is None else seconds,
+            strategy=chosen, seed=seed, track=track,
+        )  # fmt: skip
+        if ledger is not own:  # the run stays complete in itself: its report shows them all
+            own.absorb(ledger)
+        records = _kept(run, results, latencies, budgets_ms, limits, confidence)
+    if ledger.others:
+        log.info(
+            f"Another search has added {ledger.others} evaluations meanwhile: by itself, this one may find something else."
+        )
     return Searched(records, results[0].outcome, results[0].predictor, len(ledger), tuple(judge_search(run)))
 
 
-def run_ledger(run: Run, metric: Metric = ACCURACY) -> Ledger:
-    """Where a run keeps its own evaluations."""
-    return Ledger(run.path / "search" / "evaluations.log", weights_key(run.weights), run.space, metric)
+def run_ledger(run: Run, metric: Metric = ACCURACY, search_id: str | None = None) -> Ledger:
+    """Where a run keeps its own evaluations. search_id: of the search that makes new ones."""
+    return Ledger(run.path / "search" / "evaluations.log", weights_key(run.weights), run.space, metric, search_id)
+
+
+def _tell_beginning(ledger: Ledger, evaluations: int, goes_on: bool) -> None:
+    if goes_on:
+        log.info(
+            f"The same search was interrupted: it goes on, with {ledger.recalled} of its {evaluations} evaluations made, and "
+            "ends as it would have."
+        )
+    elif len(ledger):
+        log.info(f"{len(ledger)} evaluations are known already: `evaluations` {evaluations} begins anew, and counts new ones.")
 
 
 @dataclass(frozen=True)
@@ -154,8 +173,8 @@ def split_budgets(device: str | None, runtime: str | None, budgets: Sequence[tup
     return Budgets(device, runtime, own, others)
 
 
-def _shared_ledger(run: Run, storage: str, own: Ledger) -> Ledger:
-    ledger = Ledger(storage, weights_key(run.weights), run.space, own.metric)
+def _shared_ledger(run: Run, storage: str, own: Ledger, search_id: str) -> Ledger:
+    ledger = Ledger(storage, weights_key(run.weights), run.space, own.metric, search_id)
     ledger.absorb(own)
     return ledger
 
@@ -184,5 +203,5 @@ def _warn_unless_measured(latencies: LatencyTable, space: SearchSpace) -> None:
     how = f"source and method: devices/{name}.toml" if latencies.provenance.source else latencies.provenance.method
     log.warning(
         f"{name} has not been measured: latencies are ESTIMATED, within a factor of {1 + relative:.2f} in 9 of 10 cases "
-        f"({how}). To measure: `profile(device={name})`"
+        f"({how}). To measure: `profile(device={pasted(name)})`"
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgenas.data import Dataset
-from edgenas.device import DeviceProfile, Execution, load_device, ssh_target, tflite_runtime_python
+from edgenas.device import DeviceProfile, Execution, get_runtime, load_device, ssh_target, tflite_runtime_python
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
 from edgenas.latency import open_device, timed_tables
 from edgenas.metric import ACCURACY, Metric
+from edgenas.names import pasted
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_files, judged_by
 from edgenas.run import Run
@@ -36,7 +37,7 @@ class Verified:
 
     @property
     def rejected(self) -> list[str]:
-        """The files whose outputs differ from torch's, which were renamed."""
+        """The files whose outputs are not what they must be, each with the runtime."""
         return [
             f"{model.folder / v.file} in {v.execution.runtime}" for model, rows in self.results for v in rows if not v.passed
         ]
@@ -45,8 +46,8 @@ class Verified:
         """Raises ParityError naming the rejected files, where there are any."""
         if self.rejected:
             raise ParityError(
-                f"Outputs differ from torch's, renamed to *.rejected: {', '.join(self.rejected)}. Export again, and please "
-                "report it."
+                f"Outputs differ from what they must be: {', '.join(self.rejected)}. What no runtime computes rightly was "
+                "renamed to *.rejected: export again, and please report it."
             )
 
 
@@ -94,11 +95,12 @@ def _on_device(
     chosen: dict[Execution, list[ExportedModel]] = {}
     for model in _exports(run):
         for execution in dict.fromkeys(budget.execution for budget in model.budgets if budget.device == device.name):
-            chosen.setdefault(execution, []).append(model)
+            for precision in _precisions(model, execution):
+                chosen.setdefault(replace(execution, precision=precision), []).append(model)
     if not chosen:
         raise UsageError(
             f"No file of {run.path} was chosen for {device.name}",
-            f"run `search({run.path}, device={device.name}, budgets=30ms)`, then `export({run.path})`.",
+            f"run `search({pasted(run.path)}, device={pasted(device.name)}, budgets=30ms)`, then `export({pasted(run.path)})`.",
         )
     tables, results = timed_tables(), []
     for execution, models in chosen.items():
@@ -111,8 +113,15 @@ def _on_device(
     return tuple(results)
 
 
+def _precisions(model: ExportedModel, execution: Execution) -> list[str]:
+    """Those of a model's files that a runtime takes; that of the execution where there is none, so that it is said."""
+    runtime = get_runtime(execution.runtime)
+    there = [file.precision for file in model.variants if file.format == runtime.format]
+    return [precision for precision in there if precision in runtime.precisions] or [execution.precision]
+
+
 def _exports(run: Run) -> list[ExportedModel]:
     models = load_exports(run.path / "export")
     if not models:
-        raise UsageError(f"{run.path} has nothing to verify", f"run `export({run.path})` first.")
+        raise UsageError(f"{run.path} has nothing to verify", f"run `export({pasted(run.path)})` first.")
     return models

@@ -8,6 +8,7 @@ from dataclasses import replace
 from edgenas.baseline import PHOTO, SCRATCH, begins_with, trained_seconds
 from edgenas.export import ExportedModel
 from edgenas.metric import ACCURACY, Score
+from edgenas.names import pasted
 from edgenas.report import judgement
 from edgenas.report.budgets import elsewhere, timed
 from edgenas.report.comparison import Contestant, contestants
@@ -44,7 +45,7 @@ def judge_search(run: Run) -> list[str]:
     winners = [Result(record.label, _score(run, record, tuned)) for record in records]
     behind = judgement.on_largest(winners, _subnet(run, "largest"))
     if behind and not tuned:
-        behind.append(f"What would help: edgenas finetune {run.path}; {_longer(run)}; a larger latency budget.")
+        behind.append(f"What would help: edgenas finetune {pasted(run.path)}; {_longer(run)}; a larger latency budget.")
     alike = [len(record.alike) for record in records]
     return [*judgement.on_search(list(zip(winners, alike, strict=True))), *behind]
 
@@ -89,11 +90,11 @@ def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str
         said, is_bad = said + no_better, is_bad or bool(no_better)
     said += judgement.on_budgets(timed(summarise(run)), str(run.path))
     if not any(c.is_baseline for c in everyone):
-        said.append(f"Is that better than a network picked by hand? edgenas baseline {run.path} compares them.")
+        said.append(f"Is that better than a network picked by hand? edgenas baseline {pasted(run.path)} compares them.")
     if is_bad:
         said.append(judgement.remedies(
             longer=_longer(run), is_photo=max(run.space.resolutions) >= PHOTO, from_scratch=begins_with(run) == SCRATCH,
-            is_finetuned=bool(_finetuned(run, records)), path=str(run.path),
+            is_finetuned=bool(_finetuned(run, records)), path=pasted(run.path),
         ))  # fmt: skip
     return said
 

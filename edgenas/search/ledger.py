@@ -53,13 +53,22 @@ class Ledger(Generic[A]):
     storage: an Optuna journal file, or the URL of a database that several workers share, such as
     `postgresql://user@host/edgenas`, or an open storage; None for memory alone.
     key: names the study; accuracies of other weights belong to another.
+    search: the id of the search that this one is opened for (`edgenas.search.attempt`). What that search has evaluated before
+    it was interrupted is not known here, until it asks for it again: so it goes on as if it had not been.
     Each accuracy is written when it is known: an interrupted search loses none, and the next search for another budget or
     device begins with all of them. Raises EdgeNASError when the storage cannot be opened or holds what no accuracy can be.
     """
 
-    def __init__(self, storage: Path | str | BaseStorage | None, key: str, space: Space[A], metric: Metric = ACCURACY):
+    def __init__(
+        self, storage: Path | str | BaseStorage | None, key: str, space: Space[A], metric: Metric = ACCURACY,
+        search: str | None = None,
+    ):  # fmt: skip
         self.space = space
         self.metric = metric
+        self.others = 0
+        """How many evaluations others have added since this search began."""
+        self._search = search
+        self._recalled: dict[A, Measured] = {}
         self._key = key
         self._storage = open_storage(storage)
         with storage_answers(WHAT):
@@ -93,17 +102,37 @@ class Ledger(Generic[A]):
 
     def refresh(self) -> None:
         """Learn what other workers have measured meanwhile."""
+        has_begun, self.others = False, 0
         for trial in self._trials(TrialState.COMPLETE):
             architecture = self._architecture(trial)
             values = trial.values or []
             accuracy = _plausible(values[0] if len(values) == 1 else None, architecture, "is kept in this ledger")
-            if not self._tells(trial) or architecture in self._answers:
+            if not self._tells(trial):
                 continue
-            self._take(architecture, _kept_answers(trial) or accuracy)
+            is_own = self._search is not None and trial.user_attrs.get("search") == self._search
+            has_begun |= is_own
+            self.others += has_begun and not is_own
+            measured = _kept_answers(trial) or accuracy
+            if is_own and architecture not in self._accuracies:
+                self._recalled[architecture] = measured
+            elif architecture not in self._answers:
+                self._take(architecture, measured)
+
+    @property
+    def recalled(self) -> int:
+        """How many evaluations of this search, from before it was interrupted, it has not asked for again yet."""
+        return len(self._recalled)
+
+    def recall(self, architecture: A) -> float | None:
+        """What this search has measured before it was interrupted; None where it has not. From now on it is known."""
+        if architecture not in self._recalled:
+            return None
+        self._take(architecture, self._recalled.pop(architecture))
+        return self._accuracies[architecture]
 
     def of_share(self, share: float) -> Ledger[A]:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
-        return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space, self.metric)
+        return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space, self.metric, self._search)
 
     def evaluate(self, architecture: A, evaluate: Callable[[A], Measured]) -> float | None:
         """The accuracy, measured unless it is known; None while another worker measures it.
@@ -116,6 +145,8 @@ class Ledger(Generic[A]):
         """
         if architecture in self._accuracies:
             return self._accuracies[architecture]
+        if (recalled := self.recall(architecture)) is not None:
+            return recalled
         number = self._claim(architecture)
         if number is None:
             self.refresh()
@@ -145,7 +176,8 @@ class Ledger(Generic[A]):
     def absorb(self, other: Ledger[A]) -> None:
         """Take over what another ledger of the same weights knows."""
         for architecture, _ in other.items():
-            self.evaluate(architecture, lambda known: other.answers(known) or other[known])
+            if architecture not in self._recalled:
+                self.evaluate(architecture, lambda known: other.answers(known) or other[known])
 
     def _take(self, architecture: A, measured: Measured) -> Measured:
         """Remember what was measured, by the ledger's metric. Raises EdgeNASError for what no accuracy can be."""
@@ -236,7 +268,7 @@ class Ledger(Generic[A]):
             params=dict(zip(names, genome, strict=True)),
             distributions={n: CategoricalDistribution(tuple(range(s))) for n, s in zip(names, sizes, strict=True)},
             user_attrs={"architecture": str(architecture), "genome": genome, "token": token, "heartbeat": time.time(),
-                        "worker": own_worker()},
+                        "worker": own_worker()} | ({"search": self._search} if self._search else {}),
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.training.evaluation import Evaluator, as_seen
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
-from edgenas.training.loading import load_images, load_supernet, save_supernet
+from edgenas.training.loading import load_images, load_supernet, recorded_split, save_supernet
 from edgenas.training.onnx_classifier import OnnxClassifier
 from edgenas.training.recipe import Recipe
 from edgenas.training.recipe_file import read_recipe, write_recipe
@@ -28,6 +28,7 @@ __all__ = [
     "load_images",
     "load_supernet",
     "read_recipe",
+    "recorded_split",
     "save_supernet",
     "score_in",
     "settled",

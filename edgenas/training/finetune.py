@@ -22,7 +22,7 @@ from torch import Tensor
 
 from edgenas.data import resize
 from edgenas.errors import CheckpointError
-from edgenas.metric import Score
+from edgenas.metric import ACCURACY, Score
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
@@ -197,11 +197,18 @@ def load_finetuned(run: Run, architecture: Architecture) -> FineTuned | None:
         network=fill(network, tensors, path).eval(),
         recipe=recipe_of(found.recipe, path),
         distilled=found.distilled,
-        inherited=found.inherited,
-        score=found.score,
+        inherited=_of_run(run, found.inherited),
+        score=_of_run(run, found.score),
         standard_error=found.standard_error,
         seconds=found.seconds,
     )
+
+
+def _of_run(run: Run, score: Score) -> Score:
+    """A score on the run's validation images; earlier versions did not keep how many those were."""
+    if score.images is None and score.metric == ACCURACY.name:
+        return Score.of_accuracy(score.value, run.images("validation"))
+    return score
 
 
 @dataclass(frozen=True)

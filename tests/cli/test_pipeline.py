@@ -176,6 +176,23 @@ def test_a_run_can_be_moved(at_work, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
 
 
+def test_int8_goes_the_whole_way(at_work, tmp_path):
+    run = tmp_path / "copy"
+    shutil.copytree(RUN, run)
+    exported = edgenas("export", run, "--precision", "fp32", "--precision", "int8")
+    assert exported.exit_code == 0 and "model-int8.tflite" in exported.output, exported.output
+    verified = edgenas("verify", run)
+    assert verified.exit_code == 0 and "simulated" in verified.output, verified.output
+    for model in load_exports(run / "export"):
+        for v in load_verifications(model.folder):
+            if v.execution.precision == "int8" and v.execution.runtime != "tflite-runtime":
+                assert v.parity.agreement > 0.99
+                assert abs(v.accuracy - v.torch_accuracy) < 0.02
+    assert edgenas("report", run).exit_code == 0
+    refused = edgenas("export", run, "--per-tensor")
+    assert refused.exit_code == 2 and "are for int8" in refused.output
+
+
 def test_a_file_that_computes_something_else_is_refused(at_work, tmp_path):
     run = tmp_path / "copy"
     shutil.copytree(RUN, run)

@@ -8,7 +8,7 @@ import torch
 
 from edgenas.errors import CheckpointError, ParityError, UsageError
 from edgenas.export import FORMATS, ExportedModel, export, load_exports, verify
-from edgenas.export.export import in_layout
+from edgenas.export.reference import as_input
 from edgenas.graph import register_format
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator
@@ -69,7 +69,7 @@ def test_a_format_of_ones_own_needs_no_line_of_edgenas(monkeypatch):
     form = SimpleNamespace(name="own", suffix=".bin", precisions=("fp32",), layout="NHWC", dtype="float16", dynamic_batch=False)
     monkeypatch.setattr("edgenas.graph.format.FORMATS", FORMATS.copy())
     register_format(form)
-    images = in_layout(torch.rand(2, 3, 8, 8), "own")
+    images = as_input(torch.rand(2, 3, 8, 8), "own")
     assert (images.shape, images.dtype) == ((2, 8, 8, 3), np.float16)
     model = SimpleNamespace(folder=Path("export"))
     assert ExportedModel.file(model, "own") == Path("export/model.bin")
