@@ -155,23 +155,22 @@ def split_budgets(device: str | None, runtime: str | None, budgets: Sequence[tup
 
     budgets: in ms, each where it says, or on the device that is searched for. Raises UsageError where that cannot be told.
     """
-    named = [parse_place(where) for where, _ in budgets if where is not None]
-    if len(named) == len(budgets) and named:  # then the first says what is searched for, as far as nothing else does
-        device, runtime = device or named[0][0], runtime or (named[0][1] if device in (None, named[0][0]) else None)
+    places = [(None, None) if where is None else parse_place(where) for where, _ in budgets]
+    first_device, first_runtime = places[0]
+    if (None, None) not in places and (device is None or first_device in (None, device)):
+        # Then the first says what is searched for, as far as nothing else does.
+        device, runtime = device or first_device, runtime or first_runtime
     device = "cpu" if device is None else device
-    usual = load_device(device).execution().runtime
-    searched, own, others = (device, runtime or usual), [], {}
-    for where, budget in budgets:
-        other, in_runtime = parse_place(where) if where is not None else (None, None)
-        if (other or device, in_runtime or runtime or usual) == searched:
-            own.append(budget)
-        elif where in others:
-            raise UsageError("Several budgets are possible on one device in one runtime alone; give every other one.")
-        else:
-            others[str(where)] = budget
+    usual = runtime or load_device(device).execution().runtime
+    resolved = [(other or device, in_runtime or usual) for other, in_runtime in places]
+    own = tuple(budget for place, (_, budget) in zip(resolved, budgets, strict=True) if place == (device, usual))
     if not own:
         raise UsageError(f"`device` {device} has no budget", f"add `budgets` {device}=2ms, or leave `device` out.")
-    return Budgets(device, runtime, tuple(own), others)
+    elsewhere = [place for place in resolved if place != (device, usual)]
+    if len(set(elsewhere)) < len(elsewhere):
+        raise UsageError("Several budgets are possible on one device in one runtime alone; give every other one.")
+    others = {str(where): budget for place, (where, budget) in zip(resolved, budgets, strict=True) if place in elsewhere}
+    return Budgets(device, runtime, own, others)
 
 
 def _shared_ledger(run: Run, storage: str, own: Ledger, search_id: str) -> Ledger:

@@ -19,6 +19,7 @@ from edgenas.device import DeviceProfile, Execution, Provenance, load_device, ss
 from edgenas.errors import CheckpointError, EdgeNASError, UsageError
 from edgenas.export import load_exports
 from edgenas.latency import LatencyTable, load_table, profile
+from edgenas.metric import Score
 from edgenas.run import Run
 from edgenas.space import SearchSpace, get_space
 from edgenas.training import FineTuned, Trainer, finetune_recipe, load_images, load_supernet
@@ -247,7 +248,7 @@ def test_the_checkpoint_of_a_finished_finetuning_is_swept_and_that_of_one_at_wor
     architecture = load_exports(run.path / "export")[0].architecture
     recipe = finetune_recipe(run, epochs=3)
     network = load_supernet(run).extract(architecture)
-    save_finetuned(run, architecture, FineTuned(network, recipe, True, 0.5, 0.6))
+    save_finetuned(run, architecture, FineTuned(network, recipe, True, *(Score.of_accuracy(a, 90) for a in (0.5, 0.6))))
     trainer = Trainer(run.space.restricted_to(architecture), load_images(run), recipe)
     trainer.epoch = recipe.epochs if finished else 1
     checkpoint = run.path / "finetune" / f"{architecture.id}.checkpoint.safetensors"

@@ -28,6 +28,7 @@ def test_budgets_are_split_by_runtime():
     assert split(None, (("pi4:onnxruntime", 30.0), ("pi4:litert", 40.0))) == (
         "pi4", "onnxruntime", (30.0,), {"pi4:litert": 40.0}
     )  # fmt: skip
+    assert split("cpu", (("litert", 3.0),)) == ("cpu", "litert", (3.0,), {})
     assert parse_place("pi4:litert") == ("pi4", "litert")
     assert parse_place("litert") == (None, "litert")
     assert parse_place("pi4") == ("pi4", None)
@@ -38,3 +39,5 @@ def test_budgets_that_cannot_be_meant_are_refused():
         split("cpu", (("pi4", 30.0),))
     with pytest.raises(UsageError, match="one runtime alone"):
         split("cpu", (("cpu", 1.0), ("pi4", 30.0), ("pi4", 40.0)))
+    with pytest.raises(UsageError, match="one runtime alone"):
+        split(None, ((None, 1.0), ("litert", 3.0), ("cpu:litert", 4.0)))
