@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from edgenas.data.decode import Decoder, pillow
 from edgenas.data.formats import opened
 from edgenas.data.sources import Source
-from edgenas.errors import DataError
+from edgenas.errors import DataError, EdgeNASError
 from edgenas.names import printable
 
 
@@ -56,10 +56,18 @@ class StreamedImages:
             num_workers=min(_workers(), len(rows)),
             generator=torch.Generator(),  # or it draws from the global one, from which a training may draw
         )
-        for images in _started(loader):
-            if isinstance(images, DataError):
-                raise images
-            yield images.numpy()
+        try:
+            for images in _started(loader):
+                if isinstance(images, DataError):
+                    raise images
+                yield images.numpy()
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise EdgeNASError(
+                "A process that decodes images was ended, as the system does where memory runs out. What was finished is kept: "
+                "end other programs and run the same command again."
+            ) from error
 
 
 class _Batches(Dataset[torch.Tensor | DataError]):

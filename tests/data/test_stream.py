@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from edgenas.data import load_dataset, prefetch
-from edgenas.errors import DataError
+from edgenas.errors import DataError, EdgeNASError
 from tests.data.images import shard_folder, write_folder, zip_folder
 
 
@@ -106,3 +106,11 @@ def test_an_image_that_has_gone_is_told_of_in_one_sentence(pets):
         list(data.train.batches(BATCHES))
     assert "Traceback" not in str(caught.value)
     assert no_worker_is_left()
+
+
+def test_a_worker_that_is_killed_is_told_of_in_one_sentence(pets):
+    images = load_dataset(str(pets), size=12, stream=True).train.images
+    with pytest.raises(EdgeNASError, match="A process that decodes images was ended"):
+        for _ in images.batches([np.arange(8)] * 200):
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid, signal.SIGKILL)

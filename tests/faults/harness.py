@@ -154,10 +154,11 @@ def faults(story: Story, moment: Moment, folder: Path) -> list[str]:
     when = {"call": 1 + int(moment.share * whole.calls)} if moment.by_call else {"after_s": moment.share * whole.seconds}
     ended = story.warm.call(folder, COMMANDS[name], signal=int(moment.signal), **when)
     wrong = _ended_well(moment, ended)
-    if name == "search" and not differences(story.after[name], folder):
-        return wrong  # it had ended; called again it would begin anew, as it says
     if survivors := _survivors(ended.group):
         wrong.append(f"goes on running: {survivors}")
+    if not differences(story.after[name], folder):
+        shutil.rmtree(folder)
+        return wrong  # it had ended: a search would begin anew, as it says
     again = RESUME if name == "train-supernet" and (folder / RUN / "config.toml").exists() else COMMANDS[name]
     done = story.warm.call(folder, again)
     if done.code:
