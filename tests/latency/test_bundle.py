@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.device import BundleTarget, DeviceProfile, device_measure
+from edgenas.device import BundleTarget, DeviceProfile, Execution, device_measure
 from edgenas.errors import EdgeNASError
 from edgenas.latency import LatencyTable, profile, write_bundle
 from edgenas.space import SearchSpace
@@ -69,6 +69,18 @@ def test_a_bundle_becomes_a_table(measured: Path, micro_space: SearchSpace, tmp_
     genomes = np.stack([micro_space.encode(a) for a in (micro_space.smallest, micro_space.largest)])
     small, large = table.predict(micro_space, genomes)
     assert 0 < small < large
+
+
+def test_a_bundle_measures_int8_in_litert(micro_space: SearchSpace, tmp_path: Path) -> None:
+    execution = Execution("litert", precision="int8")
+    write_bundle(tmp_path / "box.zip", micro_space, "box", execution, rounds=2)
+    with zipfile.ZipFile(tmp_path / "box.zip") as bundle:
+        bundle.extractall(tmp_path)
+    finished = _measure(tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    target = BundleTarget.load(tmp_path / "result.json", micro_space, "box")
+    table = profile(micro_space, BOX, target, tmp_path / "t.json", execution, rounds=2, fresh=True)
+    assert table.covers(micro_space) and table.execution == execution
 
 
 def test_it_leaves_nothing_else_on_the_device(measured: Path) -> None:
