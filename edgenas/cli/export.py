@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import percent, say
+from edgenas.cli.display import say, say_all, scored
 from edgenas.cli.options import PATH, data_option, open_run, run_argument
 from edgenas.errors import UsageError
 from edgenas.export import FORMATS, ExportedModel
+from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
 
 PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for precision in form.precisions))
@@ -58,15 +59,16 @@ def command(
     )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        say(f"{model.folder}: {names}; validation accuracy {accuracy(model)}")
+        say(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
+    say_all(exported.judgement)
     if bundle is not None:
         say(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
             "pip install -r requirements.txt; python3 predict.py --self-test")  # fmt: skip
         return
-    say(f"Next: edgenas verify {opened.path}")
+    say(f"Next: edgenas verify {pasted(opened.path)}")
 
 
-def accuracy(model: ExportedModel) -> str:
+def validation(model: ExportedModel) -> str:
     """On validation images; before and after where the subnet is fine-tuned."""
-    after = percent(model.validation_accuracy)
-    return after if model.inherited_accuracy is None else f"{after}, fine-tuned from {percent(model.inherited_accuracy)}"
+    after = scored(model.validation)
+    return after if model.inherited is None else f"{after}, fine-tuned from {scored(model.inherited)}"

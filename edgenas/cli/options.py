@@ -168,7 +168,7 @@ def run_argument(command: F) -> F:
 
 
 def data_option(command: F) -> F:
-    text = "Where the images of the run are now, if they have moved."
+    text = "Where the images of the run are now, if they have moved. They are known by their content, not by their names."
     return click.option("--data", metavar=IMAGES, help=text)(command)
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from edgenas.cli.display import console, percent, say, table
+from edgenas.cli.display import console, percent, say, scored, table
 from edgenas.export import Verification
+from edgenas.metric import ACCURACY, Metric, Score
 from edgenas.pipeline.verify import Verified
-from edgenas.statistics import wilson
+
+
+def by_metric(v: Verification, metric: Metric) -> Score | None:
+    """Of a file on the test images; None where these cannot tell."""
+    score = v.score(metric)
+    return score if score.metric == metric.name else None
 
 
 def show_verified(verified: Verified) -> None:
@@ -24,8 +30,8 @@ def show_verified(verified: Verified) -> None:
             percent(None if v.parity is None else v.parity.agreement),
             *([percent(v.simulated_accuracy), percent(v.float_agreement)] if rounds else []),
             percent(v.torch_accuracy),
-            percent(v.accuracy),
-            _interval(v),
+            scored(v.score(ACCURACY)),
+            *([] if verified.metric.is_accuracy else [scored(by_metric(v, verified.metric))]),
             "-" if v.predicted_ms is None else f"{v.predicted_ms:.3f}",
             f"{v.latency_ms:.3f}",
         ]
@@ -43,21 +49,16 @@ def show_verified(verified: Verified) -> None:
         *(["simulated", "top-1 as float"] if rounds else []),
         "torch",
         "accuracy",
-        "95 %",
+        *([] if verified.metric.is_accuracy else [verified.metric.label]),
         "predicted ms",
         "emulated ms" if any(v.emulated for _, verifications in results for v in verifications) else "measured ms",
     ]
     first = results[0][1][0]
     where = f"{first.device}{', EMULATED: no measurement' if first.emulated else ''}" if first.device else "this machine"
-    console.print(table(f"On {first.images} test images; latency of 1 image on {where}", columns, rows))
+    console.print(table(f"On {first.images} test images, with 95 % intervals; latency of 1 image on {where}", columns, rows))
     slowest = max((v.slowdown for _, verifications in results for v in verifications), default=1.0)
     if slowest > 1.1:
         say(
             f"Just now the machine is {100 * (slowest - 1):.0f} % slower than when its latency table was measured; "
             "latencies are stated for its speed then."
         )
-
-
-def _interval(v: Verification) -> str:
-    low, high = wilson(v.accuracy, v.images)
-    return f"{100 * low:.1f}..{100 * high:.1f}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgenas.cli.display import console, percent, say, say_all, table
+from edgenas.cli.display import console, percent, say, say_all, scored, table
+from edgenas.names import pasted
 from edgenas.pipeline.report import Report
 from edgenas.report import ClassRow, Contestant, Row, on_prediction, side_by_side
 from edgenas.run import Run
@@ -18,7 +19,7 @@ def show_report(run: Run, report: Report) -> None:
         show_classes(report.classes)
         show_comparison(report.files)
     else:
-        say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
+        say(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
     for record in report.records:
         console.print("\n".join(on_prediction(record)))
     for picture in report.pictures:
@@ -35,11 +36,11 @@ def show_rows(rows: Sequence[Row]) -> None:
             row.id,
             row.runtime + (" (EMULATED)" if row.emulated else ""),
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
-            f"{row.measured_ms:.3f}",
+            f"{row.measured_ms:.3f}" + " >" * row.is_over,
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
             validation(row),
             percent(row.torch_accuracy),
-            percent(row.exported_accuracy),
+            scored(row.exported),
             "-" if row.max_difference is None else f"{row.max_difference:.0e}",
             f"{row.file_bytes / 1024:.0f}",
         ]
@@ -53,13 +54,16 @@ def show_rows(rows: Sequence[Row]) -> None:
         "measured ms",
         "error",
         "validation",
-        "torch",
+        "torch accuracy",
         "exported",
         "max diff",
         "KiB",
     ]
-    title = "Accuracy on validation images, and on test images in torch and exported; latency of one image where verified"
-    console.print(table(title, columns, lines))
+    metrics = ", ".join(dict.fromkeys(row.validation.label for row in rows))
+    title = f"{metrics}, with 95 % intervals, on validation images and, exported, on test images; latency of one where verified"
+    console.print(table(title[0].upper() + title[1:], columns, lines))
+    if any(row.is_over for row in rows):
+        console.print("> Slower than its budget.")
     if not all(row.on_device for row in rows):
         console.print("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")
     for id_, architecture in dict.fromkeys((row.id, row.architecture) for row in rows):
@@ -78,24 +82,25 @@ def show_comparison(files: Sequence[Contestant]) -> None:
                 str(line.of.resolution),
                 line.of.begins_with,
                 "-" if line.of.training_seconds is None else f"{line.of.training_seconds / 60:.1f}",
-                percent(line.of.accuracy),
+                scored(line.of.score),
                 *(f"{line.ms[runtime]:.3f}" if runtime in line.ms else "-" for runtime in compared.runtimes),
                 f"{line.of.file_bytes / 1024:.0f}",
                 ", ".join(line.beaten_by) or "-",
             ]
             for line in compared.lines
         ]
-        columns = ["<network", "<by", "px", "<begins with", "minutes", "test", *(f"{r} ms" for r in compared.runtimes), "KiB",
-                   "<no slower and no less accurate"]  # fmt: skip
+        test = f"test {files[0].score.label}"
+        columns = ["<network", "<by", "px", "<begins with", "minutes", test, *(f"{r} ms" for r in compared.runtimes), "KiB",
+                   "<no slower and no worse"]  # fmt: skip
         images = compared.lines[0].of.images
         title = f"Beside networks that people pick by hand: {images} test images, latency of one on {compared.where}"
         console.print(table(title, columns, rows))
 
 
 def validation(row: Row) -> str:
-    """Accuracy on the validation images, before and after where the subnet is fine-tuned."""
-    before = "" if row.inherited_accuracy is None else f"{percent(row.inherited_accuracy)} -> "
-    return before + percent(row.validation_accuracy)
+    """On the validation images, before and after where the subnet is fine-tuned."""
+    before = "" if row.inherited is None else f"{percent(row.inherited.value)} -> "
+    return before + scored(row.validation)
 
 
 def show_classes(rows: Sequence[ClassRow]) -> None:

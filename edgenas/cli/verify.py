@@ -10,6 +10,7 @@ from edgenas.bars import track
 from edgenas.cli.display import say, say_all
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.cli.show_files import show_verified
+from edgenas.names import pasted
 from edgenas.pipeline.verify import verify_run
 
 
@@ -43,4 +44,4 @@ def command(
     show_verified(verified)
     verified.require_passed()
     say_all(verified.judgement)
-    say(f"Next: edgenas report {opened.path}")
+    say(f"Next: edgenas report {pasted(opened.path)}")

@@ -50,6 +50,7 @@ def export(
 ) -> ExportedModel:
     """Write a subnet into `folder`, in the given formats, with everything that is needed to use and to verify it.
 
+    evaluator: by the metric that it was chosen by.
     precisions: in which each format is written. For int8 the subnet is calibrated on training images;
         per_tensor, integer_ends: see `Quantisation`.
     dynamic_batch: let files take any number of images at once, where their format can; others take one.
@@ -75,8 +76,8 @@ def export(
         preprocessing=Preprocessing(architecture.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range),
         dynamic_batch=dynamic_batch,
         budgets=budgets,
-        validation_accuracy=evaluator.network_accuracy(network),
-        inherited_accuracy=None if used is None else used.inherited_accuracy,
+        validation=evaluator.score(network),
+        inherited=None if used is None else used.inherited,
         calibration=calibration,
         provenance={
             "edgenas": version("edgenas"),

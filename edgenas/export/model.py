@@ -18,6 +18,7 @@ from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
 from edgenas.graph import FORMATS, get_format
 from edgenas.latency.table import Kind
+from edgenas.metric import ACCURACY, Score
 from edgenas.quantisation.calibration import Calibration
 from edgenas.search import Candidate, SearchRecord
 from edgenas.space import Architecture, SearchSpace
@@ -32,8 +33,8 @@ from edgenas.values.kinds import (
     Milliseconds,
     Name,
     Resolution,
-    Share,
     ShareBelowOne,
+    Text,
     ValueRange,
 )  # fmt: skip
 
@@ -61,7 +62,10 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Budget:
-    """A search that chose an architecture: its budget, and the latency that its table predicted, with its interval, in ms."""
+    """A search that chose an architecture: its budget, and the latency that its table predicted, with its interval, in ms.
+
+    metric: what it maximised.
+    """
 
     device: Name
     execution: Inlined[Execution]
@@ -72,13 +76,14 @@ class Budget:
     latency_ms: Milliseconds
     latency_low_ms: Milliseconds
     latency_high_ms: Milliseconds
+    metric: Text = ACCURACY.name
 
     @classmethod
     def of(cls, record: SearchRecord, candidate: Candidate) -> Budget:
         """candidate: a member of the record's front."""
         predicted_ms = candidate.latency_ms, candidate.latency_low_ms, candidate.latency_high_ms
         return cls(record.device, record.execution, record.budget_ms, record.confidence, record.latency_kind,
-                   record.latency_provenance, *predicted_ms)  # fmt: skip
+                   record.latency_provenance, *predicted_ms, record.metric)  # fmt: skip
 
 
 class ModelFile(NamedTuple):
@@ -95,8 +100,8 @@ class ExportedModel:
 
     dynamic_batch: whether the ONNX file takes any number of images at once.
     budgets: the searches that chose this architecture.
-    validation_accuracy: of the subnet in torch, in 0..1.
-    inherited_accuracy: the same before fine-tuning; None where the weights are the supernet's.
+    validation: how the subnet does on validation images, in torch, by the metric that it was chosen by.
+    inherited: the same before fine-tuning; None where the weights are the supernet's.
     calibration: of its int8 files; None where there are none.
     """
 
@@ -105,9 +110,9 @@ class ExportedModel:
     preprocessing: Preprocessing
     dynamic_batch: bool
     budgets: Annotated[tuple[Budget, ...], Length(0, 10_000)]
-    validation_accuracy: Share
+    validation: Score
     provenance: dict[str, Any]
-    inherited_accuracy: Share | None = None
+    inherited: Score | None = None
     calibration: Calibration | None = None
     folder: Path = field(default=Path(), compare=False)
 
@@ -122,8 +127,9 @@ class ExportedModel:
         FORMAT.save(self.folder / "model.json", self)
 
     def to_json(self) -> dict[str, Any]:
-        """Without the folder, which may move, and with the architecture's id, by which people name it."""
-        data = plain_fields(self) | {"id": self.architecture.id}
+        """Without the folder, which may move, and with what people look for: the architecture's id and plain accuracies."""
+        data = plain_fields(self) | {"id": self.architecture.id, "validation_accuracy": self.validation.accuracy}
+        data["inherited_accuracy"] = self.inherited and self.inherited.accuracy
         del data["folder"]
         if self.calibration is None:
             del data["calibration"]
@@ -163,9 +169,13 @@ def _upgrade(data: dict[str, Any], version: int) -> None:
     data.pop("id")
     if "folder" in data:
         raise TypeError("it names a folder")
+    for name in ("validation", "inherited"):
+        accuracy = data.pop(f"{name}_accuracy", None)
+        if version < 2 and accuracy is not None:
+            data[name] = plain_fields(Score.of_accuracy(accuracy, None))
 
 
-FORMAT = Format("exported model", ExportedModel, version=1, remedy="Export it again.", upgrade=_upgrade)
+FORMAT = Format("exported model", ExportedModel, version=2, remedy="Export it again.", upgrade=_upgrade)
 
 
 def load_exports(folder: Path) -> list[ExportedModel]:

@@ -20,6 +20,7 @@ from edgenas.export.reference import Reference, as_input, as_scores, reference
 from edgenas.files import now
 from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
+from edgenas.metric import ACCURACY, Metric, Score, Tally
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network
@@ -75,6 +76,16 @@ class Verification:
             raise ValueError("its confusion is no square")
 
     @property
+    def tally(self) -> Tally:
+        return Tally.of(np.array(self.confusion))
+
+    def score(self, metric: Metric) -> Score:
+        """Of the file on the test images; its accuracy where these have none of the class that the metric is of."""
+        found = metric.score(self.tally) or ACCURACY.score(self.tally)
+        assert found is not None
+        return found
+
+    @property
     def passed(self) -> bool:
         return self.parity is None or self.parity.holds
 
@@ -119,7 +130,7 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]
             environment = target.environment(runtime.name)
             for precision in precisions:
                 if precision in runtime.precisions:
-                    execution = Execution(runtime.name, min(threads, environment.cores or threads), precision)
+                    execution = Execution(runtime.name, min(threads, environment.usable_cores or threads), precision)
                     testbeds.append(Testbed(execution, target, environment))
     return testbeds
 

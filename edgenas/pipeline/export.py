@@ -12,8 +12,9 @@ from edgenas.errors import UsageError
 from edgenas.export import FORMATS, ExportedModel, export, load_verifications, verify
 from edgenas.latency import timed_tables
 from edgenas.pipeline.verify import Verified
-from edgenas.pipeline.winners import winners
+from edgenas.pipeline.winners import metric_of, winners
 from edgenas.progress import Track, quiet
+from edgenas.report import judge_export
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
 from edgenas.training.finetune import sweep_checkpoints
@@ -23,7 +24,10 @@ from edgenas.values.kinds import GivenText, NewFile
 
 @dataclass(frozen=True)
 class Exported:
+    """judgement: sentences on the files."""
+
     models: tuple[ExportedModel, ...]
+    judgement: tuple[str, ...] = ()
 
 
 @checked
@@ -57,7 +61,7 @@ def export_run(
     for subnet, budgets in track(subnets.items(), "Exporting", len(subnets)):
         models.append(
             export(
-                evaluator,
+                evaluator.by(metric_of(run, budgets)),
                 subnet,
                 run.path / "export" / subnet.id,
                 formats or tuple(FORMATS),
@@ -72,7 +76,7 @@ def export_run(
         )
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, track)
-    return Exported(tuple(models))
+    return Exported(tuple(models), tuple(judge_export(run, models)))
 
 
 def _bundle(path: Path, run: Run, model: ExportedModel, dataset: Dataset, track: Track) -> None:

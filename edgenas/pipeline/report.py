@@ -17,10 +17,22 @@ from edgenas.export import ExportedModel, Verification, load_exports, load_verif
 from edgenas.extras import is_installed
 from edgenas.files import write_json
 from edgenas.latency import load_table
+from edgenas.metric import Metric
 from edgenas.pipeline.search import run_ledger
 from edgenas.pipeline.winners import require_records
 from edgenas.progress import Track, quiet
-from edgenas.report import ClassRow, Contestant, Row, class_rows, contestants, judge, plot_front, summarise, write_classes
+from edgenas.report import (
+    ClassRow,
+    Contestant,
+    Row,
+    class_rows,
+    contestants,
+    judge,
+    judged_by,
+    plot_front,
+    summarise,
+    write_classes,
+)
 from edgenas.report.page import Content, DrawnNetwork, draw_network, worst_mistakes, write_page
 from edgenas.report.plot import front_figures, training_figure
 from edgenas.run import Run
@@ -78,14 +90,14 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
 
 def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track) -> tuple[list[Path], Path]:
     """A picture for every device and runtime that was searched for, and the page."""
-    genomes, accuracy = run_ledger(run).arrays()
     pictures: list[Path] = []
     figures: dict[str, Figure] = {}
     networks: dict[str, DrawnNetwork] = {}
     for (device, execution), group in groupby(content.records, key=lambda r: (r.device, r.execution)):
         records = list(group)
         table = load_table(load_device(device), run.space, execution, allow_emulated=True)
-        evaluated = np.stack([table.predict(run.space, genomes), accuracy], axis=1)
+        genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
+        evaluated = np.stack([table.predict(run.space, genomes), value], axis=1)
         name = f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
         drawn = records, evaluated, content.rows, content.files
         plot_front(run.path / name, *drawn)
@@ -102,7 +114,7 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
         networks=networks,
         best=best,
         mistakes=worst_mistakes(best[0], dataset, track) if best and dataset else (),
-        data=DataReport.of(dataset, track) if dataset else None,
+        data=DataReport.of(dataset) if dataset else None,
         without_images=why,
     )
     write_page(page, run, content)
@@ -110,9 +122,10 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
 
 
 def _best(run: Run) -> tuple[ExportedModel, Verification] | None:
-    """The most accurate of the verified models, and the verification that says so; of equal ones the fastest."""
+    """The best of the verified models, and the verification that says so; of equal ones the fastest."""
+    metric = judged_by(run)
     verified = [(model, v) for model in load_exports(run.path / "export") for v in load_verifications(model.folder) if v.passed]
-    return max(verified, key=lambda pair: (pair[1].accuracy, -pair[1].latency_ms), default=None)
+    return max(verified, key=lambda pair: (pair[1].score(metric).value, -pair[1].latency_ms), default=None)
 
 
 def _images(run: Run, data: str | Dataset | None, track: Track) -> tuple[Dataset | None, str]:

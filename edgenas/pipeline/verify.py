@@ -10,8 +10,10 @@ from edgenas.device import DeviceProfile, Execution, get_runtime, load_device, s
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
 from edgenas.latency import open_device, timed_tables
+from edgenas.metric import ACCURACY, Metric
+from edgenas.names import pasted
 from edgenas.progress import Track, quiet
-from edgenas.report import judge_files
+from edgenas.report import judge_files, judged_by
 from edgenas.run import Run
 from edgenas.training import load_images
 from edgenas.values import checked
@@ -24,10 +26,14 @@ Results = tuple[tuple[ExportedModel, tuple[Verification, ...]], ...]
 
 @dataclass(frozen=True)
 class Verified:
-    """Every model with what its files have shown in their runtimes. judgement: sentences on the outcome."""
+    """Every model with what its files have shown in their runtimes. judgement: sentences on the outcome.
+
+    metric: what the run is judged by.
+    """
 
     results: Results
     judgement: tuple[str, ...]
+    metric: Metric = ACCURACY
 
     @property
     def rejected(self) -> list[str]:
@@ -67,7 +73,7 @@ def verify_run(
             results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
         case _:
             raise UsageError("`device` and `on` belong together: name the device and say where it is.")
-    return Verified(results, tuple(judge_files(run)))
+    return Verified(results, tuple(judge_files(run)), judged_by(run))
 
 
 def _here(run: Run, dataset: Dataset, images: int | None, track: Track) -> Results:
@@ -94,7 +100,7 @@ def _on_device(
     if not chosen:
         raise UsageError(
             f"No file of {run.path} was chosen for {device.name}",
-            f"run `search({run.path}, device={device.name}, budgets=30ms)`, then `export({run.path})`.",
+            f"run `search({pasted(run.path)}, device={pasted(device.name)}, budgets=30ms)`, then `export({pasted(run.path)})`.",
         )
     tables, results = timed_tables(), []
     for execution, models in chosen.items():
@@ -117,5 +123,5 @@ def _precisions(model: ExportedModel, execution: Execution) -> list[str]:
 def _exports(run: Run) -> list[ExportedModel]:
     models = load_exports(run.path / "export")
     if not models:
-        raise UsageError(f"{run.path} has nothing to verify", f"run `export({run.path})` first.")
+        raise UsageError(f"{run.path} has nothing to verify", f"run `export({pasted(run.path)})` first.")
     return models

@@ -9,16 +9,19 @@ from functools import partial
 from edgenas.baseline import begins_with, load_baselines, trained_seconds
 from edgenas.device import Execution
 from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
+from edgenas.metric import Metric, Score
 from edgenas.report.judgement import Result, beats
 from edgenas.run import Run
+from edgenas.search import load_records
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One file in one runtime, on one machine. Latency in ms of one image, accuracy in 0..1 on the test images.
+    """One file in one runtime, on one machine. Latency in ms of one image. score: on the test images; accuracy: plain top-1.
 
     name: the budgets that a winner was chosen for; a baseline's name. id: of a winner's architecture.
     begins_with: `scratch`, the pretrained weights, the warm start's run, or `your file`.
+    never_found: classes of which it recognises no test image; of winners alone.
     training_seconds: of a winner the supernet's, which all winners share; None where nobody knows.
     """
 
@@ -36,9 +39,10 @@ class Contestant:
     emulated: bool
     images: int
     accuracy: float
-    majority: float
+    score: Score
     latency_ms: float
     file_bytes: int
+    never_found: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple:
@@ -56,23 +60,32 @@ class Contestant:
 
     @property
     def result(self) -> Result:
-        return Result(self.name, self.accuracy, self.images, self.latency_ms)
+        return Result(self.name, self.score, self.latency_ms)
 
 
 def contestants(run: Run) -> list[Contestant]:
     """All verified winners and baselines of a run, in every runtime where they were timed, the fastest first."""
-    seconds = trained_seconds(run) or None
+    seconds, metric = trained_seconds(run) or None, judged_by(run)
     found = []
     for model in load_exports(run.path / "export"):
         resolution = model.preprocessing.resolution
         winner = partial(Contestant, _budgets(model), False, model.architecture.id, resolution, begins_with(run), seconds)
-        found += [_verified(winner, v) for v in load_verifications(model.folder) if v.passed]
+        for v in load_verifications(model.folder, len(model.classes)):
+            if v.passed:
+                never_found = tuple(model.classes[i] for i in v.tally.never_found)
+                found.append(_verified(partial(winner, never_found=never_found), v, metric))
     for baseline in load_baselines(run):
         by_hand = partial(
             Contestant, baseline.name, True, "", baseline.resolution, baseline.begins_with, baseline.training_seconds
         )
-        found += [_verified(by_hand, v) for v in baseline.verifications]
+        found += [_verified(by_hand, v, metric) for v in baseline.verifications]
     return sorted(found, key=lambda c: (c.device, c.latency_ms))
+
+
+def judged_by(run: Run) -> Metric:
+    """What a run's searches maximised, where that is the same; else what it was trained for."""
+    maximised = {record.metric for record in load_records(run.path / "search")}
+    return Metric.named(maximised.pop() if len(maximised) == 1 else run.metric, run.classes)
 
 
 def beaten_by(one: Contestant, all_: Iterable[Contestant]) -> list[Contestant]:
@@ -144,8 +157,7 @@ def _budgets(model: ExportedModel) -> str:
     return ", ".join(dict.fromkeys(f"{b.device} {b.budget_ms:g} ms" for b in model.budgets)) or model.architecture.id
 
 
-def _verified(contestant: Callable[..., Contestant], v: Verification) -> Contestant:
-    rows = [sum(row) for row in v.confusion]
+def _verified(contestant: Callable[..., Contestant], v: Verification, metric: Metric) -> Contestant:
     return contestant(
         device=v.device,
         fingerprint=v.fingerprint,
@@ -155,7 +167,7 @@ def _verified(contestant: Callable[..., Contestant], v: Verification) -> Contest
         emulated=v.emulated,
         images=v.images,
         accuracy=v.accuracy,
-        majority=max(rows) / v.images,
+        score=v.score(metric),
         latency_ms=v.latency_ms,
         file_bytes=v.file_bytes,
     )

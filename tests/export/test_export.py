@@ -60,7 +60,7 @@ def test_unknown_formats_are_refused(evaluator, tmp_path):
 def test_an_export_from_a_newer_version_is_refused(evaluator, tmp_path):
     model = export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx",))
     file = model.folder / "model.json"
-    file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
+    file.write_text(file.read_text().replace('"version": 2', '"version": 3'))
     with pytest.raises(CheckpointError, match="newer EdgeNAS"):
         load_exports(tmp_path)
 

@@ -17,7 +17,7 @@ from edgenas.export import ExportedModel, Verification
 from edgenas.extras import require
 from edgenas.files import now, write_text
 from edgenas.report.classes import ClassRow
-from edgenas.report.comparison import Contestant, side_by_side
+from edgenas.report.comparison import Contestant, judged_by, side_by_side
 from edgenas.report.page.drawing import DrawnNetwork
 from edgenas.report.page.mistakes import Mistake
 from edgenas.report.page.svg import as_svg
@@ -82,8 +82,8 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
         "count": run.space.count(),
         "content": content,
         "figures": {what: as_svg(figure, f"figure{i}", what) for i, (what, figure) in enumerate(content.figures.items())},
-        "compared": [(of_them, [wilson(line.of.accuracy, line.of.images) for line in of_them.lines])
-                     for of_them in side_by_side(content.files)],
+        "compared": side_by_side(content.files),
+        "metric": judged_by(run),
         "predictions": [line for record in content.records for line in on_prediction(record)],
         "provenances": _provenances(content.records),
         "classes": _classes(content.best),
