@@ -72,6 +72,18 @@ def test_a_bundle_becomes_a_table(measured: Path, micro_space: SearchSpace, tmp_
     assert 0 < small < large
 
 
+def test_a_bundle_measures_int8_in_litert(micro_space: SearchSpace, tmp_path: Path) -> None:
+    execution = Execution("litert", precision="int8")
+    write_bundle(tmp_path / "box.zip", micro_space, "box", execution, rounds=2)
+    with zipfile.ZipFile(tmp_path / "box.zip") as bundle:
+        bundle.extractall(tmp_path)
+    finished = _measure(tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    target = BundleTarget.load(tmp_path / "result.json", micro_space, "box")
+    table = profile(micro_space, BOX, target, tmp_path / "t.json", execution, rounds=2, fresh=True)
+    assert table.covers(micro_space) and table.execution == execution
+
+
 def test_it_leaves_nothing_else_on_the_device(measured: Path) -> None:
     allowed = {"measure.py", "device_timer.py", "plan.json", "result.json", "__pycache__"}
     jobs = set(json.loads((measured / "plan.json").read_text())["jobs"])
