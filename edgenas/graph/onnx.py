@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgenas.graph.gates import CLIP, OFFSET, SLOPE, clipped_gates, clipped_weights
 from edgenas.graph.weights import BlockWeights
 from edgenas.space import BlockSpec, is_flat, program_of
 from edgenas.space.program import (
@@ -33,6 +34,8 @@ OPSET = 17
 IR_VERSION = 8  # read by every ONNX Runtime since 1.12, so that old devices are served too
 INPUT, OUTPUT = "image", "output"
 
+_LIMITS = {"relu6": (0.0, 6.0), CLIP: (0.0, 1.0)}
+
 
 def build_onnx(
     blocks: Sequence[BlockSpec],
@@ -50,7 +53,8 @@ def build_onnx(
     `(batch, classes)` for a network that ends in a head, `(batch, channels, resolution, resolution)` otherwise.
     """
     graph = OnnxGraph()
-    add_blocks(graph, blocks, weights, INPUT)
+    clipped = [clipped_weights(program_of(spec), arrays) for spec, arrays in zip(blocks, weights, strict=True)]
+    add_blocks(graph, blocks, clipped, INPUT)
     graph.nodes[-1].output[0] = OUTPUT
     return graph.model(*shapes(blocks, batch), metadata or {})
 
@@ -93,12 +97,15 @@ class OnnxGraph:
 
     def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
         """Append a block's steps; return the name of its result."""
-        steps, values = program_of(spec), {ENTRY: value}
+        steps, values = self.steps_of(spec), {ENTRY: value}
         activations = activations_of(steps)
         for step in steps:
             inputs = [values[name] for name in step.reads]
             values[step.name] = self.step(step, f"{block}.{step.name}", inputs, weights, activations.get(step.name))
         return values[steps[-1].name]
+
+    def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
+        return clipped_gates(program_of(spec))
 
     def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights, activation: Act | None) -> str:
         """Append a step; return the name of its value.
@@ -131,11 +138,13 @@ class OnnxGraph:
         return [self.constant(f"{name}.{kind}", weights[f"{step.name}.{kind}"]) for kind in kinds]
 
     def activation(self, kind: str, value: str, name: str) -> str:
-        if kind == "relu6":
-            limits = [self.constant(f"{value}.{end}", np.array(limit)) for end, limit in (("low", 0.0), ("high", 6.0))]
+        if kind in _LIMITS:
+            limits = [self.constant(f"{name}.{end}", np.array(limit)) for end, limit in zip(("low", "high"), _LIMITS[kind], strict=True)]
             return self.add("Clip", [value, *limits], name)
         if kind == "gate":
-            return self.add("HardSigmoid", [value], name, alpha=1 / 6, beta=0.5)
+            slope, offset = (self.constant(f"{name}.{part}", np.array(n)) for part, n in (("slope", SLOPE), ("offset", OFFSET)))
+            line = self.add("Add", [self.add("Mul", [value, slope], f"{name}.product"), offset], f"{name}.line")
+            return self.activation(CLIP, line, name)
         return self.add({"relu": "Relu", "hswish": "HardSwish"}[kind], [value], name)
 
     def model(

@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgenas.graph.onnx import INPUT, OUTPUT, OnnxGraph, add_blocks, shapes
 from edgenas.graph.weights import BlockWeights
-from edgenas.space import BlockSpec, is_flat
+from edgenas.space import BlockSpec, is_flat, program_of
 from edgenas.space.program import Act, Step, Weighted
 
 ACTIVATION_SCALE = np.float32(12 / 255)
@@ -54,6 +54,9 @@ class _QdqGraph(OnnxGraph):
         self._tensor("scale", np.array(ACTIVATION_SCALE))
         for name, zero_point in ZERO_POINTS.items():
             self._tensor(name, np.array(zero_point, np.uint8))
+
+    def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
+        return program_of(spec)
 
     def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights, activation: Act | None) -> str:
         if isinstance(step, Act) and inputs[0] in self._rectified:
