@@ -25,10 +25,12 @@ import re
 import runpy
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 # onnxruntime's Linux wheels send usage data and keep an identifier in the home folder unless this is set before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# openvino does so by this package when it is imported, and goes without where the package cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)
 
 import numpy as np
 
@@ -259,12 +261,12 @@ def environment(runtime):
 
     runtime: as in a job. `fingerprint` names the machine: CPU model, number of cores and architecture.
     """
-    importlib.import_module(runtime["module"])
+    module = importlib.import_module(runtime["module"])
     cpu = _cpu_model()
     cores = os.cpu_count() or 1
     return {
         "runtime": runtime["name"],
-        "runtime_version": version(runtime["package"]),
+        "runtime_version": _version(runtime["package"], module),
         "execution_providers": [runtime["provider"]],
         "machine": platform.machine(),
         "cpu": cpu,
@@ -278,6 +280,14 @@ def environment(runtime):
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "emulated": _emulated(platform.machine()),
     }
+
+
+def _version(package, module):
+    """Of the package, or of the module where another package or the system has brought it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return module.__version__
 
 
 def _cpu_model():

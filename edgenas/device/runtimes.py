@@ -21,6 +21,7 @@ from edgenas.values import unknown
 PYTHON, BROWSER = "python", "browser"
 CPU_TIME, WALL_TIME = device_timer.CPU_TIME, device_timer.WALL_TIME
 
+OPENERS = Path(__file__).parent / "openers"
 TFLITE_RUNTIME_PYTHON = "EDGENAS_TFLITE_RUNTIME_PYTHON"
 
 
@@ -143,6 +144,12 @@ register_runtime(_on_cpu("onnxruntime", "onnx", ("fp32", "int8"), "CPUExecutionP
 register_runtime(_xnnpack("litert", module="ai_edge_litert.interpreter", package="ai-edge-litert"))
 register_runtime(_xnnpack("tflite-runtime", module="tflite_runtime.interpreter", package="tflite-runtime",
                           own_python=tflite_runtime_python))  # fmt: skip
+register_runtime(_on_cpu("openvino", "onnx", ("fp32",), "OpenVINO CPU", module="openvino", package="openvino",
+                         opener=OPENERS / "open_openvino.py"))  # fmt: skip
+register_runtime(_on_cpu("opencv", "onnx", ("fp32",), "OpenCV DNN", module="cv2", package="opencv-python-headless",
+                         opener=OPENERS / "open_opencv.py"))  # fmt: skip
+register_runtime(_on_cpu("ncnn", "ncnn", ("fp32",), "ncnn CPU", module="ncnn", package="ncnn",
+                         opener=OPENERS / "open_ncnn.py"))  # fmt: skip
 # ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
 # everywhere, what computed.
 register_runtime(Runtime("onnxruntime-web-webgpu", "onnx", ("fp32",), "webgpu", BROWSER))

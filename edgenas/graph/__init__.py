@@ -4,6 +4,7 @@ Micro-benchmarks and exported models come from the same functions, so what is ti
 """
 
 from edgenas.graph.format import FORMATS, ModelFormat, get_format, register_format
+from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite
@@ -13,9 +14,11 @@ __all__ = [
     "FORMATS",
     "BlockWeights",
     "ModelFormat",
+    "build_empty_ncnn",
     "build_empty_onnx",
     "build_empty_tflite",
     "build_int8_onnx",
+    "build_ncnn",
     "build_onnx",
     "build_tflite",
     "get_format",

@@ -34,7 +34,7 @@ OPSET = 17
 IR_VERSION = 8  # read by every ONNX Runtime since 1.12, so that old devices are served too
 INPUT, OUTPUT = "image", "output"
 
-_LIMITS = {"relu6": (0.0, 6.0), CLIP: (0.0, 1.0)}
+_LIMITS = {"relu6": {"low": 0.0, "high": 6.0}, CLIP: {"low": 0.0, "high": 1.0}}
 
 
 def build_onnx(
@@ -139,8 +139,8 @@ class OnnxGraph:
 
     def activation(self, kind: str, value: str, name: str) -> str:
         if kind in _LIMITS:
-            limits = [self.constant(f"{name}.{end}", np.array(limit)) for end, limit in zip(("low", "high"), _LIMITS[kind], strict=True)]
-            return self.add("Clip", [value, *limits], name)
+            low, high = (self.constant(f"{name}.{end}", np.array(_LIMITS[kind][end])) for end in ("low", "high"))
+            return self.add("Clip", [value, low, high], name)
         if kind == "gate":
             slope, offset = (self.constant(f"{name}.{part}", np.array(n)) for part, n in (("slope", SLOPE), ("offset", OFFSET)))
             line = self.add("Add", [self.add("Mul", [value, slope], f"{name}.product"), offset], f"{name}.line")
