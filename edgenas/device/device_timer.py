@@ -29,10 +29,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 # onnxruntime's Linux wheels send usage data and keep an identifier in the home folder unless this is set before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-# openvino does so by this package when it is imported, and goes without where the package cannot be imported.
-sys.modules.setdefault("openvino_telemetry", None)
 
 import numpy as np
+
+# openvino sends them by this package when it is imported, and goes without where that cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 FILL_MS = 3.0
 """How long a model runs within a round. Many short visits outlive a busy spell better than one long visit."""

@@ -114,10 +114,14 @@ def require_precision(runtime: str, precision: str) -> None:
         raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose `runtime` {others}.")
 
 
+def runtimes_for(format_name: str) -> list[Runtime]:
+    """Those that open files of a format in a Python, be they here or not."""
+    return [runtime for runtime in RUNTIMES.values() if runtime.format == format_name and runtime.where == PYTHON]
+
+
 def runtimes_of(format_name: str) -> list[tuple[Runtime, Path]]:
     """Those that open files of a format in a Python of this machine, each with that Python."""
-    those = [runtime for runtime in RUNTIMES.values() if runtime.format == format_name and runtime.where == PYTHON]
-    return [(runtime, python) for runtime in those if (python := runtime.python) is not None]
+    return [(runtime, python) for runtime in runtimes_for(format_name) if (python := runtime.python) is not None]
 
 
 def open_session(execution: Execution, model: str | Path | bytes) -> device_timer.Session:

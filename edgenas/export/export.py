@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,19 @@ import numpy as np
 import torch
 
 from edgenas.device import Execution, python_target
-from edgenas.device.runtimes import runtimes_of
+from edgenas.device.runtimes import runtimes_for, runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
-from edgenas.files import now, replacing
-from edgenas.graph import FORMATS, get_format
+from edgenas.files import now
+from edgenas.graph import get_format
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
 from edgenas.values import plain
+
+USUAL_FORMATS = ("onnx", "tflite")
+"""Those whose runtimes EdgeNAS brings with it."""
 
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
 
@@ -30,7 +33,7 @@ def export(
     evaluator: Evaluator,
     architecture: Architecture,
     folder: Path,
-    formats: Iterable[str] = FORMATS,
+    formats: Iterable[str] = USUAL_FORMATS,
     *,
     dynamic_batch: bool = False,
     budgets: tuple[Budget, ...] = (),
@@ -43,7 +46,8 @@ def export(
     budgets, provenance: what is to be remembered of where the architecture comes from.
     finetuned: the subnet after it was trained on by itself, which is written unless it is worse than the inherited one.
 
-    Each file is run in its runtime before it takes its place. Raises ParityError, leaving nothing, when its outputs
+    Each file is run before it takes its place, in the runtimes that its budgets are of where they are here, else in the first
+    that opens it. Raises ParityError, leaving nothing, when its outputs
     differ from torch's, and UsageError for an unknown format.
     """
     chosen = [get_format(name) for name in formats]
@@ -69,10 +73,11 @@ def export(
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
+    searched = {budget.execution.runtime for budget in budgets}
     for form in chosen:
-        with replacing(model.file(form.name)) as temporary:
-            temporary.write_bytes(model_file(model, network, form.name))
-            check_parity(temporary.read_bytes(), form.name, network, images, model.file(form.name))
+        file, content = model.file(form.name), model_file(model, network, form.name)
+        check_parity(content, form.name, network, images, file.path, searched)
+        file.write(content)
     model.save(network)
     return model
 
@@ -111,16 +116,23 @@ def in_layout(images: torch.Tensor, kind: str) -> np.ndarray:
 
 
 @torch.no_grad()
-def check_parity(content: bytes, kind: str, network: Network, images: torch.Tensor, path: Path) -> None:
+def check_parity(
+    content: bytes, kind: str, network: Network, images: torch.Tensor, path: Path, wanted: Collection[str] = ()
+) -> None:
     """Raises ParityError when a file computes something else than the torch network on these images, and EdgeNASError where
-    nothing here opens it."""
+    nothing here opens it. wanted: the runtimes that it is for; one that is not here is left out."""
     if not (here := runtimes_of(kind)):
-        raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried.")
-    runtime, python = here[0]
-    outputs = python_target(python).run(content, in_layout(images, kind), Execution(runtime.name))
-    parity = compare(network.cpu()(images).numpy(), outputs)
-    if not parity.holds:
-        raise ParityError(
-            f"{path} was not written: its outputs differ from torch's by {parity.max_difference:.2g} "
-            f"(allowed: {TOLERANCE:g} of the largest output). Please report this architecture: {network.specs}"
-        )
+        packages = " or ".join(f"pip install {runtime.package}" for runtime in runtimes_for(kind))
+        raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried",
+                           packages)  # fmt: skip
+    for runtime, python in [pair for pair in here if pair[0].name in wanted] or here[:1]:
+        try:
+            outputs = python_target(python).run(content, in_layout(images, kind), Execution(runtime.name))
+        except EdgeNASError as error:
+            raise EdgeNASError(f"{path} was not written: {runtime.name} cannot compute it. {error}") from error
+        parity = compare(network.cpu()(images).numpy(), outputs)
+        if not parity.holds:
+            raise ParityError(
+                f"{path} was not written: in {runtime.name} its outputs differ from torch's by {parity.max_difference:.2g} "
+                f"(allowed: {TOLERANCE:g} of the largest output). Please report this architecture: {network.specs}"
+            )

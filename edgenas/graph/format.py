@@ -74,7 +74,8 @@ class _OneFile:
 
 
 class Onnx(_OneFile):
-    name, suffixes, layout, dtype, batches, dynamic_batch = "onnx", (".onnx",), "NCHW", "float32", True, True
+    name, layout, dtype, batches, dynamic_batch = "onnx", "NCHW", "float32", True, True
+    suffixes: tuple[str, ...] = (".onnx",)
     precisions: tuple[str, ...] = ("fp32", "int8")
 
     def build(
@@ -93,7 +94,8 @@ class Onnx(_OneFile):
 
 
 class TfLite(_OneFile):
-    name, suffixes, layout, dtype, batches, dynamic_batch = "tflite", (".tflite",), "NHWC", "float32", True, False
+    name, layout, dtype, batches, dynamic_batch = "tflite", "NHWC", "float32", True, False
+    suffixes: tuple[str, ...] = (".tflite",)
     precisions: tuple[str, ...] = ("fp32",)
 
     def build(
@@ -111,9 +113,8 @@ class TfLite(_OneFile):
 
 
 class Ncnn:
-    name, suffixes, layout, dtype, batches, dynamic_batch = (
-        "ncnn", (".ncnn.param", ".ncnn.bin"), "NCHW", "float32", False, False,
-    )  # fmt: skip
+    name, layout, dtype, batches, dynamic_batch = "ncnn", "NCHW", "float32", False, False
+    suffixes: tuple[str, ...] = (".ncnn.param", ".ncnn.bin")
     precisions: tuple[str, ...] = ("fp32",)
 
     def build(

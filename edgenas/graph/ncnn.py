@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from edgenas.graph.gates import CLIP, OFFSET, SLOPE, clipped_gates, clipped_weights
 from edgenas.graph.weights import BlockWeights
 from edgenas.space import BlockSpec, program_of
@@ -126,10 +124,14 @@ def _param(number: int, value: Number | tuple[float, ...]) -> str:
 
 @dataclass
 class _Graph:
-    """Layers and weights in order of computation. flat: the values without height and width, such as global means."""
+    """Layers and weights in order of computation.
+
+    resolutions: of values, by name. flat: the values without height and width, such as global means.
+    """
 
     layers: list[_Layer] = field(default_factory=list)
     weights: bytearray = field(default_factory=bytearray)
+    resolutions: dict[str, int] = field(default_factory=dict)
     flat: set[str] = field(default_factory=set)
 
     def add(self, kind: str, name: str, inputs: Sequence[str], params: Params) -> str:
@@ -138,6 +140,7 @@ class _Graph:
 
     def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
         """Append a block's steps; return the name of its result."""
+        self.resolutions[value] = spec.resolution
         steps, weights = clipped_gates(program_of(spec)), clipped_weights(program_of(spec), weights)
         values, fused = {ENTRY: value}, _fused(steps)
         for step in steps:
@@ -152,6 +155,7 @@ class _Graph:
         """Append a step; return the name of its value. activation: that its layer computes, too."""
         if isinstance(step, GlobalMean | Flatten) or self.flat.issuperset(inputs):
             self.flat.add(name)
+        self.resolutions[name] = step.resolution
         match step:
             case Conv() if name in self.flat:
                 return self.add("InnerProduct", name, inputs, self.parameters(step, weights, activation, (1, 2)))
@@ -171,7 +175,8 @@ class _Graph:
                 params = {0: _MAX, 1: step.kernel, 2: step.stride, 3: before, 13: before, 14: after, 15: after, 5: _VALID}
                 return self.add("Pooling", name, inputs, params)
             case MeanPool():
-                return self.add("Pooling", name, inputs, {0: _MEAN, 1: step.stride, 2: step.stride, 5: _FULL})
+                size = min(step.stride, self.resolutions[inputs[0]])  # it cannot count the windows of an image that is smaller
+                return self.add("Pooling", name, inputs, {0: _MEAN, 1: size, 2: step.stride, 5: _FULL})
             case GlobalMean():
                 return self.add("Pooling", name, inputs, {0: _MEAN, 4: 1})
             case Flatten():
@@ -219,5 +224,7 @@ def _with_splits(layers: Sequence[_Layer]) -> list[_Layer]:
     for layer in layers:
         inputs = tuple(next(left[name]) if name in left else name for name in layer.inputs)
         found.append(replace(layer, inputs=inputs))
-        found += [_Layer("Split", f"{name}.split", (name,), tuple(copies[name]), {}) for name in layer.outputs if name in copies]
+        found += [
+            _Layer("Split", f"{name}.split", (name,), tuple(copies[name]), {}) for name in layer.outputs if name in copies
+        ]
     return found

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from edgenas.data import Dataset
 from edgenas.deployment import write_bundle
+from edgenas.device import get_runtime
 from edgenas.errors import UsageError
-from edgenas.export import FORMATS, ExportedModel, export, load_verifications, verify
+from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, load_verifications, verify
 from edgenas.latency import timed_tables
 from edgenas.pipeline.verify import Verified
 from edgenas.pipeline.winners import winners
@@ -33,7 +34,7 @@ def export_run(
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
-    Fine-tuned weights are written where there are any that are no worse. formats: all unless told otherwise.
+    Fine-tuned weights are written where there are any that are no worse. formats: see `formats_for` unless told otherwise.
     dynamic_batch: let files take any number of images at once, where their format can.
     bundle: a .zip to make of one network: verified here, with all that it takes to use it without EdgeNAS.
     data: where the run's images are now, or they.
@@ -55,7 +56,7 @@ def export_run(
                 evaluator,
                 subnet,
                 run.path / "export" / subnet.id,
-                formats or tuple(FORMATS),
+                formats or formats_for(budgets),
                 dynamic_batch=dynamic_batch,
                 budgets=tuple(budgets),
                 provenance=run.provenance,
@@ -65,6 +66,12 @@ def export_run(
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, track)
     return Exported(tuple(models))
+
+
+def formats_for(budgets: Sequence[Budget]) -> tuple[str, ...]:
+    """ONNX, TFLite, and what the runtimes of these searches open."""
+    searched = (get_runtime(budget.execution.runtime).format for budget in budgets)
+    return tuple(dict.fromkeys([*USUAL_FORMATS, *searched]))
 
 
 def _bundle(path: Path, run: Run, model: ExportedModel, dataset: Dataset, track: Track) -> None:

@@ -27,8 +27,10 @@ class NcnnSession:
                 file.write(weights)
             if self._net.load_param_mem(text) or self._net.load_model(path):
                 raise RuntimeError("ncnn cannot read the model")
-        width, height, channels = map(int, re.search(r"^Input .* 0=(\d+) 1=(\d+) 2=(\d+)$", text, re.MULTILINE).groups())
-        self._image = _matrix(np.random.default_rng(0).standard_normal((channels, height, width)).astype(np.float32))
+        ((width, height, channels),) = re.findall(r"^Input .* 0=(\d+) 1=(\d+) 2=(\d+)$", text, re.MULTILINE)
+        self._image = _matrix(
+            np.random.default_rng(0).standard_normal((int(channels), int(height), int(width))).astype(np.float32)
+        )
 
     def run(self, array):
         """The output for one image, `(1, channels, height, width)`: `(1, ...)`."""
