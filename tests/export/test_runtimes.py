@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas.device import RUNTIMES, Execution, Runtime, get_runtime, register_runtime
+from edgenas.device import RUNTIMES, Execution, Provenance, Runtime, get_runtime, register_runtime
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.export import Budget, export, load_verifications, verify
 from edgenas.export.verify import testbeds_here as find_testbeds
@@ -62,6 +62,10 @@ def add_runtime(tmp_path: Path) -> Iterator[Callable[[str, object], None]]:
         del RUNTIMES[name]
 
 
+def budget_in(runtime: str) -> Budget:
+    return Budget("box", Execution(runtime), 1.0, 0.9, "measured", Provenance(), 0.9, 0.8, 1.0)
+
+
 def test_a_file_that_is_right_somewhere_stays(evaluator, tmp_path, add_runtime):
     model = export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx",))
     add_runtime("wrong", 0.1)
@@ -83,12 +87,10 @@ def test_a_runtime_that_cannot_compute_a_file_is_named_and_the_others_are_kept(e
     assert (model.folder / "model.onnx").exists()
 
 
-def test_a_file_is_tried_in_the_runtime_that_was_searched_for(evaluator, tmp_path, add_runtime, monkeypatch):
+def test_a_file_is_tried_in_the_runtime_that_was_searched_for(evaluator, tmp_path, add_runtime):
     add_runtime("old", "refuses")
-    searched = object.__new__(Budget)
-    object.__setattr__(searched, "execution", Execution("old"))
     with pytest.raises(EdgeNASError, match=r"model\.onnx was not written: old cannot compute it.*unknown here"):
-        export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx",), budgets=(searched,))
+        export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx",), budgets=(budget_in("old"),))
     assert not (tmp_path / "model").exists()
 
 
@@ -118,10 +120,5 @@ def test_a_format_of_two_files(evaluator, tmp_path):
 
 
 def test_what_was_searched_for_is_exported():
-    def searched(runtime: str) -> Budget:
-        budget = object.__new__(Budget)
-        object.__setattr__(budget, "execution", Execution(runtime))
-        return budget
-
-    assert formats_for([]) == formats_for([searched("openvino")]) == ("onnx", "tflite")
-    assert formats_for([searched("litert"), searched("ncnn")]) == ("onnx", "tflite", "ncnn")
+    assert formats_for([]) == formats_for([budget_in("openvino")]) == ("onnx", "tflite")
+    assert formats_for([budget_in("litert"), budget_in("ncnn")]) == ("onnx", "tflite", "ncnn")
