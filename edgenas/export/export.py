@@ -17,7 +17,7 @@ from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, Preprocessing
 from edgenas.export.parity import TOLERANCE, compare
 from edgenas.files import now
-from edgenas.graph import get_format
+from edgenas.graph import get_format, with_tflite_metadata
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
@@ -105,7 +105,11 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
         "provenance": json.dumps(model.provenance | {"budgets": [plain(budget) for budget in model.budgets]}),
     }
     batch = None if model.dynamic_batch and form.dynamic_batch else 1
-    return form.build(network.specs, weights, batch=batch, metadata=metadata)
+    content = form.build(network.specs, weights, batch=batch, metadata=metadata)
+    if kind == "tflite":
+        how = model.preprocessing
+        content = with_tflite_metadata(content, model.classes, how.mean, how.std, model.architecture.id)
+    return content
 
 
 def in_layout(images: torch.Tensor, kind: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite
+from edgenas.graph.tflite_metadata import with_tflite_metadata
 from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "random_weights",
     "register_format",
     "weight_shapes",
+    "with_tflite_metadata",
 ]
