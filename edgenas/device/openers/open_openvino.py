@@ -12,7 +12,7 @@ class OpenVinoSession:
             "INFERENCE_NUM_THREADS": threads,
             # Where the CPU has bfloat16, it would compute in that.
             "INFERENCE_PRECISION_HINT": "f32",
-            # It would move to cores of its choice for every run, and wait there for whoever is at work: up to five times as long.
+            # It would move to cores of its choice for every run, and wait there for whoever is at work: up to 5 times longer.
             "ENABLE_CPU_PINNING": False,
         }
         self._request = core.compile_model(core.read_model(model=content), "CPU", settings).create_infer_request()
