@@ -90,4 +90,4 @@ def command(
     for record in searched.records:
         show_front(record)
     say_all(searched.judgement)
-    say(f"Next: edgenas export {opened.path} --format onnx --format tflite")
+    say(f"Next: edgenas export {opened.path}")
