@@ -11,7 +11,7 @@ from edgenas.errors import EdgeNASError
 EXTRAS = {
     "browser": ("cryptography", "segno"),
     "heic": ("pillow_heif",),
-    "report": ("matplotlib",),
+    "report": ("jinja2", "matplotlib"),
     "tensorboard": ("tensorboard",),
 }
 """The modules of an extra, as pyproject.toml has them."""

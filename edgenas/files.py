@@ -6,9 +6,10 @@ import errno
 import glob
 import json
 import os
+import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,10 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+TRIES = 3
+"""To keep a temporary file. Where a file system knows no locks nothing is swept, and the last one is as good as any."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place by one rename if the block ends without an error.
@@ -37,9 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent, path.name)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        _lock(handle)
+        temporary, handle = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)[::-1])
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -59,18 +62,70 @@ def replacing(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
+@contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder`, to be filled and to take its place by a rename; it is deleted where it does not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+
+    def make() -> tuple[str, int]:
+        name = tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)
+        return name, os.open(name if fcntl else os.devnull, os.O_RDONLY)
+
+    temporary, handle = _own(make)
+    try:
+        yield temporary
+    finally:
+        os.close(handle)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def scratch(name: str, parent: Path | None = None) -> Iterator[Path]:
+    """A folder for what is needed for a moment, in the system's folder for that or in `parent`. What killed processes left of
+    the same name there is deleted first."""
+    folder = (Path(tempfile.gettempdir()) if parent is None else parent) / f"edgenas-{name}"
+    sweep(folder.parent, folder.name)
+    with building(folder) as temporary:
+        yield temporary
+
+
 def sweep(folder: Path, name: str = "*") -> None:
-    """Delete what killed processes left of files that they were `replacing` in a folder, those of one name or all.
+    """Delete what killed processes left of files that they were `replacing`, or `building`, in a folder, of one name or all.
 
     A process at work holds a lock on its own, which ends with it, however it does.
     """
     for left in folder.glob(f".{glob.escape(name) if name != '*' else name}.????????"):
-        with suppress(OSError), left.open("rb") as file:
-            if _lock(file.fileno()):
-                left.unlink()
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                if locked_alone(handle):
+                    _delete(left)
+            finally:
+                os.close(handle)
 
 
-def _lock(handle: int) -> bool:
+def _own(make: Callable[[], tuple[str, int]]) -> tuple[Path, int]:
+    """A temporary path and its open handle, as `make` makes them, with the lock that keeps it from being swept.
+
+    Another process may sweep it before it is locked: then there is another.
+    """
+    for tries_left in reversed(range(TRIES)):
+        name, handle = make()
+        if not tries_left or (locked_alone(handle) and os.path.exists(name)):
+            break
+        os.close(handle)
+        _delete(Path(name))
+    return Path(name), handle
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def locked_alone(handle: int) -> bool:
     """Whether an open file is now locked by this process alone. Where a file system knows no locks, it never is."""
     try:
         if fcntl is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from typing import TypeVar
@@ -42,6 +44,8 @@ def of_class(name: str) -> str:
 def storable(value: T) -> T:
     """Text, or lists and tables of it, without what UTF-8 cannot write: undecodable bytes of a path."""
     if isinstance(value, str):
+        if value.isascii():
+            return value
         try:
             return of_bytes(value.encode("utf-8", errors="surrogateescape"))  # type: ignore
         except UnicodeEncodeError:  # half a character, which no path has
@@ -61,6 +65,16 @@ def printable(name: str) -> str:
 def quoted(name: str) -> str:
     """For a sentence."""
     return f"'{printable(name)}'"
+
+
+_PLAIN = re.compile(r"[\w@%+:./][\w@%+:./-]*", re.ASCII)
+
+
+def pasted(name: str | os.PathLike[str]) -> str:
+    """A path or a name as it stands in a command, so that the command can be pasted into a shell."""
+    text = os.fspath(name)
+    text = f"./{text}" if text.startswith("-") else text
+    return text if _PLAIN.fullmatch(text) else shlex.quote(of_file(text))
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -4,7 +4,9 @@ Here are its paths and its configuration, which need no torch. `edgenas.training
 `edgenas.pipeline` has the steps of the story: a run's methods call both, and import them when they are called.
 
 config.toml            space, data set and recipe
+images.csv             the split of its images, by their content
 metrics.jsonl          one line for every epoch
+commands.log           one line for every command that ended well
 checkpoint.safetensors the state of an unfinished training
 supernet.safetensors   the trained weights
 search/  export/       what later commands add
@@ -24,16 +26,18 @@ import numpy as np
 
 from edgenas import names
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.files import append_line, sweep, write_text, write_toml
+from edgenas.files import append_line, now, sweep, write_text, write_toml
+from edgenas.names import pasted
 from edgenas.space import SearchSpace, get_space
 from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
 from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
 
 if TYPE_CHECKING:
-    from edgenas.data import Dataset
+    from edgenas.data import Dataset, RecordedSplit
     from edgenas.device import DeviceProfile
     from edgenas.latency import LatencyTable
     from edgenas.pipeline.baseline import Compared
+    from edgenas.pipeline.data import Added
     from edgenas.pipeline.export import Exported
     from edgenas.pipeline.finetune import FineTunedWinners
     from edgenas.pipeline.report import Report
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 PARTS = ("search", "finetune", "tune")
+COMMANDS = "commands.log"
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,12 @@ class Run:
     @classmethod
     def create(
         cls, path: Path, space: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe,
-        begins_with: dict[str, dict[str, str]] | None = None,
+        begins_with: dict[str, dict[str, str]] | None = None, metric: str = "accuracy",
     ) -> Run:  # fmt: skip
         """Write the configuration of a new run. `space` holds the arguments of `get_space` but the classes.
 
         begins_with: what is to be remembered of the weights that it begins with: `PretrainedWeights.about`.
+        metric: what it is judged by, see `edgenas.metric`.
 
         Raises UsageError when the folder holds a run already, or has a name that cannot be written.
         """
@@ -71,21 +77,27 @@ class Run:
             "seed": seed,
             "size": dataset.size,
             "classes": list(dataset.classes),
-            "images": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+            "images": {part: len(split) for part, split in dataset.splits.items()},
             "mean": list(dataset.mean),
             "std": list(dataset.std),
             "skipped": [f"{file}: {why}" for file, why in dataset.skipped.items()],
             "streamed": dataset.streamed,
             "fit": dataset.fit,
-            "majority": {part: _majority(getattr(dataset, part).labels) for part in ("validation", "test")},
+            "majority": _majority({part: split.labels for part, split in dataset.splits.items()}),
         }
         if dataset.value_range:
             data["value_range"] = list(dataset.value_range)
         if dataset.folders:
             data["folders"] = dict(dataset.folders)
-        config = {"version": VERSION, "space": space, "data": data, "recipe": recipe.to_dict()} | (begins_with or {})
+        if dataset.record:
+            data["recorded"] = True
+        config = {"version": VERSION, "metric": metric, "space": space, "data": data, "recipe": recipe.to_dict()}
+        config |= begins_with or {}
+        run = cls(path, config)
+        if dataset.record:
+            dataset.record.save(run.images_file)
         write_toml(path / "config.toml", config)
-        return cls(path, config)
+        return run
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -97,7 +109,7 @@ class Run:
         except OSError as error:
             raise UsageError(f"{path} is no run: {error.strerror}.") from None
         if not is_there:
-            raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={path})`.")
+            raise UsageError(f"{path} is no run: it has no config.toml. Make one with `train_supernet(out={pasted(path)})`.")
         try:
             config = decoded_toml(read_text(file, "configuration of a run", error=CheckpointError))
             if read(int, config.get("version"), "version") > VERSION:
@@ -126,6 +138,18 @@ class Run:
             raise UsageError(f"There is no trained run in {folder}/: name one, or make one with `train_supernet()`.")
         return cls.open(trained[-1].parent)
 
+    # ---- what was done ----
+
+    def remember(self, command: str) -> None:
+        """Add a command that ended well to commands.log, with its date; a folder that cannot be written is left as it is."""
+        with suppress(OSError):
+            append_line(self.path / COMMANDS, f"{now()} {names.storable(command)}")
+
+    def commands(self) -> list[str]:
+        """Those that were remembered, each after its date."""
+        path = self.path / COMMANDS
+        return read_text(path, "list of commands", error=CheckpointError).splitlines() if path.exists() else []
+
     # ---- parts ----
 
     @property
@@ -139,6 +163,20 @@ class Run:
     def majority(self, part: str) -> float:
         """The share of the largest class among the images of `validation` or `test`; older runs know the least it can be."""
         return self.config["data"].get("majority", {}).get(part, 1 / len(self.classes))
+
+    def with_images(self, record: RecordedSplit) -> Run:
+        """With this record of its images in place of the one that it had; both are written."""
+        labels = {part: record.labels_of(part) for part in record.counts()}
+        about = {"images": record.counts(), "majority": _majority(labels)}
+        config = self.config | {"data": self.config["data"] | about}
+        record.save(self.images_file)
+        write_toml(self.path / "config.toml", config)
+        return Run(self.path, config)
+
+    @property
+    def metric(self) -> str:
+        """The name of what it is judged by, see `edgenas.metric`; of older runs accuracy."""
+        return self.config.get("metric", "accuracy")
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -162,6 +200,10 @@ class Run:
         return recipe_of(self.config["recipe"], self.path / "config.toml")
 
     @property
+    def images_file(self) -> Path:
+        return self.path / "images.csv"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.safetensors"
 
@@ -169,10 +211,15 @@ class Run:
     def weights(self) -> Path:
         return self.path / "supernet.safetensors"
 
+    @property
+    def picture(self) -> Path:
+        return self.path / "training.png"
+
     def require_trained(self) -> None:
         """Raises CheckpointError when training has not ended."""
         if not self.weights.exists():
-            raise CheckpointError(f"{self.path} is not trained to its end: `train_supernet(resume={self.path})` does that.")
+            how = f"`train_supernet(resume={pasted(self.path)})` does that."
+            raise CheckpointError(f"{self.path} is not trained to its end", how)
 
     # ---- metrics ----
 
@@ -202,6 +249,12 @@ class Run:
         from edgenas.training import load_images
 
         return load_images(self, data)
+
+    def add_images(self, **options: Any) -> Added:
+        """Take images that are new into its splits: `edgenas.pipeline.data.add_images`."""
+        from edgenas.pipeline.data import add_images
+
+        return add_images(self, **options)
 
     def supernet(self) -> Supernet:
         """Its trained supernet: `edgenas.training.load_supernet`."""
@@ -255,11 +308,11 @@ class Run:
 
         return compare_by_hand(self, **options)
 
-    def report(self) -> Report:
-        """Gather, write and draw what it has come to: `edgenas.pipeline.report.report_run`."""
+    def report(self, **options: Any) -> Report:
+        """Gather, write and draw what it has come to: `edgenas.pipeline.report.report_run`, whose options it takes."""
         from edgenas.pipeline.report import report_run
 
-        return report_run(self)
+        return report_run(self, **options)
 
 
 @dataclass(frozen=True)
@@ -283,6 +336,7 @@ class _Data:
     folders: dict[ClassName, ClassName] = field(default_factory=dict)
     majority: dict[str, Share] = field(default_factory=dict)
     streamed: bool = False
+    recorded: bool = False
     skipped: list[Text] = field(default_factory=list)
     takes_others: ClassVar = True
 
@@ -306,6 +360,7 @@ class _Settings:
     recipe: dict[str, Any]
     pretrained: _Begun | None = None
     warm_start: _Begun | None = None
+    metric: Text = "accuracy"
     takes_others: ClassVar = True
 
 
@@ -320,6 +375,7 @@ class _Epoch:
     seconds: Annotated[float, Within(0, 1e10)]
     largest_validation_accuracy: Share = 0.0
     smallest_validation_accuracy: Share = 0.0
+    never_found: list[ClassName] = field(default_factory=list)
     takes_others: ClassVar = True
 
 
@@ -350,5 +406,6 @@ def space_of(settings: dict[str, Any], classes: int) -> SearchSpace:
     return get_space(**arguments, classes=classes, resolutions=tuple(resolutions) if resolutions else None)
 
 
-def _majority(labels: np.ndarray) -> float:
-    return float(np.bincount(labels).max() / len(labels))
+def _majority(labels: dict[str, np.ndarray]) -> dict[str, float]:
+    """The share of the largest class among the images that networks are judged by."""
+    return {part: float(np.bincount(labels[part]).max() / len(labels[part])) for part in ("validation", "test")}

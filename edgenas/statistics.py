@@ -16,15 +16,14 @@ def wilson(accuracy: float, images: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def differ(accuracy: float, images: float, other: float, other_images: float | None = None) -> bool:
-    """Whether two accuracies can be told apart: a test of two proportions at 5 %.
+def differ(value: float, interval: tuple[float, float], other: float, other_interval: tuple[float, float]) -> bool:
+    """Whether two independent estimates can be told apart, by their 95 % intervals: that of their difference leaves out 0.
 
-    Of networks on the same images that is careful rather than sharp, as they fail on much the same ones.
+    Newcombe (1998, Statistics in Medicine 17, method 10) for two proportions; Zou and Donner (2008) for any two estimates. Of
+    networks on the same images that is careful rather than sharp, as they fail on much the same ones.
     """
-    other_images = images if other_images is None else other_images
-    share = 1 / (1 + other_images / images) if math.isfinite(other_images) else float(math.isinf(images)) / 2
-    p = share * accuracy + (1 - share) * other
-    return abs(accuracy - other) > Z * math.sqrt(p * (1 - p) * (1 / images + 1 / other_images))
+    (worse, (_, worse_high)), (better, (better_low, _)) = sorted(((value, interval), (other, other_interval)))
+    return better - worse > math.hypot(better - better_low, worse_high - worse)
 
 
 def kendall_is_chance(tau: float, samples: int) -> bool:

@@ -1,11 +1,14 @@
 import errno
+import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
+from edgenas import files
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.files import append_line, cache_dir, now, replacing, sweep, write_text
+from edgenas.files import append_line, cache_dir, now, replacing, scratch, sweep, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -51,6 +54,38 @@ def test_a_killed_process_leaves_a_file_that_the_next_one_sweeps(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
     write_text(tmp_path / "file", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_for_a_moment_is_gone_after_it_and_swept_after_a_killed_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / ".edgenas-job.0123abcd"
+    left.mkdir()
+    (left / "job.json").write_text("{}")
+    other = tmp_path / ".others-job.0123abcd"
+    other.mkdir()
+    with scratch("job") as first:
+        (first / "job.json").write_text("{}")
+        with scratch("job"):
+            assert (first / "job.json").exists()
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_of_two_that_sweep_neither_loses_what_the_other_begins(tmp_path):
+    """A folder may be swept between being made and being locked."""
+    stolen = []
+
+    def make():
+        path = tmp_path / f".x.{len(stolen):08}"
+        path.mkdir()
+        handle = os.open(path, os.O_RDONLY)
+        if not stolen:
+            stolen.append(path)
+            path.rmdir()
+        return str(path), handle
+
+    path, handle = files._own(make)
+    os.close(handle)
+    assert path.exists() and path != stolen[0]
 
 
 def test_a_line_is_added_behind_the_last_whole_one(tmp_path):

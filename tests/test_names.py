@@ -65,3 +65,12 @@ def test_toml_takes_undecodable_names(tmp_path):
     write_toml(tmp_path / "a.toml", {"source": "/photos/caf\udce9", "classes": ["é"]}, "two\nlines")
     assert read_text(tmp_path / "a.toml").startswith("# two\n# lines\n")
     assert tomllib.loads(read_text(tmp_path / "a.toml")) == {"source": r"/photos/caf\xe9", "classes": ["é"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["runs/photos", "runs/my photos", "it's", "-x", "~/a", "a=b,c", "$(id)", "a`b", "ein Über", "a*", "#a"]
+)
+def test_a_path_in_a_command_survives_the_shell(name):
+    echoed = subprocess.run(["sh", "-c", f"printf %s {names.pasted(name)}"], capture_output=True, check=True).stdout
+    assert echoed.decode() in (name, f"./{name}")
+    assert names.pasted("runs/photos") == "runs/photos"

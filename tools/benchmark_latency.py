@@ -2,6 +2,7 @@
 
 python tools/benchmark_latency.py                        one thread; fp32 and int8; 32, 96 and 224 px: one line each
 python tools/benchmark_latency.py small@32 --precision int8
+python tools/benchmark_latency.py small@96 --apart 60      a minute between the sessions: machines drift
 
 A network's latency is the median of several sessions, each in processes of its own. How far one session is from that median is
 the repeatability: no table can be closer to a single timing. The table of the whole default space at 32 px is small@32.
@@ -19,6 +20,7 @@ import numpy as np
 from edgenas.device import Execution, Stopwatch, load_device, python_target
 from edgenas.latency import Bench, LatencyTable, profile
 from edgenas.latency.calibration import check
+from edgenas.latency.tolerance import most_drift
 from edgenas.space import SearchSpace, get_space
 
 CONFIGURATIONS = "tiny@32", "small@32", "small@96", "imagenet@224"
@@ -36,12 +38,13 @@ def measure_table(space: SearchSpace, execution: Execution, folder: Path) -> tup
                    f"timer {100 * target.seconds / seconds:.0f} %)")  # fmt: skip
 
 
-def time_networks(table: LatencyTable, space: SearchSpace, genomes: np.ndarray) -> np.ndarray:
-    """`(SESSIONS, n)` ms."""
-    return np.stack([
-        Bench(python_target(), table.execution, reference_ms=table.reference_ms).network_ms(space, genomes)
-        for _ in range(SESSIONS)
-    ])  # fmt: skip
+def time_networks(table: LatencyTable, space: SearchSpace, genomes: np.ndarray, apart_s: float) -> np.ndarray:
+    """`(SESSIONS, n)` ms, each so many seconds after the one before, the first after the table."""
+    timed_ms = []
+    for _ in range(SESSIONS):
+        time.sleep(apart_s)
+        timed_ms.append(Bench(python_target(), table.execution, reference_ms=table.reference_ms).network_ms(space, genomes))
+    return np.stack(timed_ms)
 
 
 def compared(table: LatencyTable, space: SearchSpace, genomes: np.ndarray, timed_ms: np.ndarray) -> str:
@@ -50,10 +53,13 @@ def compared(table: LatencyTable, space: SearchSpace, genomes: np.ndarray, timed
     found, interval = check(predicted_ms, measured_ms), table.interval(space, predicted_ms)
     inside = ((interval.low <= measured_ms) & (measured_ms <= interval.high)).mean()
     single = ((interval.low <= timed_ms) & (timed_ms <= interval.high)).mean()
+    shifts = np.log(timed_ms / predicted_ms).mean(axis=1)
+    drift = most_drift([np.array(errors) for errors in table.calibration(space).check.sessions])
     return (f"mean {100 * found.mean_error:.2f} %, worst {100 * found.worst_error:.2f} %, Spearman {found.spearman:.4f}, "
             f"{100 * np.mean(np.array(found.errors) <= CLOSE):.0f} % within 5 %; "
             f"{100 * inside:.0f} % in the 90 % interval of {100 * table.calibration(space).relative_interval():.1f} % "
-            f"({100 * single:.0f} % of single timings)")  # fmt: skip
+            f"({100 * single:.0f} % of single timings); sessions shifted by {', '.join(f'{100 * s:+.1f}' for s in shifts)} %, "
+            f"allowed for: a standard deviation of {100 * drift:.1f} %")  # fmt: skip
 
 
 def repeatability(timed_ms: np.ndarray) -> str:
@@ -67,6 +73,7 @@ def main() -> None:
     parser.add_argument("--runtime", default="onnxruntime")
     parser.add_argument("--precision", choices=["fp32", "int8"])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--apart", type=float, default=0.0, metavar="SECONDS", help="between the sessions that are compared")
     options = parser.parse_args()
     for name in options.spaces:
         preset, pixels = name.split("@")
@@ -76,7 +83,7 @@ def main() -> None:
             execution = Execution(options.runtime, options.threads, precision)
             with tempfile.TemporaryDirectory() as folder:
                 table, pace = measure_table(space, execution, Path(folder))
-                timed_ms = time_networks(table, space, genomes)
+                timed_ms = time_networks(table, space, genomes, options.apart)
             print(f"{name} {execution}: "
                   f"{compared(table, space, genomes, timed_ms)}; {repeatability(timed_ms)}; {pace}", flush=True)  # fmt: skip
 

@@ -10,7 +10,7 @@ make_environment pretrained,samples,test
 # The tests over ssh, in a browser and with databases are skipped where these cannot be set up: they need Debian's apt.
 if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
     apt-get -qq update
-    for package in openssh-client chromium mariadb-server postgresql; do
+    for package in openssh-client fish tcsh chromium mariadb-server postgresql; do
         apt-get -qq install --no-install-recommends -y "$package" >/dev/null || echo "There is no $package here." >&2
     done
 fi

@@ -15,6 +15,7 @@ from edgenas.data import Dataset
 from edgenas.errors import UsageError
 from edgenas.export import Verification, export, load_exports, load_verifications, verify
 from edgenas.latency import LatencyTable
+from edgenas.metric import Metric
 from edgenas.pretrained import PretrainedWeights, Published, open_weights, published_for
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
@@ -56,7 +57,10 @@ def create(
         recipe, seconds = replace(recipe, epochs=epochs), None
     else:
         seconds = seconds or trained_seconds(run) / TRAINING_SHARE
-    return begin(path, settings, dataset, run.config["data"]["seed"], recipe, weights, seconds=seconds, track=track), dataset
+    begun = begin(
+        path, settings, dataset, run.config["data"]["seed"], recipe, weights, seconds=seconds, metric=run.metric, track=track
+    )
+    return begun, dataset
 
 
 def published_weights(run: Run, choice: Choice) -> list[Published]:
@@ -103,7 +107,7 @@ def finish(
         (model,) = load_exports(baseline.path / "export")
         return load_verifications(model.folder)
     space = baseline.space
-    evaluator = Evaluator(load_supernet(baseline), dataset)
+    evaluator = Evaluator(load_supernet(baseline), dataset, metric=Metric.named(baseline.metric, dataset.classes))
     folder = baseline.path / "export" / space.largest.id
     model = export(evaluator, space.largest, folder, provenance=baseline.provenance)
     return verify(model, space, dataset, tables, track)

@@ -100,6 +100,6 @@ def _network(run: Run) -> Baseline | None:
         models[0].preprocessing.resolution,
         begins_with(run),
         trained_seconds(run),
-        models[0].validation_accuracy,
+        models[0].validation.accuracy,
         tuple(v for v in verified if v.passed),
     )

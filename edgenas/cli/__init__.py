@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from edgenas.cli.notes import shown_notes
+from edgenas.cli.remembering import ended_well, given
 from edgenas.cli.stopping import exit_status, terminable
 from edgenas.cli.vocabulary import in_flags
 from edgenas.errors import EdgeNASError, UsageError
@@ -22,12 +23,14 @@ COMMANDS = {
     "tune": ("edgenas.cli.tune", "Find a training recipe for your images, if there is time."),
     "pretrained": ("edgenas.cli.pretrained", "List the weights that a training may begin with."),
     "train-supernet": ("edgenas.cli.train", "Train one supernet on your images."),
+    "add-images": ("edgenas.cli.add_images", "Take images that have come since into a run's splits."),
     "profile": ("edgenas.cli.profile", "Measure a device: its latency table for a run's space."),
     "search": ("edgenas.cli.search", "Find the most accurate subnet within a latency budget."),
     "finetune": ("edgenas.cli.finetune", "Train the winners on by themselves, before export."),
     "export": ("edgenas.cli.export", "Write the winners as ONNX and TFLite files."),
     "verify": ("edgenas.cli.verify", "Prove each file in its runtime: parity, accuracy, latency."),
     "predict": ("edgenas.cli.predict", "Classify images with an exported network."),
+    "deploy": ("edgenas.cli.deploy", "Bring a network to a device, test and time it there."),
     "baseline": ("edgenas.cli.baseline", "Train what people pick by hand on the same images, to compare."),
     "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),
     "quickstart": ("edgenas.cli.quickstart", "All of it, on bundled digits, in a few minutes."),
@@ -60,6 +63,10 @@ class Story(click.Group):
             raise click.UsageError(unknown("command", args[0], COMMANDS), ctx)
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given(ctx, args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         def worded(text: str) -> str:
             return in_flags(text, ctx.invoked_subcommand, lambda name: self.get_command(ctx, name))
@@ -68,7 +75,9 @@ class Story(click.Group):
             sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name is no reason to stop
         try:
             with terminable(), shown_notes(worded):
-                return super().invoke(ctx)
+                result = super().invoke(ctx)
+                ended_well(ctx)
+                return result
         except EdgeNASError as error:
             kind = _Misuse if isinstance(error, UsageError) else click.ClickException
             raise kind(f"{_speaker()}{worded(str(error))}") from error

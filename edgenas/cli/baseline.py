@@ -10,6 +10,7 @@ from edgenas.bars import track
 from edgenas.cli.display import say, say_all
 from edgenas.cli.options import PATH, SECONDS, Resolutions, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_by_hand, show_epoch_by_hand
+from edgenas.names import pasted
 from edgenas.pipeline.baseline import compare_by_hand
 from edgenas.space import NETWORKS
 
@@ -68,4 +69,4 @@ def command(
         models=models, data=data, track=track, report=show_epoch_by_hand, done=show_by_hand,
     )  # fmt: skip
     say_all(compared.judgement)
-    say(f"Next: edgenas report {opened.path}")
+    say(f"Next: edgenas report {pasted(opened.path)}")

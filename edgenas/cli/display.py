@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgenas.bars import bars_console
+from edgenas.metric import Score
 from edgenas.names import printable
 from edgenas.processes import is_main_process
 
@@ -42,6 +43,13 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> 
 
 def counted(epochs: int) -> str:
     return "1 epoch" if epochs == 1 else f"{epochs} epochs"
+
+
+def scored(score: Score | None) -> str:
+    """A value with its 95 % interval, where that is known."""
+    if score is None or score.low is None or score.high is None:
+        return percent(None if score is None else score.value)
+    return f"{percent(score.value)} ({100 * score.low:.1f}-{100 * score.high:.1f})"
 
 
 def percent(value: float | None, digits: int = 2) -> str:

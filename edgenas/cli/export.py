@@ -7,10 +7,14 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import percent, say
+from edgenas.cli.display import say, say_all, scored
 from edgenas.cli.options import PATH, data_option, open_run, run_argument
+from edgenas.errors import UsageError
 from edgenas.export import FORMATS, ExportedModel
+from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
+
+PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for precision in form.precisions))
 
 
 @click.command("export")
@@ -25,38 +29,50 @@ from edgenas.pipeline.export import export_run
 @click.option(
     "--architecture", metavar="ID", help="One member of a search's front by its id.  [default: the best of every search]"
 )
+@click.option(
+    "--precision", "precisions", type=click.Choice(PRECISIONS), multiple=True,
+    help="May be given several times.  [default: fp32]",
+)  # fmt: skip
+@click.option("--per-tensor", is_flag=True, help="In int8: one scale for all channels of a weight; some accelerators want it.")
+@click.option("--integer-ends", is_flag=True, help="Let int8 files take and give integers, in place of float32.")
 @click.option("--dynamic-batch", is_flag=True, help="Let the ONNX file take any number of images at once.")
 @click.option("--bundle", type=PATH, metavar="ZIP", help="Pack one network with all that it takes to use it, verified.")
 @data_option
 def command(
-    run: Path | None, formats: tuple[str, ...], architecture: str | None, dynamic_batch: bool, bundle: Path | None,
-    data: str | None,
+    run: Path | None, formats: tuple[str, ...], architecture: str | None, precisions: tuple[str, ...], per_tensor: bool,
+    integer_ends: bool, dynamic_batch: bool, bundle: Path | None, data: str | None,
 ) -> None:  # fmt: skip
     """Write the winners of a run's searches as files that a device runs.
 
     \b
     edgenas export runs/photos --format onnx --format tflite
     edgenas export runs/photos --architecture 1f0c53aa --format onnx --dynamic-batch
+    edgenas export runs/photos --precision fp32 --precision int8
     edgenas export runs/photos --architecture 1f0c53aa --bundle cat.zip
 
     Files are in export/<id>/ of the run, with classes, preprocessing and provenance inside. Each is run once before it is
-    put in place. A bundle runs without EdgeNAS: unpack it, pip install -r requirements.txt, python predict.py photo.jpg.
+    put in place. int8 is calibrated on training images. A bundle runs without EdgeNAS: unpack it, pip install -r
+    requirements.txt, python predict.py photo.jpg.
     """
     opened = open_run(run)
+    if (per_tensor or integer_ends) and "int8" not in precisions:
+        raise UsageError("`per_tensor` and `integer_ends` are for int8: add `precision` int8.")
     exported = export_run(
-        opened, formats, architecture=architecture, dynamic_batch=dynamic_batch, bundle=bundle, data=data, track=track
-    )
+        opened, formats, precisions=precisions or ("fp32",), per_tensor=per_tensor, integer_ends=integer_ends,
+        architecture=architecture, dynamic_batch=dynamic_batch, bundle=bundle, data=data, track=track,
+    )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        say(f"{model.folder}: {names}; validation accuracy {accuracy(model)}")
+        say(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
+    say_all(exported.judgement)
     if bundle is not None:
         say(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
             "pip install -r requirements.txt; python3 predict.py --self-test")  # fmt: skip
         return
-    say(f"Next: edgenas verify {opened.path}")
+    say(f"Next: edgenas verify {pasted(opened.path)}")
 
 
-def accuracy(model: ExportedModel) -> str:
+def validation(model: ExportedModel) -> str:
     """On validation images; before and after where the subnet is fine-tuned."""
-    after = percent(model.validation_accuracy)
-    return after if model.inherited_accuracy is None else f"{after}, fine-tuned from {percent(model.inherited_accuracy)}"
+    after = scored(model.validation)
+    return after if model.inherited is None else f"{after}, fine-tuned from {scored(model.inherited)}"

@@ -10,6 +10,7 @@ from edgenas.bars import track
 from edgenas.cli.display import say, say_all
 from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_finetuned
+from edgenas.names import pasted
 from edgenas.pipeline.finetune import finetune_run
 
 
@@ -55,4 +56,4 @@ def command(
         distil=teacher == "largest", data=data, track=track, report=show_finetuned,
     )  # fmt: skip
     say_all(finetuned.judgement)
-    say(f"Next: edgenas export {opened.path}")
+    say(f"Next: edgenas export {pasted(opened.path)}")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from edgenas.cli.remembering import remembering
 from edgenas.pipeline.train import DEFAULT_FAMILY
 from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, FAMILIES
@@ -167,14 +168,14 @@ def run_argument(command: F) -> F:
 
 
 def data_option(command: F) -> F:
-    text = "Where the images of the run are now, if they have moved."
+    text = "Where the images of the run are now, if they have moved. They are known by their content, not by their names."
     return click.option("--data", metavar=IMAGES, help=text)(command)
 
 
 def open_run(path: Path | None) -> Run:
     """The named run, or the latest one, which is announced."""
     if path is not None:
-        return Run.open(path)
+        return remembering(Run.open(path))
     run = Run.latest()
     click.echo(f"Using the latest run: {run.path}", err=True)
-    return run
+    return remembering(run)

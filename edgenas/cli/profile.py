@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -10,9 +12,11 @@ from edgenas.bars import track
 from edgenas.cli.display import say
 from edgenas.cli.options import PATH, SECONDS, SPACE_HELP, Resolutions
 from edgenas.cli.show_latency import show_drift, show_table
+from edgenas.cli.stopping import exit_status
 from edgenas.device import load_device, precisions
 from edgenas.errors import UsageError
 from edgenas.latency import table_path
+from edgenas.names import pasted
 from edgenas.pipeline.profile import check_table, pack_bundle, profile_device, read_bundle
 from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
@@ -82,17 +86,30 @@ def command(
     if bundle is not None:
         pack_bundle(bundle, chosen, space, runtime=runtime, threads=threads, precision=precision, track=track)
         say(f"Saved: {bundle}. Unpack it on the device, run python3 measure.py there, bring result.json back, and run: "
-            f"edgenas profile --device {chosen.name} --from result.json")  # fmt: skip
+            f"edgenas profile --device {pasted(chosen.name)} --from result.json")  # fmt: skip
         return
     if result is not None:
         measured = read_bundle(chosen, space, result, allow_emulated=allow_emulated, track=track)
     else:
-        measured = profile_device(
-            chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, precision=precision, seconds=seconds,
-            fresh=fresh, allow_emulated=allow_emulated, prior=prior, track=track,
-        )  # fmt: skip
+        with _stoppable(fresh):
+            measured = profile_device(
+                chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, precision=precision,
+                seconds=seconds, fresh=fresh, allow_emulated=allow_emulated, prior=prior, track=track,
+            )  # fmt: skip
     show_table(measured, space)
     say(f"Saved: {table_path(measured.device, measured.execution)}")
+
+
+@contextmanager
+def _stoppable(fresh: bool) -> Iterator[None]:
+    """Stopped, what was measured would be forgotten by the same command where that begins afresh."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if not fresh:
+            raise
+        click.echo("\nStopped. What was measured is kept: the same command without --fresh goes on from there.", err=True)
+        raise SystemExit(exit_status(stop)) from None
 
 
 def _run_space(path: Path | None) -> SearchSpace:

@@ -96,5 +96,5 @@ class _Shown(Watch):
     def reported(self, run: Run, report: Report) -> None:
         show_report(run, report)
         if not any(row.breaks_budget for row in report.rows):
-            picture = f", the picture is {report.pictures[0]}" if report.pictures else ""
+            picture = f", the picture is {report.pictures[0]}, all of it as a page {report.page}" if report.pictures else ""
             say(f"The model files are in {run.path / 'export'}{picture}.")

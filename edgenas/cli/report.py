@@ -6,15 +6,19 @@ from pathlib import Path
 
 import click
 
-from edgenas.cli.options import open_run, run_argument
+from edgenas.bars import track
+from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.cli.show_report import show_report
 from edgenas.pipeline.report import report_run
 
 
 @click.command("report")
 @run_argument
-def command(run: Path | None) -> None:
-    """Show a run's results: tables, report.json, classes.csv, confusion.csv, and the front as a picture.
+@data_option
+def command(run: Path | None, data: str | None) -> None:
+    """Show a run's results: tables here, and in its folder report.html, a page that opens offline.
+
+    There are report.json, classes.csv, confusion.csv and the front as a picture, too.
 
     \b
     edgenas report runs/photos
@@ -22,4 +26,4 @@ def command(run: Path | None) -> None:
     What edgenas baseline has trained is shown beside the winners.
     """
     opened = open_run(run)
-    show_report(opened, report_run(opened))
+    show_report(opened, report_run(opened, data=data, track=track))

@@ -11,6 +11,8 @@ from edgenas.cli.display import say, say_all
 from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
 from edgenas.cli.show_search import show_front, show_searched
 from edgenas.latency import CONFIDENCE
+from edgenas.metric import NAMES as METRICS
+from edgenas.names import pasted
 from edgenas.pipeline.search import EVALUATIONS, search_run, split_budgets
 from edgenas.search import STRATEGIES, get_strategy
 
@@ -24,7 +26,8 @@ from edgenas.search import STRATEGIES, get_strategy
     type=Budget(),
     multiple=True,
     required=True,
-    help="The budget, such as 2ms, or DEVICE=2ms. Several on one device are several searches; on several, all must hold.",
+    help="The budget, such as 2ms, DEVICE=2ms, RUNTIME=2ms or DEVICE:RUNTIME=2ms. Several in one place are several searches; "
+    "in several places, all must hold.",
 )
 @click.option(
     "--confidence",
@@ -47,6 +50,7 @@ from edgenas.search import STRATEGIES, get_strategy
 )
 @click.option("--time", "seconds", type=SECONDS, help="The longest to go on evaluating, such as 10m.")
 @click.option("--storage", metavar="URL", help="Keep evaluations in a database that several searches share.")
+@click.option("--metric", metavar="|".join(METRICS), help="What to maximise.  [default: the run's]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--allow-emulated", is_flag=True, help="Accept a table timed in an emulator: a trial.")
 @data_option
@@ -63,6 +67,7 @@ def command(
     evaluations: int,
     seconds: float | None,
     storage: str | None,
+    metric: str | None,
     seed: int,
     allow_emulated: bool,
     data: str | None,
@@ -72,6 +77,7 @@ def command(
     \b
     edgenas search runs/photos --device cpu --latency 2ms --latency 5ms
     edgenas search runs/photos --latency cpu=2ms --latency pi4=30ms --memory 1MB
+    edgenas search runs/photos --latency 2ms --latency litert=3ms
     edgenas search runs/photos --latency 2ms --strategy optuna:tpe --storage postgresql://user@host/edgenas
 
     A sample is measured, an accuracy predictor fitted, its optimum for every budget computed exactly and measured, and so on
@@ -80,14 +86,14 @@ def command(
     """
     get_strategy(strategy)  # before a run is opened
     opened = open_run(run)
-    device, own, others = split_budgets(device, budgets)
+    split = split_budgets(device, runtime, budgets)
     searched = search_run(
-        opened, own, device, elsewhere_ms=others, confidence=confidence, memory=memory, macs=macs, parameters=parameters,
-        runtime=runtime, strategy=strategy, evaluations=evaluations, seconds=seconds, storage=storage, seed=seed,
-        allow_emulated=allow_emulated, data=data, track=track,
+        opened, split.own_ms, split.device, elsewhere_ms=split.elsewhere_ms, confidence=confidence, memory=memory, macs=macs,
+        parameters=parameters, runtime=split.runtime, strategy=strategy, evaluations=evaluations, seconds=seconds,
+        storage=storage, metric=metric, seed=seed, allow_emulated=allow_emulated, data=data, track=track,
     )  # fmt: skip
     show_searched(searched)
     for record in searched.records:
         show_front(record)
     say_all(searched.judgement)
-    say(f"Next: edgenas export {opened.path}")
+    say(f"Next: edgenas export {pasted(opened.path)}")

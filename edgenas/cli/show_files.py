@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from edgenas.cli.display import console, percent, say, table
+from edgenas.cli.display import console, percent, say, scored, table
+from edgenas.export import Verification
+from edgenas.metric import ACCURACY, Metric, Score
 from edgenas.pipeline.verify import Verified
 
 
+def by_metric(v: Verification, metric: Metric) -> Score | None:
+    """Of a file on the test images; None where these cannot tell."""
+    score = v.score(metric)
+    return score if score.metric == metric.name else None
+
+
 def show_verified(verified: Verified) -> None:
+    """Of files in int8 also the accuracy of their simulation, to which they are held, and how often they say the same as the
+    network in floats."""
     results = verified.results
+    rounds = any(v.simulated_accuracy is not None for _, verifications in results for v in verifications)
     rows = [
         [
             model.architecture.id,
             v.file,
+            f"{v.file_bytes / 1024:.0f}",
             f"{v.execution.runtime} {v.runtime_version}",
             "passed" if v.passed else "FAILED",
             "-" if v.parity is None else f"{v.parity.max_difference:.1e}",
             percent(None if v.parity is None else v.parity.agreement),
+            *([percent(v.simulated_accuracy), percent(v.float_agreement)] if rounds else []),
             percent(v.torch_accuracy),
-            percent(v.accuracy),
+            scored(v.score(ACCURACY)),
+            *([] if verified.metric.is_accuracy else [scored(by_metric(v, verified.metric))]),
             "-" if v.predicted_ms is None else f"{v.predicted_ms:.3f}",
             f"{v.latency_ms:.3f}",
         ]
@@ -27,18 +41,21 @@ def show_verified(verified: Verified) -> None:
     columns = [
         "<id",
         "<file",
+        "KiB",
         "<runtime",
         "<parity",
         "max diff",
         "same top-1",
+        *(["simulated", "top-1 as float"] if rounds else []),
         "torch",
         "accuracy",
+        *([] if verified.metric.is_accuracy else [verified.metric.label]),
         "predicted ms",
         "emulated ms" if any(v.emulated for _, verifications in results for v in verifications) else "measured ms",
     ]
     first = results[0][1][0]
     where = f"{first.device}{', EMULATED: no measurement' if first.emulated else ''}" if first.device else "this machine"
-    console.print(table(f"On {first.images} test images; latency of 1 image on {where}", columns, rows))
+    console.print(table(f"On {first.images} test images, with 95 % intervals; latency of 1 image on {where}", columns, rows))
     slowest = max((v.slowdown for _, verifications in results for v in verifications), default=1.0)
     if slowest > 1.1:
         say(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from edgenas.cli.display import console, percent, say, say_all, table
+from edgenas.cli.display import console, percent, say, say_all, scored, table
+from edgenas.names import pasted
 from edgenas.pipeline.report import Report
-from edgenas.report import ClassRow, Contestant, Row, beaten_by, on_prediction
+from edgenas.report import ClassRow, Contestant, Row, on_prediction, side_by_side
 from edgenas.run import Run
 
 WORST = 10  # classes that are shown
@@ -18,11 +19,13 @@ def show_report(run: Run, report: Report) -> None:
         show_classes(report.classes)
         show_comparison(report.files)
     else:
-        say(f"No file has been verified yet: edgenas export {run.path}, then edgenas verify {run.path}.")
+        say(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
     for record in report.records:
         console.print("\n".join(on_prediction(record)))
     for picture in report.pictures:
         say(f"Drawn: {picture}")
+    if report.page is not None:
+        say(f"Written: {report.page}, the same and more, for a browser")
     say_all(report.judgement)
 
 
@@ -33,11 +36,11 @@ def show_rows(rows: Sequence[Row]) -> None:
             row.id,
             row.runtime + (" (EMULATED)" if row.emulated else ""),
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
-            f"{row.measured_ms:.3f}",
+            f"{row.measured_ms:.3f}" + " >" * row.is_over,
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
             validation(row),
             percent(row.torch_accuracy),
-            percent(row.exported_accuracy),
+            scored(row.exported),
             "-" if row.max_difference is None else f"{row.max_difference:.0e}",
             f"{row.file_bytes / 1024:.0f}",
         ]
@@ -51,13 +54,16 @@ def show_rows(rows: Sequence[Row]) -> None:
         "measured ms",
         "error",
         "validation",
-        "torch",
+        "torch accuracy",
         "exported",
         "max diff",
         "KiB",
     ]
-    title = "Accuracy on validation images, and on test images in torch and exported; latency of one image where verified"
-    console.print(table(title, columns, lines))
+    metrics = ", ".join(dict.fromkeys(row.validation.label for row in rows))
+    title = f"{metrics}, with 95 % intervals, on validation images and, exported, on test images; latency of one where verified"
+    console.print(table(title[0].upper() + title[1:], columns, lines))
+    if any(row.is_over for row in rows):
+        console.print("> Slower than its budget.")
     if not all(row.on_device for row in rows):
         console.print("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")
     for id_, architecture in dict.fromkeys((row.id, row.architecture) for row in rows):
@@ -68,42 +74,33 @@ def show_comparison(files: Sequence[Contestant]) -> None:
     """Winners and baselines, a table for every machine and number of threads: a file in a line, its runtimes side by side."""
     if not any(file.is_baseline for file in files):
         return
-    for (device, _, threads), group in _grouped(files, lambda f: (f.device, f.fingerprint, f.threads)):
-        runtimes = list(dict.fromkeys(file.runtime for file in group))
-        lines = [
+    for compared in side_by_side(files):
+        rows = [
             [
-                name,
-                "by hand" if same[0].is_baseline else "search",
-                str(same[0].resolution),
-                same[0].begins_with,
-                "-" if same[0].training_seconds is None else f"{same[0].training_seconds / 60:.1f}",
-                percent(same[0].accuracy),
-                *(next((f"{f.latency_ms:.3f}" for f in same if f.runtime == runtime), "-") for runtime in runtimes),
-                f"{same[0].file_bytes / 1024:.0f}",
-                ", ".join(dict.fromkeys(f"{b.name}" for f in same for b in beaten_by(f, group))) or "-",
+                line.of.name,
+                "by hand" if line.of.is_baseline else "search",
+                str(line.of.resolution),
+                line.of.begins_with,
+                "-" if line.of.training_seconds is None else f"{line.of.training_seconds / 60:.1f}",
+                scored(line.of.score),
+                *(f"{line.ms[runtime]:.3f}" if runtime in line.ms else "-" for runtime in compared.runtimes),
+                f"{line.of.file_bytes / 1024:.0f}",
+                ", ".join(line.beaten_by) or "-",
             ]
-            for (name, _), same in _grouped(group, lambda f: (f.name, f.is_baseline))
+            for line in compared.lines
         ]
-        columns = ["<network", "<by", "px", "<begins with", "minutes", "test", *(f"{r} ms" for r in runtimes), "KiB",
-                   "<no slower and no less accurate"]  # fmt: skip
-        where = f"{device or 'this machine'}, {threads} thread{'s' * (threads > 1)}"
-        where += ", EMULATED: no measurement" * group[0].emulated
-        title = f"Beside networks that people pick by hand: {group[0].images} test images, latency of one on {where}"
-        console.print(table(title, columns, lines))
-
-
-def _grouped(files: Sequence[Contestant], key: Callable[[Contestant], tuple]) -> list[tuple[tuple, list[Contestant]]]:
-    """Files with the same key together, in the order in which keys first appear."""
-    groups: dict[tuple, list[Contestant]] = {}
-    for file in files:
-        groups.setdefault(key(file), []).append(file)
-    return list(groups.items())
+        test = f"test {files[0].score.label}"
+        columns = ["<network", "<by", "px", "<begins with", "minutes", test, *(f"{r} ms" for r in compared.runtimes), "KiB",
+                   "<no slower and no worse"]  # fmt: skip
+        images = compared.lines[0].of.images
+        title = f"Beside networks that people pick by hand: {images} test images, latency of one on {compared.where}"
+        console.print(table(title, columns, rows))
 
 
 def validation(row: Row) -> str:
-    """Accuracy on the validation images, before and after where the subnet is fine-tuned."""
-    before = "" if row.inherited_accuracy is None else f"{percent(row.inherited_accuracy)} -> "
-    return before + percent(row.validation_accuracy)
+    """On the validation images, before and after where the subnet is fine-tuned."""
+    before = "" if row.inherited is None else f"{percent(row.inherited.value)} -> "
+    return before + scored(row.validation)
 
 
 def show_classes(rows: Sequence[ClassRow]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edgenas.cli.display import console, percent, say, table
-from edgenas.pipeline.search import Searched
+from edgenas.cli.display import console, percent, say, scored, table
+from edgenas.metric import label_of
+from edgenas.pipeline.search import SIZES, Searched
 from edgenas.report import on_prediction
 from edgenas.search import SearchRecord
 
@@ -12,11 +13,12 @@ def show_searched(searched: Searched) -> None:
     """What was spent, and how far its results are to be trusted."""
     quality, outcome = searched.predictor, searched.outcome
     ranks = f"Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
+    none = "none, since how well subnets do follows no architecture."
     say(
         f"{outcome.evaluated} new evaluations, {searched.evaluations} in all; stopped because {outcome.stopped}. "
-        f"Accuracy predictor: {ranks if quality.ranks else 'none, since accuracies follow no architecture.'}"
+        f"Predictor: {ranks if quality.ranks else none}"
     )
-    if outcome.evaluated:
+    if outcome.evaluation_cpu_s:
         own = percent(outcome.own_cpu_s / outcome.evaluation_cpu_s, 1)
         say(f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {own} of that for the search itself.")
     for record in searched.records:
@@ -31,7 +33,7 @@ def show_front(record: SearchRecord) -> None:
             c.architecture.id,
             f"{c.latency_ms:.3f}",
             f"{c.latency_low_ms:.3f} - {c.latency_high_ms:.3f}",
-            percent(c.validation_accuracy),
+            scored(c.score(record.metric)),
             percent(c.expected_accuracy),
             f"{c.macs / 1e6:.2f}",
             f"{c.parameters / 1e6:.3f}",
@@ -41,7 +43,8 @@ def show_front(record: SearchRecord) -> None:
         for c in record.front
     ]
     ms = "ms" if record.latency_kind == "measured" else f"ms, {record.latency_kind}"
-    title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.execution})"
+    limits = "".join(f", {name} {limit:.10g}{'' if name in SIZES else ' ms'}" for name, limit in record.limits.items())
+    title = f"Front within {record.budget_ms:g} ms on {record.device} ({record.execution}){limits}: {label_of(record.metric)}"
     columns = [
         "<",
         "<id",
@@ -56,4 +59,7 @@ def show_front(record: SearchRecord) -> None:
     ]
     console.print(table(title, columns, rows))
     if record.alike:
-        console.print(f"~ On {record.validation_images} validation images its accuracy cannot be told from the best one's.")
+        console.print(
+            f"~ {record.validation_images} validation images cannot tell it from the best (within one standard error of the "
+            "highest, image by image), and of these the fastest is the best."
+        )

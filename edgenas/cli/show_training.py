@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgenas.cli.display import percent, say, say_all
+from edgenas.cli.display import say, say_all, scored
+from edgenas.metric import ACCURACY
 from edgenas.pipeline.baseline import ByHand
 from edgenas.pipeline.train import Trained
 from edgenas.space import Architecture
-from edgenas.training import FineTuned
+from edgenas.training import FineTuned, score_in
 
 
 def show_epoch(metrics: dict[str, Any]) -> None:
     if "largest_validation_accuracy" not in metrics:
         return
-    largest, smallest = (percent(metrics[f"{name}_validation_accuracy"]) for name in ("largest", "smallest"))
+    largest, smallest = (score_in(metrics, name) for name in ("largest", "smallest"))
     say(
-        f"epoch {metrics['epoch']:>4}  {metrics['phase']:<9} loss {metrics['loss']:.3f}  validation accuracy: "
-        f"largest subnet {largest}, smallest {smallest}"
+        f"epoch {metrics['epoch']:>4}  {metrics['phase']:<9} loss {metrics['loss']:.3f}  validation {largest.label}: "
+        f"largest subnet {scored(largest)}, smallest {scored(smallest)}"
     )
 
 
@@ -35,15 +36,15 @@ def show_trained(trained: Trained) -> None:
 def show_finetuned(subnet: Architecture, result: FineTuned) -> None:
     verdict = "" if result.is_used else ": clearly worse, so the inherited weights are kept"
     say(
-        f"{subnet.id}: validation accuracy {percent(result.inherited_accuracy)} inherited, "
-        f"{percent(result.accuracy)} fine-tuned{verdict}"
+        f"{subnet.id}: validation {result.score.label} {scored(result.inherited)} inherited, "
+        f"{scored(result.score)} fine-tuned{verdict}"
     )
 
 
 def show_epoch_by_hand(metrics: dict[str, Any]) -> None:
     if "largest_validation_accuracy" in metrics:
-        accuracy = percent(metrics["largest_validation_accuracy"])
-        say(f"epoch {metrics['epoch']:>4}  loss {metrics['loss']:.3f}  validation accuracy {accuracy}")
+        score = score_in(metrics, "largest")
+        say(f"epoch {metrics['epoch']:>4}  loss {metrics['loss']:.3f}  validation {score.label} {scored(score)}")
 
 
 def show_by_hand(network: ByHand) -> None:
@@ -54,4 +55,4 @@ def show_by_hand(network: ByHand) -> None:
     else:
         first = network.verifications[0]
         latencies = ", ".join(f"{v.latency_ms:.3f} ms in {v.execution.runtime}" for v in network.verifications)
-        say(f"{network.name}: {percent(first.accuracy)} of {first.images} test images, {latencies}")
+        say(f"{network.name}: {scored(first.score(ACCURACY))} of {first.images} test images, {latencies}")

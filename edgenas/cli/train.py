@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -17,10 +17,13 @@ from edgenas.cli.options import (
     precision_option,
     seed_option,
 )
+from edgenas.cli.remembering import remembering
 from edgenas.cli.show_training import show_epoch, show_trained
 from edgenas.cli.stopping import exit_status
 from edgenas.errors import UsageError
-from edgenas.pipeline.train import create, train
+from edgenas.metric import NAMES as METRICS
+from edgenas.names import pasted
+from edgenas.pipeline.train import create, default_folder, train
 from edgenas.processes import is_main_process, together
 from edgenas.run import Run
 from edgenas.training import Recipe
@@ -67,6 +70,13 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     show_default=True,
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
 )
+@click.option(
+    "--metric",
+    metavar="|".join(METRICS),
+    default=METRICS[0],
+    show_default=True,
+    help="What makes one network better than another. For uneven classes: balanced, the mean recall of all classes.",
+)
 @click.option("--balance", is_flag=True, help="Draw images of rare classes more often.")
 @click.option(
     "--recipe",
@@ -104,10 +114,10 @@ def command(ctx: click.Context, resume: Path | None, data: str | None, settings:
             run = Run.open(resume)
         elif data is not None:
             given = {name: value for name, value in given_options(ctx).items() if name in options}
-            run = create(data, track=track, **given | _settings(settings))
+            run = _created(data, given | _settings(settings))
         else:
             raise UsageError("Say what to train on with `data`, or what to continue with `resume`.")
-        train_and_show(run, data)
+        train_and_show(remembering(run), data)
 
 
 def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -117,18 +127,27 @@ def _settings(texts: tuple[str, ...]) -> dict[str, Any]:
     return settings
 
 
+def _created(data: str, given: dict[str, Any]) -> Run:
+    """A new run. Stopped when its folder is there already, the same command would be refused: another goes on."""
+    try:
+        return create(data, track=track, **given)
+    except KeyboardInterrupt as stop:
+        path = given.get("out") or default_folder(data)
+        if (path / "config.toml").exists():
+            _stopped(Run.open(path), stop)
+        raise
+
+
 def train_and_show(run: Run, data: str | None) -> None:
     try:
         show_trained(train(run, data, track=track, report=show_epoch))
     except KeyboardInterrupt as stop:
-        _tell_how_to_go_on(run)
-        raise SystemExit(exit_status(stop)) from None
+        _stopped(run, stop)
 
 
-def _tell_how_to_go_on(run: Run) -> None:
-    done = len(run.metrics())
+def _stopped(run: Run, stop: KeyboardInterrupt) -> NoReturn:
+    """End, and say how to go on."""
     if is_main_process():
-        click.echo(
-            f"\nStopped after epoch {done} of {run.recipe.epochs}. Go on with: edgenas train-supernet --resume {run.path}",
-            err=True,
-        )
+        epochs = f"after epoch {len(run.metrics())} of {run.recipe.epochs}"
+        click.echo(f"\nStopped {epochs}. Go on with: edgenas train-supernet --resume {pasted(run.path)}", err=True)
+    raise SystemExit(exit_status(stop)) from None

@@ -17,6 +17,7 @@ from edgenas.cli.options import (
     seed_option,
 )
 from edgenas.errors import UsageError
+from edgenas.names import pasted
 from edgenas.pipeline.tune import TRIALS, Tuned, open_tuning, require_trials, write_tuned
 from edgenas.tuning import SAMPLERS, Trial
 
@@ -83,4 +84,4 @@ def show(tuned: Tuned) -> None:
         f"Trials this short prefer what learns fast: for a training much longer than {counted(tuned.epochs)} the best "
         "learning rate may be another. The best of many looks better than it is: only a training of its own tells."
     )
-    say(f"Next: edgenas train-supernet --recipe {tuned.recipe} with the same --data and --space")
+    say(f"Next: edgenas train-supernet --recipe {pasted(tuned.recipe)} with the same --data and --space")

@@ -10,6 +10,7 @@ from edgenas.bars import track
 from edgenas.cli.display import say, say_all
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.cli.show_files import show_verified
+from edgenas.names import pasted
 from edgenas.pipeline.verify import verify_run
 
 
@@ -26,7 +27,8 @@ def command(
     run: Path | None, runtimes: tuple[str, ...], device: str | None, on: str | None, provision: bool, images: int | None,
     allow_emulated: bool, data: str | None,
 ) -> None:  # fmt: skip
-    """Prove each exported file in its runtimes: outputs equal to torch's, accuracy on the test images, latency.
+    """Prove each exported file in its runtimes: outputs equal to torch's, in int8 to a simulation's; accuracy on the test
+    images; latency.
 
     \b
     edgenas verify runs/photos
@@ -52,4 +54,4 @@ def command(
     show_verified(verified)
     verified.require_passed()
     say_all(verified.judgement)
-    say(f"Next: edgenas report {opened.path}")
+    say(f"Next: edgenas report {pasted(opened.path)}")

@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 import click
 
-WORD = re.compile(r"`(\w+)(?:\(([^`]*)\))?`")
+_QUOTED = r"""'[^']*'|"[^"]*\""""
+WORD = re.compile(rf"`(\w+)(?:\(((?:{_QUOTED}|[^`'\"])*)\))?`")
+ARGUMENT = re.compile(rf"(?:{_QUOTED}|[^,'\"]|,(?! ))+")
+"""Of a step, after a comma and a space; what is quoted (`edgenas.names.pasted`) is kept together."""
 
 FindCommand = Callable[[str], click.Command | None]
 """A command of the group by its name."""
@@ -21,11 +24,11 @@ def in_flags(text: str, command: str | None, find: FindCommand) -> str:
         if arguments is None:
             return flag(word, command)
         step = word.replace("_", "-")
-        return " ".join(["edgenas", step, *(argument(part, step) for part in arguments.split(", ") if part)])
+        return " ".join(["edgenas", step, *(argument(part.strip(), step) for part in ARGUMENT.findall(arguments))])
 
     def argument(part: str, step: str) -> str:
         parameter, given, value = part.partition("=")
-        return f"{flag(parameter, step)} {value}" if given else part
+        return f"{flag(parameter, step)} {value}" if given and parameter.isidentifier() else part
 
     def flag(parameter: str, command: str | None) -> str:
         """Of the command, or of the training, where most parameters are decided."""

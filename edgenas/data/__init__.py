@@ -17,6 +17,7 @@ from edgenas.data.decode import Decoder
 from edgenas.data.known import KnownClasses
 from edgenas.data.mixing import cutmix, mix, mixup
 from edgenas.data.randaugment import rand_augment
+from edgenas.data.recorded import RecordedSplit
 from edgenas.data.report import DataReport
 from edgenas.data.sources import SAMPLES, open_source
 
@@ -28,6 +29,7 @@ __all__ = [
     "Dataset",
     "Decoder",
     "KnownClasses",
+    "RecordedSplit",
     "Split",
     "balanced_shares",
     "cutmix",

@@ -7,26 +7,24 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from edgenas.data.copies import look_alikes
 from edgenas.data.decode import FACTS, Decoded, Decoder, decode_all
 from edgenas.data.sources import LeftOut, Listing, Source
 from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, EdgeNASError
-from edgenas.files import cache_dir, write_json
+from edgenas.files import building, cache_dir, sweep, write_json
 from edgenas.names import quoted
 from edgenas.progress import Track, quiet
 
-VERSION = 2
+VERSION = 3
 UNREADABLE_SHARE = 0.05  # of the files; more than this means that something is wrong with all of them
 
 
@@ -36,6 +34,7 @@ class DecodedImages:
 
     images: `(n, size, size, 3)` uint8, RGB: memory-mapped and read-only, or streamed. labels: `(n,)` int64, -1 where an
     image could not be read. files: their `n` names. facts: `(n,)` of `edgenas.data.decode.FACTS`.
+    alike: `(m, 2)` int64, the pairs that look the same; None where too many do (`edgenas.data.copies.look_alikes`).
     parts: how many of the `n` belong to each part, in this order. skipped: the files that could not be read, with the reasons.
     value_range: as in `Decoder`, of images with more than 8 bits; None where there are none. left_out, notes: of the `Listing`.
     """
@@ -44,6 +43,7 @@ class DecodedImages:
     labels: np.ndarray
     files: tuple[str, ...]
     facts: np.ndarray
+    alike: np.ndarray | None
     classes: tuple[str, ...]
     parts: dict[str, int]
     skipped: dict[str, str]
@@ -58,7 +58,7 @@ def decoded(
     decoder: Decoder,
     *,
     stream: bool = False,
-    check: Callable[[np.ndarray, dict[str, int], tuple[str, ...]], None],
+    check: Callable[[np.ndarray, dict[str, int], tuple[str, ...]], None] | None = None,
     track: Track = quiet,
 ) -> DecodedImages:
     """The images of a source as squares of pixels, from the cache if they are there and whole.
@@ -66,10 +66,11 @@ def decoded(
     decoder: without a range for images of more than 8 bits, it is that of all of them together.
     stream: keep no pixels, and decode images whenever they are asked for. So it is, too, where they do not fit on the disk.
     Either way every image is decoded once to see whether it can be, which the cache remembers.
-    check: called with labels, parts and classes before anything is decoded; may raise.
+    check: called with labels, parts and classes before anything is decoded; may raise. None: nothing is asked of them.
     Raises DataError when more than 5 % of the files (and more than one) or all training images of one class cannot be read,
     EdgeNASError when the cache cannot be written.
     """
+    sweep(cache_dir() / "data")
     stamp = source.stamp()
     own_range = replace(decoder, value_range=None)
     listing = source.listing(track) if stream or source.lists_quickly else None
@@ -78,7 +79,8 @@ def decoded(
         if found is not None and decoder.value_range in (None, found.value_range):
             return found if listing is None else replace(found, left_out=listing.left_out, notes=listing.notes)
     listing = listing or source.listing(track)
-    check(listing.labels, listing.parts, listing.classes)
+    if check is not None:
+        check(listing.labels, listing.parts, listing.classes)
     stream = stream or not _fits(_folder(stamp, decoder), listing, decoder.size)
     folder = _folder(stamp, decoder, stream)
     found = _read(folder, decoder, source) if stream else None
@@ -100,7 +102,7 @@ def _read(folder: Path, decoder: Decoder, source: Source | None) -> DecodedImage
     """The content of a folder. None when there is none or it is damaged. source: where images are streamed from."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        labels, facts = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("labels", "facts"))
+        labels, facts, alike = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("labels", "facts", "alike"))
         classes, files, notes = (tuple(meta[name]) for name in ("classes", "files", "notes"))
         parts, skipped = dict(meta["parts"]), dict(meta["skipped"])
         value_range = meta["value_range"] and tuple(meta["value_range"])
@@ -113,12 +115,14 @@ def _read(folder: Path, decoder: Decoder, source: Source | None) -> DecodedImage
         whole = images.shape == (count, size, size, 3) and images.dtype == np.uint8
         whole = whole and labels.shape == (count,) and labels.dtype == np.int64 and labels.max() < len(classes)
         whole = whole and facts.shape == (count,) and facts.dtype == FACTS and len(files) == count
+        whole = whole and alike.ndim == 2 and alike.dtype == np.int64 and bool(((alike >= 0) & (alike < count)).all())
+        pairs = None if meta["is_much_the_same"] else alike
     except (OSError, EOFError, ValueError, TypeError, KeyError):
         return None
     if not whole:
         return None
     return DecodedImages(
-        images, labels, files, facts, classes, parts, skipped, value_range, left_out, notes, fingerprint=folder.name[:16]
+        images, labels, files, facts, pairs, classes, parts, skipped, value_range, left_out, notes, folder.name[:16]
     )
 
 
@@ -130,7 +134,6 @@ def _fits(folder: Path, listing: Listing, size: int) -> bool:
     """Whether the disk has room for the decoded images. Where that cannot be told, writing them will tell."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
         return shutil.disk_usage(folder.parent).free >= _bytes(listing, size)
     except OSError:
         return True
@@ -138,36 +141,38 @@ def _fits(folder: Path, listing: Listing, size: int) -> bool:
 
 def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, keep: bool, track: Track) -> None:
     """Decode into a temporary folder that becomes `folder` when it is complete. keep: the images, not only the labels."""
-    parent, temporary = folder.parent, None
+    parent = folder.parent
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
-        if keep:
-            found = _decode_into(temporary / "images.npy", source, listing, decoder, track)
-        else:
-            found = decode_all(source, listing, decoder, lambda first, pixels: None, "Checking images", track)
-        _require_enough(source, listing, found)
-        np.save(temporary / "labels.npy", np.where(found.readable, listing.labels, -1))
-        np.save(temporary / "facts.npy", found.facts)
-        write_json(
-            temporary / "meta.json",
-            {
-                "source": source.location,
-                "classes": listing.classes,
-                "parts": listing.parts,
-                "skipped": {listing.files[index]: why for index, why in sorted(found.unreadable.items())},
-                "value_range": found.value_range,
-                "left_out": [asdict(each) for each in listing.left_out],
-                "notes": listing.notes,
-                "files": listing.files,
-            },
-        )
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # otherwise another process has built the same meanwhile
-                raise
+        with building(folder) as temporary:
+            if keep:
+                found = _decode_into(temporary / "images.npy", source, listing, decoder, track)
+            else:
+                found = decode_all(source, listing, decoder, lambda first, pixels: None, "Checking images", track)
+            _require_enough(source, listing, found)
+            np.save(temporary / "labels.npy", np.where(found.readable, listing.labels, -1))
+            np.save(temporary / "facts.npy", found.facts)
+            alike = look_alikes(found.facts, track)
+            np.save(temporary / "alike.npy", np.empty((0, 2), np.int64) if alike is None else alike)
+            write_json(
+                temporary / "meta.json",
+                {
+                    "source": source.location,
+                    "classes": listing.classes,
+                    "parts": listing.parts,
+                    "skipped": {listing.files[index]: why for index, why in sorted(found.unreadable.items())},
+                    "value_range": found.value_range,
+                    "is_much_the_same": alike is None,
+                    "left_out": [asdict(each) for each in listing.left_out],
+                    "notes": listing.notes,
+                    "files": listing.files,
+                },
+            )
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # otherwise another process has built the same meanwhile
+                    raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise EdgeNASError(
@@ -179,17 +184,6 @@ def _build(folder: Path, source: Source, listing: Listing, decoder: Decoder, kee
                 f"The decoded images cannot be kept in {parent} ({error.strerror}): set EDGENAS_CACHE to another folder."
             ) from error
         raise
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what killed processes left: temporary folders that nobody has written to for a day."""
-    for left in parent.glob(".*"):
-        with suppress(OSError):
-            if time.time() - (left / "images.npy").stat().st_mtime > 24 * 3600:
-                shutil.rmtree(left)
 
 
 def _decode_into(path: Path, source: Source, listing: Listing, decoder: Decoder, track: Track) -> Decoded:

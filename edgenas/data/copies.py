@@ -17,21 +17,28 @@ FLAT = 2.0
 MANY = 10
 """Pairs for every image, beyond which a data set is one of much the same pictures."""
 CHUNK = 1000
-"""Images that are compared with all others at a time: 60,000 take 20 s."""
+"""Images that are compared with all others at a time."""
 
 
 def picture_groups(facts: np.ndarray) -> np.ndarray:
     """`(n,)` facts -> `(n,)` int64: equal numbers for images that are equal when decoded, whatever their files."""
-    return np.unique(_keys(facts["picture"]), return_inverse=True)[1].reshape(-1)
+    return numbered(facts["picture"])
+
+
+def numbered(hashes: np.ndarray) -> np.ndarray:
+    """`(n, bytes)` uint8 -> `(n,)` int64: equal numbers from 0 on for equal hashes, by the first 16 bytes of each."""
+    high, low = np.ascontiguousarray(hashes[:, :16]).view(np.uint64).T
+    order = np.lexsort((low, high))
+    is_new = np.ones(len(order), np.int64)
+    is_new[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = np.cumsum(is_new) - 1
+    return numbers
 
 
 def count_different(hashes: np.ndarray) -> int:
     """How many of `(n, bytes)` uint8 hashes are different."""
-    return len(np.unique(_keys(hashes)))
-
-
-def _keys(hashes: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(hashes).view(f"V{hashes.shape[1]}").ravel()
+    return int(numbered(hashes).max(initial=-1)) + 1
 
 
 def look_alikes(facts: np.ndarray, track: Track = quiet) -> np.ndarray | None:

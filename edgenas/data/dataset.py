@@ -15,11 +15,15 @@ from edgenas.data.cache import DecodedImages, decoded
 from edgenas.data.copies import count_different, picture_groups
 from edgenas.data.decode import Decoder
 from edgenas.data.known import SHARES, KnownClasses
+from edgenas.data.matching import Present, find, on_new
+from edgenas.data.recorded import RecordedSplit
 from edgenas.data.sources import PARTS, LeftOut, Source, open_source
+from edgenas.data.splitting import first_of_groups, split_rows
 from edgenas.data.stream import StreamedImages
 from edgenas.errors import DataError, UsageError
 from edgenas.names import quoted
 from edgenas.progress import Track, quiet
+from edgenas.words import counted
 
 STATISTICS_IMAGES, STATISTICS_VALUES = 10_000, 150_000_000
 
@@ -70,14 +74,16 @@ def _tensors(pixels: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
 class Pictures:
     """The images of a data set in the order of its rows, also those that are in no split.
 
-    labels: `(n,)` int64, -1 where one could not be read. parts: how many the source gives to each part, in this order.
-    facts: `(n,)` of `edgenas.data.decode.FACTS`. left_out, notes: of the source's `Listing`.
+    labels: `(n,)` int64, -1 where one could not be read, or is not in the record that was asked for. parts: how many the source
+    gives to each part, in this order.
+    facts, alike: as in `edgenas.data.cache.DecodedImages`. left_out, notes: of the source's `Listing`.
     """
 
     files: tuple[str, ...]
     labels: np.ndarray
     parts: dict[str, int]
     facts: np.ndarray
+    alike: np.ndarray | None
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -93,6 +99,8 @@ class Dataset:
     folders: where the classes were given beforehand, the folders with images, and the class of each. Other classes have none.
     fit, value_range: how images were decoded (`edgenas.data.decode.Decoder`).
     pictures: what is known of every image; None of a data set that was made otherwise.
+    record: which images are in which split, by their content; None as above. changes: sentences on how the images differ from
+    those of the record that was asked for.
     """
 
     name: str
@@ -112,6 +120,8 @@ class Dataset:
     fit: str = "crop"
     value_range: tuple[float, float] | None = None
     pictures: Pictures | None = None
+    record: RecordedSplit | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -125,14 +135,17 @@ class Dataset:
         """
         if self.pictures is None:
             return self.test
-        images = StreamedImages(open_source(self.source), self.pictures.files, decoder)
+        source = open_source(self.source)
+        source.listing()  # shards learn by it where their members are
+        images = StreamedImages(source, self.pictures.files, decoder)
         return Split(images, self.test.labels, self.test.rows)
 
 
 def load_dataset(
     source: str, *, size: int, seed: int = 0, stream: bool = False, fit: str = "crop",
     value_range: tuple[float, float] | None = None, known: KnownClasses | None = None,
-    normalisation: tuple[Channels, Channels] | None = None, equal_together: bool = True, track: Track = quiet,
+    normalisation: tuple[Channels, Channels] | None = None, equal_together: bool = True, recorded: RecordedSplit | None = None,
+    take_new: bool = False, earlier: RecordedSplit | None = None, track: Track = quiet,
 ) -> Dataset:  # fmt: skip
     """Load a folder of images, a .zip of one, WebDataset shards, or a sample by name (`mnist5k`, `digits`).
 
@@ -148,6 +161,9 @@ def load_dataset(
     are carved out for validation and test each.
     normalisation: mean and std by which some weights want their images, in place of those of the training images, which take
     as long to measure as everything else here where images are decoded already.
+    recorded: the split of a run, which is taken in place of another, whatever its images are called now. Images that are not
+    recorded are left aside, or take_new: are split by the seed, with those that they are equal to.
+    earlier: the split of a run whose weights a training begins with: its images stay in their parts.
     equal_together: equal images stay in one split; False: they are split as if they were different ones.
     size: side of the images in pixels, usually the largest resolution of the search space.
     Raises UsageError when there is no such source, DataError when its images cannot be used, EdgeNASError when the cache
@@ -156,21 +172,21 @@ def load_dataset(
     if size < 1:
         raise UsageError(f"images must have at least 1 pixel, not {size}")
     opened = open_source(source)
-    check = partial(_check_split, opened)
+    check = partial(_check_split, opened) if recorded is None else None
     data = decoded(opened, Decoder(size, fit, value_range), stream=stream, check=check, track=track)
     _require_different(opened, data)
-    groups = picture_groups(data.facts) if equal_together else None
-    check(data.labels, data.parts, data.classes, groups=groups)
     folders = known.folders(data.classes, opened.location) if known else {}
-    labels = known.labels(data.labels, folders) if known else data.labels
-    rows = split_rows(labels, data.parts, SHARES if known else opened.shares, seed, groups)
-    _require_images(opened, rows)
-    splits = {part: Split(data.images, labels[rows[part]], rows[part]) for part in PARTS}
+    how = SHARES if known else opened.shares, seed
+    if recorded is None:
+        chosen = _anew(opened, data, known, folders, how, equal_together, earlier)
+    else:
+        chosen = _as_recorded(opened, data, folders, how if take_new else None, recorded)
+    splits = {part: Split(data.images, chosen.labels[rows], rows) for part, rows in chosen.rows.items()}
     mean, std = normalisation or channel_statistics(splits["train"])
     return Dataset(
         name=opened.name,
         source=opened.location,
-        classes=known.names if known else data.classes,
+        classes=chosen.record.classes,
         size=size,
         **splits,
         mean=mean,
@@ -182,8 +198,60 @@ def load_dataset(
         folders=folders,
         fit=fit,
         value_range=data.value_range,
-        pictures=Pictures(data.files, labels, data.parts, data.facts, data.left_out, data.notes),
+        pictures=Pictures(data.files, chosen.labels, data.parts, data.facts, data.alike, data.left_out, data.notes),
+        record=chosen.record,
+        changes=chosen.changes,
     )
+
+
+_Shares = tuple[Mapping[str, float], int]
+"""How images are split: the shares of the parts that are not given, and the seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """labels: `(n,)` of all images, -1 of those left aside. rows: of each part. changes: as in `Dataset`."""
+
+    record: RecordedSplit
+    labels: np.ndarray
+    rows: dict[str, np.ndarray]
+    changes: tuple[str, ...] = ()
+
+
+def _anew(
+    source: Source, data: DecodedImages, known: KnownClasses | None, folders: Mapping[str, str], how: _Shares,
+    equal_together: bool, earlier: RecordedSplit | None,
+) -> _Chosen:  # fmt: skip
+    groups, contents = picture_groups(data.facts) if equal_together else None, data.facts["content"]
+    _check_split(source, data.labels, data.parts, data.classes, groups)
+    labels = known.labels(data.labels, folders) if known else data.labels
+    fixed = earlier.parts_of(contents) if earlier else None
+    rows = split_rows(labels, data.parts, *how, groups, fixed)
+    _require_images(source, rows)
+    classes = known.names if known else data.classes
+    return _Chosen(RecordedSplit.of(classes, contents, labels, rows, data.files), labels, rows)
+
+
+def _as_recorded(
+    source: Source, data: DecodedImages, folders: Mapping[str, str], how_new: _Shares | None, record: RecordedSplit
+) -> _Chosen:
+    """how_new: how images that are not recorded are split; None: they are left aside."""
+    contents, names = data.facts["content"], [folders.get(name, name) for name in data.classes]
+    present = Present(source.location, data.files, contents, data.labels, names)
+    found = find(record, present)
+    rows, kept, changes = found.rows, [*found.rows.values(), found.aside], found.notes
+    if how_new is None:
+        changes += tuple(on_new(found.new, present))
+    else:
+        split = split_rows(found.labels, data.parts, *how_new, picture_groups(data.facts), record.parts_of(contents))
+        added = {part: of_it[np.isin(of_it, found.new)] for part, of_it in split.items()}
+        labels = np.full(len(contents), -1)
+        labels[found.new] = found.labels[found.new]
+        record = record.plus(RecordedSplit.of(record.classes, contents, labels, added, data.files))
+        rows = {part: np.concatenate([rows[part], added[part]]) for part in rows}
+        kept.append(found.new)
+    is_kept = np.isin(np.arange(len(contents)), np.concatenate(kept))
+    return _Chosen(record, np.where(is_kept, found.labels, -1), rows, changes)
 
 
 def _require_different(source: Source, data: DecodedImages) -> None:
@@ -216,58 +284,11 @@ def _check_split(
     if counts.min() < needed:
         few = int(counts.argmin())
         files = np.count_nonzero(labels[: parts["train"]] == few)
-        copies = f" ({files} files, of which the others are copies once decoded)" if files > counts[few] else ""
+        copies = f" ({counted(int(files), 'file')}, of which the others are copies once decoded)" if files > counts[few] else ""
         raise DataError(
-            f"Class {quoted(classes[few])} of {source.location} has only {counts[few]} images to train with{copies}: "
-            f"at least {needed} are needed to split them."
+            f"Class {quoted(classes[few])} of {source.location} has only {counted(int(counts[few]), 'image')} to train with"
+            f"{copies}: at least {needed} are needed to split them."
         )
-
-
-def first_of_groups(labels: np.ndarray, count: int, groups: np.ndarray | None) -> np.ndarray:
-    """Of the first `count` rows with a label those whose group has not come before, ascending."""
-    rows = np.flatnonzero(labels[:count] >= 0)
-    if groups is None:
-        return rows
-    return rows[np.sort(np.unique(groups[rows], return_index=True)[1])]
-
-
-def split_rows(
-    labels: np.ndarray, parts: dict[str, int], shares: Mapping[str, float], seed: int, groups: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
-    """The rows of every part, shuffled so that any first few are a fair sample.
-
-    labels: `(n,)`, -1 for rows that belong to no split. parts: how many rows each given part has, in order of the rows.
-    shares: the share of the training rows of each class that parts not given get, one row at least.
-    groups: `(n,)`, equal for equal images. They stay together where a part is carved out, and images of given parts that are
-    for training, too, or in two of the others, are in the first of training, test and validation alone.
-    """
-    ends = np.cumsum(list(parts.values()))
-    given = dict(zip(parts, np.split(np.arange(len(labels)), ends[:-1]), strict=True))
-    groups = np.arange(len(labels)) if groups is None else groups
-    rows = {part: [part_rows[labels[part_rows] >= 0]] for part, part_rows in given.items()}
-    missing = {part: share for part, share in shares.items() if part not in given}
-    train, taken = rows["train"][0], [groups[rows["train"][0]]]
-    for part in ("test", "validation"):
-        if part in given:
-            rows[part] = [rows[part][0][~np.isin(groups[rows[part][0]], np.concatenate(taken))]]
-            taken.append(groups[rows[part][0]])
-    if missing:
-        carved: dict[str, list[np.ndarray]] = {part: [] for part in ("train", *missing)}
-        firsts = first_of_groups(labels, parts["train"], groups)
-        for label in np.unique(labels[firsts]):
-            # A stream of its own: more images of one class do not move those of another.
-            members = np.random.default_rng([seed, label]).permutation(firsts[labels[firsts] == label])
-            count = len(members)
-            for part, share in missing.items():
-                part_count = max(1, round(share * count))
-                carved[part].append(members[:part_count])
-                members = members[part_count:]
-            carved["train"].append(members)
-        copies = np.setdiff1d(train, firsts)
-        for chosen in carved.values():
-            chosen.append(copies[np.isin(groups[copies], groups[np.concatenate(chosen)])])
-        rows |= carved
-    return {part: np.random.default_rng([seed, i]).permutation(np.concatenate(rows[part])) for i, part in enumerate(PARTS)}
 
 
 def channel_statistics(split: Split) -> tuple[Channels, Channels]:

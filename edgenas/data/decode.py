@@ -9,19 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO
+from functools import cache
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from edgenas.data.formats import prepare, why_unreadable
+from edgenas.data.formats import opened, prepare, why_unreadable
 from edgenas.data.prepare import is_deep, square
 from edgenas.data.sources import Listing, Source
 from edgenas.progress import Track
 from edgenas.values import fit as fitted
 from edgenas.values.kinds import Fit
 
-CHUNK = 64  # images that a thread decodes at a time
+CHUNK, CHUNK_BYTES = 64, 2**26
+"""Images that a thread decodes at a time, at most, and the most that they may have in memory; one may have more."""
 # Below this average, threads wait for the interpreter's lock longer than they decode (CIFAR JPEGs of 0.9 kB, two busy cores:
 # one thread 1.5 times as fast as two).
 THREADED_FILE_BYTES = 8192
@@ -30,6 +32,8 @@ EXTREMES = 0.001
 FAR = 10
 """How often the usual width of a range an image's range may be away from the others."""
 
+AT_ONCE = 2**20
+"""Pixel values that are made floats at a time."""
 SKETCH = 8
 FACTS = np.dtype(
     [
@@ -105,6 +109,7 @@ def decode_all(
     cannot be read.
     """
     count, size = len(listing.files), decoder.size
+    chunk = max(1, min(CHUNK, CHUNK_BYTES // (3 * size * size)))
     found, ranges = Decoded(np.zeros(count, FACTS)), {}
 
     def decode_one(index: int, decoder: Decoder, row: np.ndarray) -> None:
@@ -114,39 +119,39 @@ def decode_all(
                 head = stream.read(32)
                 content = sha256(stream)
                 stream.seek(0)
-                with Image.open(stream) as image:
+                with opened(stream) as image:
                     width, height, deep = *image.size, is_deep(image)
                     if deep and decoder.value_range is None:
                         ranges[index] = bounds(image)
-                    else:
-                        row[:] = decoder(image)
-                    found.facts[index] = facts_of(row, content, width, height, deep)
+                        return
+                    row[:] = decoder(image)
+            facts = found.facts[index]
+            facts["content"], facts["width"], facts["height"], facts["deep"] = np.frombuffer(content, "u1"), width, height, deep
         except Exception as error:  # Pillow's decoders raise anything from SyntaxError to struct.error
             found.unreadable[index] = why_unreadable(error, head)
 
-    def decode_chunk(first: int) -> range:
-        indices = range(first, min(first + CHUNK, count))
+    def decode_chunk(first: int, chunk: int = chunk, decoder: Decoder = decoder) -> range:
+        indices = range(first, min(first + chunk, count))
         pixels = np.zeros((len(indices), size, size, 3), np.uint8)
         for index, row in zip(indices, pixels, strict=True):
             decode_one(index, decoder, row)
+        facts = found.facts[first : indices.stop]
+        done = np.flatnonzero(facts["width"])
+        facts[done] = with_pixels(facts[done], pixels[done])
         write(first, pixels)
         return indices
-
-    def decode_deep(index: int) -> None:
-        pixels = np.zeros((1, size, size, 3), np.uint8)
-        decode_one(index, replace(decoder, value_range=found.value_range), pixels[0])
-        write(index, pixels)
 
     threads = (os.cpu_count() or 1) if listing.file_bytes >= THREADED_FILE_BYTES * count else 1
     pool = ThreadPoolExecutor(threads)
     try:
         with pillow():
-            chunks = pool.map(decode_chunk, range(0, count, CHUNK))
+            chunks = pool.map(decode_chunk, range(0, count, chunk))
             for _ in track((each for chunk in chunks for each in chunk), description, count):
                 pass
             found.value_range = decoder.value_range or range_of(list(ranges.values()))
             if ranges:
-                deep = pool.map(decode_deep, sorted(ranges))
+                ranged = replace(decoder, value_range=found.value_range)
+                deep = pool.map(lambda index: decode_chunk(index, 1, ranged), sorted(ranges))
                 for _ in track(deep, "Scaling images of more than 8 bits", len(ranges)):
                     pass
     finally:
@@ -167,15 +172,35 @@ def range_of(ranges: Sequence[tuple[float, float]]) -> tuple[float, float] | Non
     return float(lows[usual].min()), float(highs[usual].max())
 
 
-def facts_of(pixels: np.ndarray, content: bytes, width: int, height: int, deep: bool) -> Any:
-    """Of decoded `(size, size, 3)` pixels and the file that they come from."""
-    facts = np.zeros((), FACTS)
-    facts["content"] = np.frombuffer(content, np.uint8)
-    facts["picture"] = np.frombuffer(hashlib.sha256(pixels.data).digest()[:16], np.uint8)
-    facts["width"], facts["height"], facts["deep"] = width, height, deep
-    facts["low"], facts["high"] = pixels.min(), pixels.max()
-    facts["sketch"] = np.asarray(Image.fromarray(pixels).resize((SKETCH, SKETCH), Image.Resampling.BOX))
-    return facts[()]
+def with_pixels(facts: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """`(m,)` facts with what `(m, size, size, 3)` decoded pixels say."""
+    facts = facts.copy()
+    hashes = b"".join(hashlib.sha256(each).digest()[:16] for each in pixels)
+    facts["picture"] = np.frombuffer(hashes, np.uint8).reshape(-1, 16)
+    facts["low"], facts["high"] = pixels.min((1, 2, 3), initial=255), pixels.max((1, 2, 3), initial=0)
+    facts["sketch"] = sketches(pixels)
+    return facts
+
+
+def sketches(pixels: np.ndarray) -> np.ndarray:
+    """`(m, size, size, 3)` uint8 -> `(m, SKETCH, SKETCH, 3)` uint8: means of areas, in which pixels on borders have a share."""
+    weights = area_weights(pixels.shape[1])
+    made = np.empty((len(pixels), SKETCH, SKETCH, 3), np.uint8)
+    step = max(1, AT_ONCE // max(1, pixels[:1].size))
+    for begin in range(0, len(pixels), step):
+        some = pixels[begin : begin + step].astype(np.float32)
+        rows = weights @ some.reshape(len(some), some.shape[1], -1)
+        rows = rows.reshape(len(some), SKETCH, -1, 3).swapaxes(1, 2).reshape(len(some), -1, 3 * SKETCH)
+        made[begin : begin + step] = (weights @ rows).round().reshape(len(some), SKETCH, SKETCH, 3).swapaxes(1, 2)
+    return made
+
+
+@cache
+def area_weights(size: int) -> np.ndarray:
+    """`(SKETCH, size)` float32: how much of each of `size` pixels in a row is in each of as many equal areas."""
+    begins = np.arange(SKETCH)[:, None] * size / SKETCH
+    overlap = np.minimum(begins + size / SKETCH, np.arange(size) + 1) - np.maximum(begins, np.arange(size))
+    return (overlap.clip(0) * SKETCH / size).astype(np.float32)
 
 
 def sha256(stream: BinaryIO) -> bytes:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgenas.data.cache import unreadable
-from edgenas.data.copies import count_different, look_alikes, picture_groups
+from edgenas.data.copies import count_different, picture_groups
 from edgenas.data.dataset import Dataset
 from edgenas.data.sources import PARTS, LeftOut
 from edgenas.names import printable, some
-from edgenas.progress import Track, quiet
+from edgenas.words import counted
 
 FEW = 10
 """Images of a class from which little is learned, and by which little can be told."""
@@ -79,28 +80,26 @@ class DataReport:
     value_range: tuple[float, float] | None
 
     @classmethod
-    def of(cls, dataset: Dataset, track: Track = quiet) -> DataReport | None:
+    def of(cls, dataset: Dataset) -> DataReport | None:
         """None of a data set whose images were not decoded from files."""
         pictures = dataset.pictures
         if pictures is None:
             return None
         rows = np.flatnonzero(pictures.labels >= 0)
         facts, labels, files = pictures.facts[rows], pictures.labels[rows], [pictures.files[row] for row in rows]
-        part_of = np.full(len(pictures.files), -1)
+        parts = np.full(len(pictures.files), -1)
         for number, split in enumerate(dataset.splits.values()):
-            part_of[split.rows] = number
-        parts = part_of[rows]
-        alike = look_alikes(facts, track)
+            parts[split.rows] = number
         copied = _with_first(picture_groups(facts))
         same_class = labels[copied[:, 0]] == labels[copied[:, 1]]
         width, height = facts["width"].astype(float), facts["height"].astype(float)
         aspects = np.maximum(width, height) / np.minimum(width, height)
 
         def pairs(differing: np.ndarray) -> Copies | None:
-            if alike is None:
+            if pictures.alike is None:
                 return None
-            one, other = differing[alike.T]
-            return Copies.of(alike[(one != other) & (one >= 0) & (other >= 0)], files)
+            one, other = differing[pictures.alike.T]
+            return Copies.of(pictures.alike[(one != other) & (one >= 0) & (other >= 0)], pictures.files)
 
         present = np.unique(labels) if dataset.folders else np.arange(len(dataset.classes))
         counts = {part: np.bincount(s.labels, minlength=len(dataset.classes)) for part, s in dataset.splits.items()}
@@ -114,11 +113,11 @@ class DataReport:
             size=dataset.size,
             images=len(rows),
             different=count_different(facts["picture"]),
-            aside=int(np.count_nonzero(parts < 0)),
+            aside=int(np.count_nonzero(parts[rows] < 0)),
             copies=Copies.of(copied[same_class], files),
             in_several_classes=Copies.of(copied[~same_class], files),
             alike_across_splits=pairs(parts),
-            alike_across_classes=pairs(labels),
+            alike_across_classes=pairs(pictures.labels),
             sides=(int(np.minimum(width, height).min()), int(np.maximum(width, height).max())),
             aspects=(float(np.median(aspects)), float(aspects.max())),
             long=int(np.count_nonzero(aspects >= LONG)),
@@ -141,14 +140,15 @@ class DataReport:
         ]
         if self.deep and self.value_range:
             black, white = self.value_range
-            said.append(f"{self.deep} have more than 8 bits: their values from {black:g} to {white:g} became black to white.")
+            deep = counted(self.deep, "has", "have")
+            said.append(f"{deep} more than 8 bits: values from {black:g} to {white:g} became black to white.")
         return said + [f"Left out: {each}." for each in self.left_out] + list(self.notes)
 
     def _by_class(self) -> str:
         """The counts of each class, or their range where classes are many."""
         if len(self.classes) <= NAMED:
             rows = zip(self.classes, *(self.counts[part] for part in PARTS), strict=True)
-            each = (f"{printable(name)} {' + '.join(map(str, numbers))}" for name, *numbers in rows)
+            each = (f"{printable(name)}: {' + '.join(map(str, numbers))}" for name, *numbers in rows)
             return f"Training + validation + test images: {', '.join(each)}."
         bounds = {part: sorted({min(self.counts[part]), max(self.counts[part])}) for part in PARTS}
         ranges = (f"{' to '.join(map(str, ends))} {part}" for part, ends in bounds.items())
@@ -172,33 +172,37 @@ class DataReport:
             largest, smallest = (self.classes[function(train)] for function in (np.argmax, np.argmin))
             yield (
                 f"{printable(largest)} has {max(train)} training images, {printable(smallest)} {min(train)}: accuracy would "
-                "hardly notice if the rare class was never found; its recall in the report does. `balance` draws it more often."
+                f"hardly notice if the rare class was never found: `metric` balanced does, or `metric` "
+                f"{shlex.quote(f'recall:{self.classes[int(np.argmin(train))]}')}. `balance` draws it more often."
             )
 
     def _on_copies(self) -> Iterable[str]:
         if self.aside:
-            yield f"{self.aside} validation or test images are left aside, since equal ones are in another split."
+            aside = counted(self.aside, "validation or test image is", "validation or test images are")
+            yield f"{aside} left aside, since equal ones are in another split."
         if self.in_several_classes.count:
-            yield f"{self.in_several_classes.count} images are in two classes, {self.in_several_classes}: one label is wrong."
+            twice = counted(self.in_several_classes.count, "image is", "images are")
+            yield f"{twice} in two classes, {self.in_several_classes}: one label is wrong."
         if self.copies.count:
-            yield f"{self.copies.count} images are copies of others, {self.copies}; equal images are in one split."
+            copies = counted(self.copies.count, "image is a copy of another", "images are copies of others")
+            yield f"{copies}, {self.copies}; equal images are in one split."
         if self.alike_across_splits is None or self.alike_across_classes is None:
             yield "Most pictures look much the same, so that near copies in different splits cannot be told."
             return
         if self.alike_across_splits.count:
-            yield (
-                f"{self.alike_across_splits.count} pairs of images in different splits look the same, "
-                f"{self.alike_across_splits}: accuracy on what was trained on, or nearly so, flatters."
-            )
+            pairs, flatters = self.alike_across_splits, "accuracy on what was trained on, or nearly so, flatters"
+            which = "of images in different splits"
+            yield f"{counted(pairs.count, f'pair {which} looks', f'pairs {which} look')} the same, {pairs}: {flatters}."
         if self.alike_across_classes.count:
-            yield f"{self.alike_across_classes.count} pairs of different classes look the same, {self.alike_across_classes}."
+            pairs, which = self.alike_across_classes, "of different classes"
+            yield f"{counted(pairs.count, f'pair {which} looks', f'pairs {which} look')} the same, {pairs}."
 
     def _on_pixels(self) -> Iterable[str]:
         if self.fit == "crop" and self.long > SHARE * self.images:
             lost = 1 - 1 / self.aspects[1]
             yield (
-                f"{self.long} pictures are {LONG:g} times as long as wide or longer: only their centre is seen, of the longest "
-                f"{100 * (1 - lost):.0f} %. `fit` pad or squeeze shows all of them."
+                f"{counted(self.long, 'picture is', 'pictures are')} {LONG:g} times as long as wide or longer: only the centre "
+                f"is seen, of the longest {100 * (1 - lost):.0f} %. `fit` pad or squeeze shows all."
             )
         if self.levels[1] - self.levels[0] < PALE:
             yield (

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from edgenas.data.decode import Decoder, pillow
+from edgenas.data.formats import opened
 from edgenas.data.sources import Source
 from edgenas.errors import DataError
 from edgenas.names import printable
@@ -35,11 +35,11 @@ class StreamedImages:
         """The images of `(b,)` rows. Raises DataError when one can no longer be read."""
         pixels = np.empty((len(rows), *self.shape[1:]), self.dtype)
         with pillow():
-            for image, row in zip(pixels, rows, strict=True):
+            for square, row in zip(pixels, rows, strict=True):
                 file = self.files[row]
                 try:
-                    with self.source.open(file) as stream, Image.open(stream) as opened:
-                        image[:] = self.decoder(opened)
+                    with self.source.open(file) as stream, opened(stream) as image:
+                        square[:] = self.decoder(image)
                 except Exception as error:  # Pillow's decoders raise anything
                     raise DataError(
                         f"{printable(file)} in {self.source.location} could be read before and now cannot ({error}): bring it "

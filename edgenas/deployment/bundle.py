@@ -10,7 +10,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -18,11 +18,14 @@ from PIL import Image
 from edgenas.data import Dataset, Decoder, prepare
 from edgenas.deployment import predict
 from edgenas.deployment.card import model_card
+from edgenas.errors import EdgeNASError, UsageError
 from edgenas.export import ExportedModel, Verification
 from edgenas.files import now, replacing
 from edgenas.run import Run
 
 SELF_TEST_IMAGES = 8
+MOST_BYTES = 2**30
+"""Of a bundle's content."""
 SUMS = "SHA256SUMS"
 _REQUIREMENTS = {
     ".onnx": 'onnxruntime; platform_machine != "armv7l"\n',
@@ -56,6 +59,26 @@ def write_bundle(
 def usable(model: ExportedModel) -> list[Path]:
     """The model files that `predict.py` opens."""
     return [file for file in model.files if file.suffix in predict.LAYOUTS]
+
+
+def unpack_bundle(path: Path, folder: Path) -> Path:
+    """The files of a bundle, without the folder that they are in, in `folder`, which is made.
+
+    Raises UsageError for what is no bundle, EdgeNASError for one that is too large.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if sum(member.file_size for member in members) > MOST_BYTES:
+                raise EdgeNASError(f"{path} holds more than {MOST_BYTES >> 30} GiB: it is no bundle of `export`.")
+            for member in members:
+                (folder / PurePosixPath(member.filename).name).write_bytes(archive.read(member))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        raise UsageError(f"{path} is no bundle that can be read: {error}.") from None
+    if not (folder / "model.json").exists():
+        raise UsageError(f"{path} is no bundle: it has no model.json. Make one with `export(bundle={path})`.")
+    return folder
 
 
 def requirements(model: ExportedModel) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.export import ExportedModel, Verification
+from edgenas.metric import ACCURACY, Metric
 from edgenas.names import of_file
 from edgenas.run import Run
 from edgenas.statistics import wilson
@@ -57,8 +58,17 @@ def _accuracy(model: ExportedModel, verifications: Sequence[Verification]) -> It
         rows.append(f"| {_cell(label)} | {count} | {share} |")
     yield (
         f"## Accuracy\n\n{best.accuracy:.1%} of {best.images} test images (95 % interval {low:.1%} to {high:.1%}), by "
-        f"{best.file} in {best.execution}.\n\n" + "\n".join(rows)
+        f"{best.file} in {best.execution}.{_by_metric(model, best)}\n\n" + "\n".join(rows)
     )
+
+
+def _by_metric(model: ExportedModel, verification: Verification) -> str:
+    """What it was chosen by, where that is not accuracy."""
+    score = verification.score(Metric.named(model.validation.metric, model.classes))
+    if score.metric == ACCURACY.name or score.low is None or score.high is None:
+        return ""
+    interval = f"95 % interval {score.low:.1%} to {score.high:.1%}"
+    return f" It was chosen by {score.label}, which is {score.value:.1%} ({interval})."
 
 
 def _latency(model: ExportedModel, verifications: Sequence[Verification]) -> Iterator[str]:

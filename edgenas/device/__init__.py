@@ -18,7 +18,7 @@ from edgenas.device.runtimes import (
     require_precision,
     tflite_runtime_python,
 )
-from edgenas.device.ssh import ssh_target
+from edgenas.device.ssh import Shell, ssh_shell, ssh_target
 from edgenas.device.targets import JobTarget, LatencyTarget, Stopwatch, python_target
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "LatencyTarget",
     "Provenance",
     "Runtime",
+    "Shell",
     "Stopwatch",
     "browser_target",
     "get_runtime",
@@ -42,6 +43,7 @@ __all__ = [
     "python_target",
     "register_runtime",
     "require_precision",
+    "ssh_shell",
     "ssh_target",
     "tflite_runtime_python",
 ]

@@ -17,19 +17,28 @@ def main():
     with open(os.path.join(HERE, "plan.json"), encoding="utf-8") as file:
         plan = json.load(file)
     with open(os.path.join(HERE, plan["jobs"][0], "job.json"), encoding="utf-8") as file:
-        runtime = json.load(file)["runtime"]
+        first = json.load(file)
+    runtime = first["runtime"]
     try:
         import device_timer
 
+        if first.get("cores"):
+            device_timer.keep_to(first["cores"])
         environment = device_timer.environment(runtime)
+        device_timer.require_threads(first["threads"], environment)
     except ImportError as error:
         return "%s. Install numpy and %s, for example with pip, and run this again." % (error, runtime["package"])  # noqa: UP031
+    except ValueError as error:
+        return "Nothing was measured: %s. Write the bundle for what there is." % error  # noqa: UP031
     result = earlier(plan, environment) or dict(plan, environment=environment, times_ms={})
     for number, job in enumerate(plan["jobs"], 1):
         if job not in result["times_ms"]:
             print("part", number, "of", len(plan["jobs"]), flush=True)
             result["times_ms"][job] = device_timer.run_job(os.path.join(HERE, job))["times_ms"]
             write(result)
+    # Whether heat or a weak supply slowed it down is only known now.
+    result["environment"]["throttled"] = device_timer.environment(runtime)["throttled"]
+    write(result)
     print("Done. Take", RESULT, "back.")
     return 0
 

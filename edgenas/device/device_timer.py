@@ -6,6 +6,7 @@ alone. In process its functions are called; on a device `python device_timer.py 
     {"runtime": {"name": "onnxruntime", "module": MODULE, "package": PACKAGE, "provider": PROVIDER,
                  "opener": OPENER, "clock": "cpu"},            what computes: see `open_session` and `clock_for`
      "threads": 1, "rounds": 8,
+     "cores": [4, 5],                                          to keep to; optional
      "models": {NAME: FILE, ...},                              what to time
      "run": [{"model": FILE, "inputs": NPY, "outputs": NPY}]}  what to compute, image by image
 
@@ -15,15 +16,20 @@ or `{"error": "..."}`.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib
 import json
+import math
 import os
 import platform
 import random
 import re
 import runpy
+import shutil
+import subprocess
 import sys
+import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
 
@@ -57,6 +63,9 @@ LEAST_RUNS = 5
 INPUT_SEED = 0
 
 CPU_TIME, WALL_TIME = "cpu", "wall"
+
+WITH_HOST = "--with-host"
+"""After JOB_DIR: end when standard input does."""
 
 
 class Session:
@@ -254,6 +263,96 @@ def _least_ns(invoke, clock):
     return least
 
 
+# ---- what there is to compute on ----
+
+
+def keep_to(cores):
+    """This process and all threads that it begins from now on. Raises ValueError where it may not use these cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise ValueError("this system keeps no program to some of its cores")
+    if not set(cores) <= set(usable()):
+        raise ValueError("cores %s are asked for, and %s can be used" % (listed(cores), listed(usable())))  # noqa: UP031
+    os.sched_setaffinity(0, cores)
+
+
+def usable():
+    """The numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def most_threads(quota):
+    """How many can run at once, of a process that is granted so many cores' worth of time; None: all that it may use."""
+    return min(len(usable()), math.ceil(quota)) if quota else len(usable())
+
+
+def require_threads(threads, about):
+    """Raises ValueError where so many cannot run at once; their times would be those of waiting. about: `environment`'s."""
+    if threads > about["usable_cores"] and not about["emulated"]:
+        raise ValueError("%d threads are asked for, and %d can run at once" % (threads, about["usable_cores"]))  # noqa: UP031
+
+
+def listed(cores):
+    """`[0, 2, 3]` -> "0,2-3", as the kernel and `taskset` write it."""
+    runs: list[list[int]] = []
+    for core in sorted(cores):
+        if runs and core == runs[-1][1] + 1:
+            runs[-1][1] = core
+        else:
+            runs.append([core, core])
+    return ",".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in runs)  # noqa: UP031
+
+
+def cpu_quota(root=""):
+    """How many cores' worth of time its control groups, version 1 or 2, grant this process; None: all that there are."""
+    granted = []
+    for line in (_read(root + "/proc/self/cgroup") or "").splitlines():
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # A container may see the whole path, or itself as the root: every group above is looked at, as far as there is one.
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for mount in (controllers, "cpu", "cpu,cpuacct") if controllers else ("", "unified"):
+            groups = [os.path.join(root + "/sys/fs/cgroup", mount, *parts[:i]) for i in range(len(parts) + 1)]
+            granted += [_granted(group) for group in groups]
+    return min(granted, default=math.inf) if any(map(math.isfinite, granted)) else None
+
+
+def _granted(group):
+    older = [_read(os.path.join(group, name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
+    limit = (_read(group + "/cpu.max") or "").split() or older
+    numbers = [int(text) for text in limit if text and text.isdigit()]
+    return numbers[0] / numbers[1] if len(numbers) == 2 and all(numbers) else math.inf
+
+
+def _of_cores(file, cores):
+    """What a file of cpufreq says of each of the cores that has one."""
+    texts = (_read("/sys/devices/system/cpu/cpu%d/cpufreq/%s" % (core, file)) for core in cores)  # noqa: UP031
+    return [text for text in texts if text]
+
+
+def _frequency_limit(cores):
+    """The least share of its highest frequency that a core may have just now."""
+    pairs = [_of_cores("scaling_max_freq", [core]) + _of_cores("cpuinfo_max_freq", [core]) for core in cores]
+    return min((int(pair[0]) / int(pair[1]) for pair in pairs if len(pair) == 2 and int(pair[1])), default=None)
+
+
+def _throttled():
+    """A Raspberry Pi's flags, as `vcgencmd get_throttled` explains them: bits 0 to 3 now, 16 to 19 since it was switched on."""
+    texts = [_read(path) for path in glob.glob("/sys/devices/platform/soc/*/get_throttled")]
+    if not texts and shutil.which("vcgencmd"):
+        texts = [
+            subprocess.run(["vcgencmd", "get_throttled"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+        ]
+    found = [re.search(r"(?:0x)?([0-9a-fA-F]+)\s*$", text) for text in texts if text]
+    return int(found[0].group(1), 16) if found and found[0] else None
+
+
+def _throttle_events():
+    """How often the cores of an x86 processor were slowed down by heat since it was switched on."""
+    counts = [_read(path) for path in glob.glob("/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count")]
+    return sum(int(count) for count in counts if count and count.isdigit()) if counts else None
+
+
 # ---- provenance ----
 
 
@@ -264,16 +363,22 @@ def environment(runtime):
     """
     module = importlib.import_module(runtime["module"])
     cpu = _cpu_model()
-    cores = os.cpu_count() or 1
+    cores, quota = os.cpu_count() or 1, cpu_quota()
     return {
         "runtime": runtime["name"],
         "runtime_version": _version(runtime["package"], module),
         "execution_providers": [runtime["provider"]],
-        "machine": platform.machine(),
+        "machine": _machine(),
         "cpu": cpu,
         "cores": cores,
-        "fingerprint": hashlib.sha256(f"{cpu}|{cores}|{platform.machine()}".encode()).hexdigest()[:8],
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "fingerprint": hashlib.sha256(f"{cpu}|{cores}|{_machine()}".encode()).hexdigest()[:8],
+        "affinity": listed(usable()),
+        "cpu_quota": quota,
+        "usable_cores": most_threads(quota),
+        "governor": ", ".join(sorted(set(_of_cores("scaling_governor", usable())))) or None,
+        "frequency_limit": _frequency_limit(usable()),
+        "throttled": _throttled(),
+        "throttle_events": _throttle_events(),
         "temperature_c": _temperature(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
@@ -333,7 +438,11 @@ def run_job(folder):
     with open(inside("job.json"), encoding="utf-8") as file:
         job = json.load(file)
     runtime, threads = job["runtime"], job.get("threads", 1)
+    if job.get("cores"):
+        keep_to(job["cores"])
     result = {"environment": environment(runtime)}
+    if job.get("models"):
+        require_threads(threads, result["environment"])
     for task in job.get("run", []):
         session = open_session(runtime, inside(task["model"]), threads, folder)
         images = np.load(inside(task["inputs"]), allow_pickle=False)
@@ -351,6 +460,12 @@ def run_images(session, images):
     return np.concatenate([session.run(image[None]) for image in images])
 
 
+def _machine():
+    """What this Python is built for, in the words of `uname -m`, which tells the kernel's machine: that may have more bits."""
+    name = platform.machine()
+    return name if sys.maxsize > 2**32 else {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}.get(name, name)
+
+
 def main(folder):
     try:
         result = run_job(folder)
@@ -363,5 +478,13 @@ def main(folder):
     return 1 if "error" in result else 0
 
 
+def _end_with_host():
+    """Wait for the end of standard input, which a host that started this with a pipe to it never writes to, and end."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    if sys.argv[2:] == [WITH_HOST]:
+        threading.Thread(target=_end_with_host, daemon=True).start()
     sys.exit(main(sys.argv[1]))

@@ -12,7 +12,7 @@ from edgenas.device.runtimes import RUNTIMES
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.space import BlockSpec
 from edgenas.values import OneOf, Unfit, Within, decoded_toml, read, read_text, unknown
-from edgenas.values.kinds import Line, Name, Text, Threads
+from edgenas.values.kinds import CoreList, Line, Name, Text, Threads
 
 DEVICES = Path("devices")
 """In the working folder: the user's own profiles, and the tables that were measured."""
@@ -51,26 +51,31 @@ class Estimate:
 class DeviceProfile:
     """What EdgeNAS knows of a device before it is measured.
 
-    arch: as `uname -m` says it; "native" is any.
-    runtime, threads: what its networks run on unless told otherwise.
+    arch: as `uname -m` says it, or several of those; "native" is any.
+    runtime, threads: what its networks run on unless told otherwise. cores: that they are timed on; None: wherever the system
+    puts them, which on a processor with fast and slow cores is now here, now there.
     reach: "local" when it is the machine that EdgeNAS runs on, "remote" when it is reached by ssh or a bundle, "browser" when
         it is measured by a page that it opens.
     """
 
     name: Name
     description: Text
-    arch: Line
+    arch: Line | tuple[Line, ...]
     runtime: Annotated[str, OneOf("runtime", RUNTIMES)]
     threads: Threads
     reach: Annotated[str, OneOf("reach", REACHES)] = "local"
     estimate: Estimate | None = None
+    cores: CoreList | None = None
 
     def execution(
         self, *, runtime: str | None = None, threads: int | None = None, precision: str | None = None
     ) -> Execution:  # fmt: skip
         """What its networks run on; what is None is the device's own, and fp32."""
         return Execution(
-            self.runtime if runtime is None else runtime, self.threads if threads is None else threads, precision or "fp32"
+            self.runtime if runtime is None else runtime,
+            self.threads if threads is None else threads,
+            precision or "fp32",
+            self.cores,
         )
 
     def require_reach(self, *, remotely: bool) -> None:
@@ -88,8 +93,11 @@ class DeviceProfile:
 
     def require_arch(self, machine: str | None) -> None:
         """Raise EdgeNASError when what answers is another kind of machine."""
-        if self.arch not in ("native", machine):
-            raise EdgeNASError(f"{self.name} is {self.arch}, but what answers is {machine}: choose another device or address.")
+        allowed = (self.arch,) if isinstance(self.arch, str) else self.arch
+        if "native" not in allowed and machine not in allowed:
+            raise EdgeNASError(
+                f"{self.name} is {' or '.join(allowed)}, but what answers is {machine}: choose another device or address."
+            )
 
 
 def device_folders() -> list[Path]:

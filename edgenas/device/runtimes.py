@@ -141,9 +141,9 @@ def tflite_runtime_python() -> Path | None:
 
 
 _on_cpu = partial(Runtime, clock=CPU_TIME)
-_xnnpack = partial(_on_cpu, format="tflite", precisions=("fp32",), provider="XNNPACK", opener="tflite")
+_xnnpack = partial(_on_cpu, format="tflite", precisions=("fp32", "fp16", "int8"), provider="XNNPACK", opener="tflite")
 
-register_runtime(_on_cpu("onnxruntime", "onnx", ("fp32", "int8"), "CPUExecutionProvider", module="onnxruntime",
+register_runtime(_on_cpu("onnxruntime", "onnx", ("fp32", "fp16", "int8"), "CPUExecutionProvider", module="onnxruntime",
                          package="onnxruntime", opener="onnxruntime"))  # fmt: skip
 register_runtime(_xnnpack("litert", module="ai_edge_litert.interpreter", package="ai-edge-litert"))
 register_runtime(_xnnpack("tflite-runtime", module="tflite_runtime.interpreter", package="tflite-runtime",

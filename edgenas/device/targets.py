@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,10 +17,12 @@ import numpy as np
 from edgenas.device import device_timer
 from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
+from edgenas.device.remote_shell import ended_because
 from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.errors import EdgeNASError
+from edgenas.files import scratch
 from edgenas.progress import Track, quiet
-from edgenas.values import decoded_json, read, read_text
+from edgenas.values import cores_of, decoded_json, read, read_text
 from edgenas.values.kinds import Elapsed, Line, Text
 
 
@@ -88,8 +89,7 @@ class JobTarget:
         self, job: dict[str, Any], files: Mapping[str, bytes], images: np.ndarray | None = None
     ) -> Iterator[tuple[Path, Answer]]:
         """Do a job: its folder, until the block ends, and its answer. images: for it to run."""
-        with tempfile.TemporaryDirectory(prefix="edgenas-job-") as name:
-            folder = Path(name)
+        with scratch("job") as folder:
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
             for file, content in files.items():
                 (folder / file).write_bytes(content)
@@ -97,7 +97,7 @@ class JobTarget:
                 np.save(folder / "inputs.npy", images, allow_pickle=False)
             self._run_folder(folder)
             if not (folder / "result.json").exists():
-                raise EdgeNASError("The device's timer ended without a result: it may have run out of memory.")
+                raise EdgeNASError("The device's timer ended without a result.")
             yield folder, _answer(folder / "result.json")
 
 
@@ -165,7 +165,20 @@ def timing_job(models: Mapping[str, bytes], execution: Execution, rounds: int) -
 def _job(execution: Execution) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What every job has."""
     runtime = get_runtime(execution.runtime, PYTHON)
-    return {"runtime": runtime.for_timer(), "threads": execution.threads}, runtime.files
+    cores = {} if execution.cores is None else {"cores": cores_of(execution.cores)}
+    return {"runtime": runtime.for_timer(), "threads": execution.threads, **cores}, runtime.files
+
+
+def _timed(python: Path | str, folder: Path) -> tuple[int, bytes]:
+    """Run the timer: its status, and what it printed of errors. It ends when its standard input does, so that of a process that
+    is killed nothing goes on, and disturbs what is timed next."""
+    command = [str(python), device_timer.__file__, str(folder), device_timer.WITH_HOST]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    return process.returncode, errors
 
 
 def python_target(python: Path | str = sys.executable) -> JobTarget:
@@ -173,8 +186,11 @@ def python_target(python: Path | str = sys.executable) -> JobTarget:
 
     def run_folder(folder: Path) -> None:
         try:
-            subprocess.run([str(python), device_timer.__file__, str(folder)], stdin=subprocess.DEVNULL, capture_output=True)
+            status, errors = _timed(python, folder)
         except OSError as error:
             raise EdgeNASError(f"{python} cannot be run: {error.strerror}.") from error
+        if not (folder / "result.json").exists():
+            why = ended_because(status if status >= 0 else 128 - status, errors)
+            raise EdgeNASError(f"The timer in {python} ended without a result: {why}.")
 
     return JobTarget(run_folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from edgenas.data import Split
 from edgenas.device import Execution, python_target
 from edgenas.device.runtimes import runtimes_for, runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
-from edgenas.export.model import Budget, ExportedModel, Preprocessing
-from edgenas.export.parity import TOLERANCE, compare
+from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing
+from edgenas.export.parity import TOLERANCE
+from edgenas.export.reference import AT_ONCE, Reference, as_input, as_scores, reference
 from edgenas.files import now
-from edgenas.graph import get_format, with_tflite_metadata
+from edgenas.graph import ModelFormat, get_format, with_tflite_metadata
+from edgenas.graph.format import check_support
+from edgenas.quantisation import IMAGE, Range
+from edgenas.quantisation.calibration import Calibration, calibrate
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
@@ -27,6 +32,9 @@ USUAL_FORMATS = ("onnx", "tflite")
 """Those whose runtimes EdgeNAS brings with it."""
 
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
+CALIBRATION_IMAGES = 256
+JUDGED_IMAGES = 128
+"""Validation images by which one way of calibration is preferred to another."""
 
 
 def export(
@@ -35,6 +43,9 @@ def export(
     folder: Path,
     formats: Iterable[str] = USUAL_FORMATS,
     *,
+    precisions: Iterable[str] = ("fp32",),
+    per_tensor: bool = False,
+    integer_ends: bool = False,
     dynamic_batch: bool = False,
     budgets: tuple[Budget, ...] = (),
     provenance: dict[str, Any] | None = None,
@@ -42,18 +53,26 @@ def export(
 ) -> ExportedModel:
     """Write a subnet into `folder`, in the given formats, with everything that is needed to use and to verify it.
 
+    evaluator: by the metric that it was chosen by.
+    precisions: in which each format is written. For int8 the subnet is calibrated on training images;
+        per_tensor, integer_ends: see `Quantisation`.
     dynamic_batch: let files take any number of images at once, where their format can; others take one.
     budgets, provenance: what is to be remembered of where the architecture comes from.
     finetuned: the subnet after it was trained on by itself, which is written unless it is worse than the inherited one.
 
     Each file is run before it takes its place, in the runtimes that its budgets are of where they are here, else in the first
-    that opens it. Raises ParityError, leaving nothing, when its outputs
-    differ from torch's, and UsageError for an unknown format.
+    that opens it. Raises ParityError, leaving nothing, when its outputs differ from torch's, or in int8 from a simulation's,
+    and UsageError for an unknown format or precision.
     """
-    chosen = [get_format(name) for name in formats]
+    chosen = [(get_format(name), precision) for name in formats for precision in precisions]
+    for form, precision in chosen:
+        check_support(form, precision)
     dataset = evaluator.dataset
     used = finetuned if finetuned is not None and finetuned.is_used else None
     network = evaluator.network(architecture) if used is None else used.network
+    calibration = _known_calibration(folder)
+    if any(precision == "int8" for _, precision in chosen):
+        calibration = calibrated(evaluator, network, per_tensor, integer_ends)
     model = ExportedModel(
         folder=folder,
         architecture=architecture,
@@ -61,8 +80,9 @@ def export(
         preprocessing=Preprocessing(architecture.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range),
         dynamic_batch=dynamic_batch,
         budgets=budgets,
-        validation_accuracy=evaluator.network_accuracy(network),
-        inherited_accuracy=None if used is None else used.inherited_accuracy,
+        validation=evaluator.score(network),
+        inherited=None if used is None else used.inherited,
+        calibration=calibration,
         provenance={
             "edgenas": version("edgenas"),
             "torch": torch.__version__,
@@ -74,18 +94,50 @@ def export(
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
     searched = {budget.execution.runtime for budget in budgets}
-    for form in chosen:
-        file, content = model.file(form.name), model_file(model, network, form.name)
-        check_parity(content, form.name, network, images, file.path, searched)
+    for form, precision in chosen:
+        file, content = model.variant(form.name, precision), model_file(model, network, form.name, precision)
+        check_parity(content, file, reference(network, images, precision, calibration), images, searched)
         file.write(content)
     model.save(network)
     return model
 
 
-def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
-    """The content of a model file of a format."""
+def calibrated(evaluator: Evaluator, network: Network, per_tensor: bool, integer_ends: bool) -> Calibration:
+    """The int8 ranges of a subnet, by some of the training images that its batch norms were recalibrated on."""
+    dataset, resolution = evaluator.dataset, network.resolution
+    count = len(dataset.validation)
+    judged = np.linspace(0, count - 1, min(JUDGED_IMAGES, count)).astype(int)
+
+    def batches(split: Split, indices: np.ndarray) -> Callable[[], Iterator[torch.Tensor]]:
+        kept = torch.cat([images.cpu() for images, _ in evaluator.images(split, resolution, indices)])
+        return lambda: iter(kept.split(AT_ONCE))
+
+    training = batches(dataset.train, evaluator.calibration_images[:CALIBRATION_IMAGES])
+    return calibrate(
+        network.specs, fold(network), training, batches(dataset.validation, judged), per_tensor=per_tensor,
+        integer_ends=integer_ends,
+    )  # fmt: skip
+
+
+def _known_calibration(folder: Path) -> Calibration | None:
+    """Of int8 files that were exported before, and stay."""
+    try:
+        return ExportedModel.load(folder).calibration
+    except EdgeNASError:  # there is none, or it is damaged, and replaced now
+        return None
+
+
+def model_file(model: ExportedModel, network: Network, kind: str, precision: str = "fp32") -> bytes:
+    """The content of a model file of a format, in a precision."""
     form = get_format(kind)
     weights = fold(network)
+    extra, about = {}, {}
+    if precision == "int8" and model.calibration is not None:
+        extra["quantisation"] = quantisation = model.calibration.quantisation(network.specs)
+        about["quantisation"] = json.dumps(
+            {name: getattr(model.calibration, name) for name in ("method", "images", "per_tensor", "integer_ends")}
+            | {"input": _end(quantisation.ranges[IMAGE], form), "output": _end(quantisation.scores, form)}
+        )
     metadata = {
         "classes": json.dumps(model.classes),
         "preprocessing": json.dumps(
@@ -105,38 +157,42 @@ def model_file(model: ExportedModel, network: Network, kind: str) -> bytes:
         "provenance": json.dumps(model.provenance | {"budgets": [plain(budget) for budget in model.budgets]}),
     }
     batch = None if model.dynamic_batch and form.dynamic_batch else 1
-    content = form.build(network.specs, weights, batch=batch, metadata=metadata)
+    content = form.build(network.specs, weights, precision, batch=batch, metadata=metadata | about, **extra)
     if kind == "tflite":
         how = model.preprocessing
         content = with_tflite_metadata(content, model.classes, how.mean, how.std, model.architecture.id)
     return content
 
 
-def in_layout(images: torch.Tensor, kind: str) -> np.ndarray:
-    """`(n, 3, r, r)` images in the layout and the type that files of a format take."""
-    form = get_format(kind)
-    order = ["NCHW".index(letter) for letter in form.layout]
-    return np.ascontiguousarray(images.permute(order).numpy(), dtype=form.dtype)
+def _end(limits: Range, form: ModelFormat) -> dict[str, Any]:
+    """What the integers at an end of a file stand for: `(integer - zero_point) * scale`."""
+    least = int(np.iinfo(form.integers).min)
+    return {"type": form.integers, "scale": float(limits.scale), "zero_point": limits.zero_point + least}
 
 
-@torch.no_grad()
 def check_parity(
-    content: bytes, kind: str, network: Network, images: torch.Tensor, path: Path, wanted: Collection[str] = ()
+    content: bytes, file: ModelFile, expected: Reference, images: torch.Tensor, wanted: Collection[str] = ()
 ) -> None:
-    """Raises ParityError when a file computes something else than the torch network on these images, and EdgeNASError where
-    nothing here opens it. wanted: the runtimes that it is for; one that is not here is left out."""
+    """Raises ParityError when a file computes something else than it must on these images, and EdgeNASError where nothing here
+    opens it. wanted: the runtimes that it is for; one that is not here is left out."""
+    path, kind = file.path, file.format
     if not (here := runtimes_of(kind)):
         packages = " or ".join(f"pip install {runtime.package}" for runtime in runtimes_for(kind))
         raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried",
                            packages)  # fmt: skip
-    for runtime, python in [pair for pair in here if pair[0].name in wanted] or here[:1]:
+    array, whose = as_input(images, kind, expected.quantisation), "its simulation's" if expected.quantisation else "torch's"
+    asked = [(runtime, python) for runtime, python in here if runtime.name in wanted and file.precision in runtime.precisions]
+    for runtime, python in asked or here[:1]:
         try:
-            outputs = python_target(python).run(content, in_layout(images, kind), Execution(runtime.name))
+            outputs = as_scores(python_target(python).run(content, array, Execution(runtime.name)), expected.quantisation)
         except EdgeNASError as error:
             raise EdgeNASError(f"{path} was not written: {runtime.name} cannot compute it. {error}") from error
-        parity = compare(network.cpu()(images).numpy(), outputs)
+        parity = expected.compare(outputs)
         if not parity.holds:
+            found, allowed = parity.max_difference, TOLERANCE * parity.scale
+            if parity.difference is not None and parity.allowed is not None:
+                found, allowed = parity.difference, parity.allowed
             raise ParityError(
-                f"{path} was not written: in {runtime.name} its outputs differ from torch's by {parity.max_difference:.2g} "
-                f"(allowed: {TOLERANCE:g} of the largest output). Please report this architecture: {network.specs}"
+                f"{path} was not written: in {runtime.name} its outputs differ from {whose} by {found:.2g} (allowed: "
+                f"{allowed:.2g}). Please report this architecture: {path.parent.name}"
             )

@@ -1,6 +1,6 @@
 """`ExportedModel`: the folder of one exported subnet, `export/<architecture id>/`.
 
-model.json           architecture, classes, preprocessing, provenance
+model.json           architecture, classes, preprocessing, provenance, how int8 was calibrated
 weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
 model.onnx, model.tflite, model.ncnn.param with model.ncnn.bin; of other precisions than fp32 model-<precision>.onnx
 verify.json          what verification measured here; verify-<device>.json: on a device
@@ -19,6 +19,8 @@ from edgenas.errors import CheckpointError
 from edgenas.files import write_bytes
 from edgenas.graph import FORMATS, get_format
 from edgenas.latency.table import Kind
+from edgenas.metric import ACCURACY, Score
+from edgenas.quantisation.calibration import Calibration
 from edgenas.search import Candidate, SearchRecord
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
@@ -32,8 +34,8 @@ from edgenas.values.kinds import (
     Milliseconds,
     Name,
     Resolution,
-    Share,
     ShareBelowOne,
+    Text,
     ValueRange,
 )  # fmt: skip
 
@@ -61,7 +63,10 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Budget:
-    """A search that chose an architecture: its budget, and the latency that its table predicted, with its interval, in ms."""
+    """A search that chose an architecture: its budget, and the latency that its table predicted, with its interval, in ms.
+
+    metric: what it maximised.
+    """
 
     device: Name
     execution: Inlined[Execution]
@@ -72,13 +77,14 @@ class Budget:
     latency_ms: Milliseconds
     latency_low_ms: Milliseconds
     latency_high_ms: Milliseconds
+    metric: Text = ACCURACY.name
 
     @classmethod
     def of(cls, record: SearchRecord, candidate: Candidate) -> Budget:
         """candidate: a member of the record's front."""
         predicted_ms = candidate.latency_ms, candidate.latency_low_ms, candidate.latency_high_ms
         return cls(record.device, record.execution, record.budget_ms, record.confidence, record.latency_kind,
-                   record.latency_provenance, *predicted_ms)  # fmt: skip
+                   record.latency_provenance, *predicted_ms, record.metric)  # fmt: skip
 
 
 class ModelFile(NamedTuple):
@@ -111,8 +117,9 @@ class ExportedModel:
 
     dynamic_batch: whether the ONNX file takes any number of images at once.
     budgets: the searches that chose this architecture.
-    validation_accuracy: of the subnet in torch, in 0..1.
-    inherited_accuracy: the same before fine-tuning; None where the weights are the supernet's.
+    validation: how the subnet does on validation images, in torch, by the metric that it was chosen by.
+    inherited: the same before fine-tuning; None where the weights are the supernet's.
+    calibration: of its int8 files; None where there are none.
     """
 
     architecture: Architecture
@@ -120,9 +127,10 @@ class ExportedModel:
     preprocessing: Preprocessing
     dynamic_batch: bool
     budgets: Annotated[tuple[Budget, ...], Length(0, 10_000)]
-    validation_accuracy: Share
+    validation: Score
     provenance: dict[str, Any]
-    inherited_accuracy: Share | None = None
+    inherited: Score | None = None
+    calibration: Calibration | None = None
     folder: Path = field(default=Path(), compare=False)
 
     def __post_init__(self) -> None:
@@ -136,9 +144,12 @@ class ExportedModel:
         FORMAT.save(self.folder / "model.json", self)
 
     def to_json(self) -> dict[str, Any]:
-        """Without the folder, which may move, and with the architecture's id, by which people name it."""
-        data = plain_fields(self) | {"id": self.architecture.id}
+        """Without the folder, which may move, and with what people look for: the architecture's id and plain accuracies."""
+        data = plain_fields(self) | {"id": self.architecture.id, "validation_accuracy": self.validation.accuracy}
+        data["inherited_accuracy"] = self.inherited and self.inherited.accuracy
         del data["folder"]
+        if self.calibration is None:
+            del data["calibration"]
         return data
 
     @classmethod
@@ -155,15 +166,18 @@ class ExportedModel:
             raise CheckpointError(f"{self.folder} holds none of the run's networks: {error}. Export it again.") from None
         return fill(network, tensors, self.folder / "weights.safetensors").eval()
 
-    def file(self, format_name: str, precision: str = "fp32") -> ModelFile:
+    def file(self, format_name: str, precision: str = "fp32") -> Path:
+        """Where the file of a format and precision is, or would be; of several, the first."""
+        return self.folder / f"model{precision_suffix(precision)}{get_format(format_name).suffixes[0]}"
+
+    def variant(self, format_name: str, precision: str = "fp32") -> ModelFile:
         """That of a format and precision, which may be there or not."""
-        name = f"model{precision_suffix(precision)}{get_format(format_name).suffixes[0]}"
-        return ModelFile(self.folder / name, format_name, precision)
+        return ModelFile(self.file(format_name, precision), format_name, precision)
 
     @property
     def variants(self) -> list[ModelFile]:
         """The formats and precisions that are there."""
-        known = [self.file(form.name, precision) for form in FORMATS.values() for precision in form.precisions]
+        known = [self.variant(form.name, precision) for form in FORMATS.values() for precision in form.precisions]
         return [file for file in known if all(path.exists() for path in file.paths)]
 
     @property
@@ -176,9 +190,13 @@ def _upgrade(data: dict[str, Any], version: int) -> None:
     data.pop("id")
     if "folder" in data:
         raise TypeError("it names a folder")
+    for name in ("validation", "inherited"):
+        accuracy = data.pop(f"{name}_accuracy", None)
+        if version < 2 and accuracy is not None:
+            data[name] = plain_fields(Score.of_accuracy(accuracy, None))
 
 
-FORMAT = Format("exported model", ExportedModel, version=1, remedy="Export it again.", upgrade=_upgrade)
+FORMAT = Format("exported model", ExportedModel, version=2, remedy="Export it again.", upgrade=_upgrade)
 
 
 def load_exports(folder: Path) -> list[ExportedModel]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,12 +14,13 @@ from edgenas.data import Dataset, Decoder
 from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
 from edgenas.device.runtimes import PYTHON, runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
-from edgenas.export.export import in_layout
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
-from edgenas.export.parity import Parity, compare
+from edgenas.export.parity import Parity
+from edgenas.export.reference import Reference, as_input, as_scores, reference
 from edgenas.files import now
 from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
+from edgenas.metric import ACCURACY, Metric, Score, Tally
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.supernet import Network
@@ -37,8 +38,11 @@ class Verification:
     device: the profile's name of a device that was reached over the network; empty for the machine that EdgeNAS runs on.
     emulated: the device was an emulator. What it computes counts, what it takes does not.
 
-    parity, torch_accuracy: with and of the torch network; None of a file that came without one.
-    torch_accuracy, accuracy: top-1 on the test images, in 0..1, of the torch network and of the file.
+    parity: with what the file must compute, see `reference`: the torch network, in int8 a simulation. None of a file that came
+        without one.
+    torch_accuracy, simulated_accuracy, accuracy: top-1 on the test images, in 0..1, of the torch network, of the simulation of
+        a file in int8, and of the file.
+    float_agreement: share of the test images for which the file says the same as the torch network.
     confusion: `(classes, classes)`: how many test images of each class (row) the file takes for each class (column).
     execution, latency_ms: of one image on this machine, in the statistic of `Bench`, at the speed that the machine had when its
         table was measured.
@@ -63,11 +67,23 @@ class Verification:
     file_bytes: Count
     device: Name | Literal[""] = ""
     emulated: bool = False
+    simulated_accuracy: Share | None = None
+    float_agreement: Share | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a confusion that cannot be."""
         if any(len(row) != len(self.confusion) for row in self.confusion):
             raise ValueError("its confusion is no square")
+
+    @property
+    def tally(self) -> Tally:
+        return Tally.of(np.array(self.confusion))
+
+    def score(self, metric: Metric) -> Score:
+        """Of the file on the test images; its accuracy where these have none of the class that the metric is of."""
+        found = metric.score(self.tally) or ACCURACY.score(self.tally)
+        assert found is not None
+        return found
 
     @property
     def passed(self) -> bool:
@@ -120,7 +136,7 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1, runtimes: Collec
             environment = target.environment(runtime.name)
             for precision in precisions:
                 if precision in runtime.precisions:
-                    execution = Execution(runtime.name, min(threads, environment.cores or threads), precision)
+                    execution = Execution(runtime.name, min(threads, environment.usable_cores or threads), precision)
                     testbeds.append(Testbed(execution, target, environment))
     return testbeds
 
@@ -151,7 +167,7 @@ def verify(
     testbeds: where; this machine unless told otherwise, in all runtimes that are installed, or in `runtimes`.
     images: so many of the test set, evenly spread; None: all.
 
-    A file whose outputs differ from torch's wherever it was tried is renamed to <file>.rejected, so that nobody ships it.
+    A file whose outputs are not what they must be wherever it was tried is renamed to <file>.rejected, so that nobody ships it.
     Raises EdgeNASError when there is no file for these testbeds, and, with all others verified and kept, when one of several
     cannot compute a file.
     """
@@ -167,7 +183,7 @@ def verify(
     trial = replace(
         _Trial.of(dataset, model.preprocessing, images),
         order=np.array([model.classes.index(name) for name in dataset.classes]),
-        expected=_expected(model.network(space), dataset, images),
+        references=_references(model, model.network(space), dataset, images, {file.precision for file, _ in pairs}),
     )
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
@@ -242,7 +258,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 @dataclass(frozen=True)
 class _Trial:
-    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and the `(n, classes)` logits of the torch network.
+    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and what a model's files must compute, by their precision.
 
     order: of a file's outputs, those of the data set's classes one after the other; None where they are in this order.
     """
@@ -250,7 +266,7 @@ class _Trial:
     images: torch.Tensor
     labels: np.ndarray
     classes: int
-    expected: np.ndarray | None = None
+    references: Mapping[str, Reference] = field(default_factory=dict)
     order: np.ndarray | None = None
 
     @classmethod
@@ -264,12 +280,13 @@ class _Trial:
         return cls(images, labels.numpy(), len(dataset.classes))
 
 
-@torch.no_grad()
-def _expected(network: Network, dataset: Dataset, count: int | None) -> np.ndarray:
-    """`(n, classes)` logits of the torch network, for images prepared as those that it was trained on."""
+def _references(
+    model: ExportedModel, network: Network, dataset: Dataset, count: int | None, precisions: Iterable[str]
+) -> dict[str, Reference]:
+    """For images prepared as those that the network was trained on."""
     how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range)
     images = _Trial.of(dataset, how, count).images
-    return torch.cat([network(batch) for batch in images.split(128)]).numpy()
+    return {precision: reference(network, images, precision, model.calibration) for precision in sorted(precisions)}
 
 
 def _verify_file(
@@ -278,8 +295,10 @@ def _verify_file(
 ) -> Verification:  # fmt: skip
     execution, environment = testbed.execution, testbed.environment
     emulated = environment.emulated
-    images = in_layout(trial.images, get_runtime(execution.runtime).format)
-    outputs = testbed.target.run(content, images, replace(execution, threads=1))
+    expected = trial.references.get(execution.precision)
+    quantisation = expected.quantisation if expected else None
+    images = as_input(trial.images, get_runtime(execution.runtime).format, quantisation)
+    outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation)
     if trial.order is not None and outputs.shape[1:] == trial.order.shape:
         outputs = outputs[:, trial.order]
 
@@ -293,16 +312,16 @@ def _verify_file(
     bench = Bench(testbed.target, execution, rounds, reference_ms=own[0].reference_ms if own else None)
     latency_ms = bench.measure({"model": content})["model"].latency_ms
     predicted_ms, low_ms, high_ms = (own and predict(own[0])) or (None, None, None)
-    expected, labels = trial.expected, trial.labels
+    labels, classes = trial.labels, outputs.argmax(1)
     return Verification(
         file=name,
         execution=execution,
         runtime_version=environment.runtime_version,
         fingerprint=environment.fingerprint,
-        parity=None if expected is None else compare(expected, outputs),
-        torch_accuracy=None if expected is None else float((expected.argmax(1) == labels).mean()),
-        accuracy=float((outputs.argmax(1) == labels).mean()),
-        confusion=confusion_matrix(labels, outputs.argmax(1), trial.classes).tolist(),
+        parity=None if expected is None else expected.compare(outputs),
+        torch_accuracy=None if expected is None else float((expected.floats.argmax(1) == labels).mean()),
+        accuracy=float((classes == labels).mean()),
+        confusion=confusion_matrix(labels, classes, trial.classes).tolist(),
         images=len(labels),
         latency_ms=latency_ms,
         predicted_ms=predicted_ms,
@@ -312,6 +331,8 @@ def _verify_file(
         file_bytes=len(content),
         device=testbed.device,
         emulated=emulated,
+        simulated_accuracy=float((expected.scores.argmax(1) == labels).mean()) if expected and quantisation else None,
+        float_agreement=None if expected is None else float((classes == expected.floats.argmax(1)).mean()),
     )
 
 

@@ -8,6 +8,7 @@ from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite
+from edgenas.graph.tflite_int8 import build_int8_tflite
 from edgenas.graph.tflite_metadata import with_tflite_metadata
 from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
 
@@ -19,6 +20,7 @@ __all__ = [
     "build_empty_onnx",
     "build_empty_tflite",
     "build_int8_onnx",
+    "build_int8_tflite",
     "build_ncnn",
     "build_onnx",
     "build_tflite",

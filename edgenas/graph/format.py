@@ -12,7 +12,9 @@ from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn, join_ncnn, read_ncn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite, read_tflite_metadata
+from edgenas.graph.tflite_int8 import build_int8_tflite
 from edgenas.graph.weights import BlockWeights
+from edgenas.quantisation import Quantisation
 from edgenas.space import BlockSpec
 from edgenas.values import unknown
 
@@ -24,6 +26,7 @@ class ModelFormat(Protocol):
     precisions: those that it can be written in, `fp32` first.
     layout: of an image at its input, `NCHW` or `NHWC`. dtype: of the image's values, as numpy names it.
     batches: whether a file can take several images at once. dynamic_batch: and any number.
+    integers: the type of 8-bit values in int8 files.
     """
 
     name: str
@@ -33,14 +36,16 @@ class ModelFormat(Protocol):
     dtype: str
     batches: bool
     dynamic_batch: bool
+    integers: str
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
-        batch: int | None = 1, metadata: Mapping[str, str] | None = None,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
     ) -> bytes:  # fmt: skip
         """A whole network or a single block; the same arguments give the same bytes.
 
         weights: one of each per block, as `weight_shapes` names them. batch: images at once; None is any number.
+        quantisation: of these blocks, for a file in int8; without one its speed alone is of interest.
         Raises UsageError for a precision or a batch that the format cannot be written in.
         """
         ...
@@ -74,17 +79,21 @@ class _OneFile:
 
 
 class Onnx(_OneFile):
-    name, layout, dtype, batches, dynamic_batch = "onnx", "NCHW", "float32", True, True
+    name, layout, dtype, batches, dynamic_batch, integers = "onnx", "NCHW", "float32", True, True, "uint8"
     suffixes: tuple[str, ...] = (".onnx",)
-    precisions: tuple[str, ...] = ("fp32", "int8")
+    precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
-        batch: int | None = 1, metadata: Mapping[str, str] | None = None,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
     ) -> bytes:  # fmt: skip
         check_support(self, precision, batch)
-        build = {"fp32": build_onnx, "int8": build_int8_onnx}[precision]
-        return build(blocks, weights, batch="batch" if batch is None else batch, metadata=metadata).SerializeToString()
+        images = "batch" if batch is None else batch
+        if precision == "int8":
+            model = build_int8_onnx(blocks, weights, batch=images, metadata=metadata, quantisation=quantisation)
+        else:
+            model = build_onnx(blocks, weights, batch=images, metadata=metadata, half=precision == "fp16")
+        return model.SerializeToString()
 
     def empty(self) -> bytes:
         return build_empty_onnx().SerializeToString()
@@ -94,16 +103,18 @@ class Onnx(_OneFile):
 
 
 class TfLite(_OneFile):
-    name, layout, dtype, batches, dynamic_batch = "tflite", "NHWC", "float32", True, False
+    name, layout, dtype, batches, dynamic_batch, integers = "tflite", "NHWC", "float32", True, False, "int8"
     suffixes: tuple[str, ...] = (".tflite",)
-    precisions: tuple[str, ...] = ("fp32",)
+    precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
-        batch: int | None = 1, metadata: Mapping[str, str] | None = None,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
     ) -> bytes:  # fmt: skip
         check_support(self, precision, batch)
-        return build_tflite(blocks, weights, batch=batch or 1, metadata=metadata)
+        if precision == "int8":
+            return build_int8_tflite(blocks, weights, batch=batch or 1, metadata=metadata, quantisation=quantisation)
+        return build_tflite(blocks, weights, batch=batch or 1, metadata=metadata, half=precision == "fp16")
 
     def empty(self) -> bytes:
         return build_empty_tflite()
@@ -113,13 +124,13 @@ class TfLite(_OneFile):
 
 
 class Ncnn:
-    name, layout, dtype, batches, dynamic_batch = "ncnn", "NCHW", "float32", False, False
+    name, layout, dtype, batches, dynamic_batch, integers = "ncnn", "NCHW", "float32", False, False, "int8"
     suffixes: tuple[str, ...] = (".ncnn.param", ".ncnn.bin")
     precisions: tuple[str, ...] = ("fp32",)
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
-        batch: int | None = 1, metadata: Mapping[str, str] | None = None,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
     ) -> bytes:  # fmt: skip
         check_support(self, precision, batch)
         return build_ncnn(blocks, weights, metadata=metadata)

@@ -27,7 +27,6 @@ from edgenas.space.program import (
     Scale,
     Step,
     Weighted,
-    activations_of,
 )
 
 OPSET = 17
@@ -43,20 +42,28 @@ def build_onnx(
     *,
     batch: int | str = 1,
     metadata: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> onnx.ModelProto:
     """A chain of blocks as an ONNX model, whole network or single block.
 
     blocks, weights: one of each per block, in order, the weights as `weight_shapes` names them.
     batch: a fixed size, or a name such as "batch" for a dynamic one.
+    half: everything is float16 but an image that enters and class scores that leave.
 
     The model maps `image`, float32 `(batch, channels, resolution, resolution)`, to `output`, float32
     `(batch, classes)` for a network that ends in a head, `(batch, channels, resolution, resolution)` otherwise.
     """
-    graph = OnnxGraph()
     clipped = [clipped_weights(program_of(spec), arrays) for spec, arrays in zip(blocks, weights, strict=True)]
-    add_blocks(graph, blocks, clipped, INPUT)
+    graph = OnnxGraph(np.float16 if half else np.float32)
+    element = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    is_image, is_scores = half and blocks[0].in_channels == 3, half and is_flat(blocks[-1])
+    value = graph.add("Cast", [INPUT], f"{INPUT}.half", to=element) if is_image else INPUT
+    value = add_blocks(graph, blocks, clipped, value)
+    if is_scores:
+        graph.add("Cast", [value], OUTPUT, to=TensorProto.FLOAT)
     graph.nodes[-1].output[0] = OUTPUT
-    return graph.model(*shapes(blocks, batch), metadata or {})
+    ends = TensorProto.FLOAT if is_image else element, TensorProto.FLOAT if is_scores else element
+    return graph.model(*shapes(blocks, batch), metadata or {}, ends)
 
 
 def add_blocks(graph: OnnxGraph, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], value: str) -> str:
@@ -81,9 +88,10 @@ def build_empty_onnx() -> onnx.ModelProto:
 
 
 class OnnxGraph:
-    """Nodes and initializers in order of computation."""
+    """Nodes and initializers in order of computation. dtype: of the numbers in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: type[np.floating] = np.float32) -> None:
+        self.dtype = dtype
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
@@ -92,26 +100,22 @@ class OnnxGraph:
         return output
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype=np.float32), name))
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype=self.dtype), name))
         return name
 
     def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
         """Append a block's steps; return the name of its result."""
         steps, values = self.steps_of(spec), {ENTRY: value}
-        activations = activations_of(steps)
         for step in steps:
             inputs = [values[name] for name in step.reads]
-            values[step.name] = self.step(step, f"{block}.{step.name}", inputs, weights, activations.get(step.name))
+            values[step.name] = self.step(step, f"{block}.{step.name}", inputs, weights)
         return values[steps[-1].name]
 
     def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
         return clipped_gates(program_of(spec))
 
-    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights, activation: Act | None) -> str:
-        """Append a step; return the name of its value.
-
-        activation: of that value, where nothing else reads it. It is a step of its own.
-        """
+    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights) -> str:
+        """Append a step; return the name of its value."""
         match step:
             case Conv():
                 inputs = [*inputs, *self.parameters(name, step, weights)]

@@ -1,7 +1,7 @@
-"""BlockSpecs to int8 ONNX, for timing: the operators of `graph.onnx` between QuantizeLinear and DequantizeLinear nodes.
+"""BlockSpecs to int8 ONNX: the operators of `graph.onnx` between QuantizeLinear and DequantizeLinear nodes.
 
-The pattern is that of onnxruntime's `quantize_static` (QDQ, activations uint8, weights int8 per output channel), which ONNX
-Runtime turns into integer kernels. Ranges are fixed, not calibrated on images: they do not change how long a kernel takes.
+The pattern is that of onnxruntime's `quantize_static` (QDQ, activations uint8, weights int8), which ONNX Runtime turns into
+integer kernels. Values are named and quantised as `quantisation` has it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from onnx import TensorProto, numpy_helper
 
 from edgenas.graph.onnx import INPUT, OUTPUT, OnnxGraph, add_blocks, shapes
 from edgenas.graph.weights import BlockWeights
-from edgenas.space import BlockSpec, is_flat, program_of
+from edgenas.quantisation import IMAGE, Quantisation, Range, fused_activations, quantised_steps
+from edgenas.quantisation.ranges import GATE_LIMIT, GATE_SHIFT, STEPS
+from edgenas.space import BlockSpec, is_flat
 from edgenas.space.program import Act, Step, Weighted
-
-ACTIVATION_SCALE = np.float32(12 / 255)
-ANY, NOT_NEGATIVE = "any", "not_negative"
-ZERO_POINTS = {ANY: 128, NOT_NEGATIVE: 0}
-"""A zero point of 0 leaves nothing below zero: it is the ReLU."""
 
 
 def build_int8_onnx(
@@ -29,14 +26,17 @@ def build_int8_onnx(
     *,
     batch: int | str = 1,
     metadata: Mapping[str, str] | None = None,
+    quantisation: Quantisation | None = None,
 ) -> onnx.ModelProto:
     """A chain of blocks as an int8 model, in the shapes of `build_onnx`.
 
-    An image enters and class scores leave as float32; what passes between blocks is uint8.
+    quantisation: of these blocks; None for a model whose speed alone is of interest.
+    An image enters and class scores leave as float32, unless it has `integer_ends`. What passes between blocks is uint8.
     """
-    graph = _QdqGraph()
-    image, scores = blocks[0].in_channels == 3, is_flat(blocks[-1])
-    value = graph.quantize(INPUT) if image else graph.dequantize(INPUT)
+    quantisation = quantisation or Quantisation.nominal(blocks)
+    graph, float_ends = _QdqGraph(quantisation), not quantisation.integer_ends
+    image, scores = float_ends and blocks[0].in_channels == 3, float_ends and is_flat(blocks[-1])
+    value = graph.quantize(INPUT, IMAGE) if image else graph.dequantize(INPUT, IMAGE)
     add_blocks(graph, blocks, weights, value)
     if not scores:
         graph.nodes.pop()
@@ -48,48 +48,66 @@ def build_int8_onnx(
 class _QdqGraph(OnnxGraph):
     """Every value that it hands out has been quantized and dequantized."""
 
-    def __init__(self) -> None:
+    def __init__(self, quantisation: Quantisation) -> None:
         super().__init__()
-        self._rectified: set[str] = set()  # values whose zero point is the ReLU that follows
-        self._tensor("scale", np.array(ACTIVATION_SCALE))
-        for name, zero_point in ZERO_POINTS.items():
-            self._tensor(name, np.array(zero_point, np.uint8))
+        self._quantisation = quantisation
+        self._block, self._fused = "", dict[str, Act]()
+        self._known: dict[Range, list[str]] = {}  # tensors with scale and zero point
+
+    def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
+        self._block, self._fused = block, fused_activations(self.steps_of(spec))
+        return super().block(block, spec, weights, value)
 
     def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
-        return program_of(spec)
+        return quantised_steps(spec)
 
-    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights, activation: Act | None) -> str:
-        if isinstance(step, Act) and inputs[0] in self._rectified:
+    def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights) -> str:
+        """A range that ends at 0, or at 6, is the ReLU that follows: no operator is written for one."""
+        if step in self._fused.values():
             return inputs[0]
-        if isinstance(step, Act) and step.kind != "gate":
-            name = f"{inputs[0]}.{step.kind}"  # as such files have always named it
-        value = super().step(step, name, inputs, weights, activation)
-        if activation is None or activation.kind not in ("relu", "relu6"):
-            return self.quantize(value)
-        value = self.quantize(value, NOT_NEGATIVE)
-        self._rectified.add(value)
-        return value
+        if isinstance(step, Act) and step.kind == "gate":
+            value = self.add("Add", [*inputs, self._number(f"{name}.shift", GATE_SHIFT)], name)
+            return self.quantize(value, name, GATE_LIMIT)
+        value = super().step(step, name, inputs, weights)
+        return self.quantize(value, name, GATE_LIMIT if self._activation(step) == "gate" else 1)
 
-    def quantize(self, value: str, zero_point: str = ANY) -> str:
-        return self.dequantize(self.add("QuantizeLinear", [value, "scale", zero_point], f"{value}.u8"), zero_point)
+    def quantize(self, value: str, name: str, factor: int = 1) -> str:
+        """name: of the value's range. factor: by which the value is larger than what it is read as."""
+        meant = self._quantisation.ranges[name]
+        limits = self._limits(Range(factor * meant.low, factor * meant.high))
+        return self.dequantize(self.add("QuantizeLinear", [value, *limits], f"{value}.u8"), name)
 
-    def dequantize(self, value: str, zero_point: str = ANY) -> str:
-        return self.add("DequantizeLinear", [value, "scale", zero_point], f"{value}.f32")
+    def dequantize(self, value: str, name: str) -> str:
+        return self.add("DequantizeLinear", [value, *self._limits(self._quantisation.ranges[name])], f"{value}.f32")
 
     def parameters(self, name: str, step: Weighted, weights: BlockWeights) -> list[str]:
-        weight, bias = weights[f"{step.name}.weight"], weights.get(f"{step.name}.bias")
-        scale = np.abs(weight).reshape(len(weight), -1).max(axis=1) / np.float32(127)
-        steps = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8)
-        values = [self._integers(f"{name}.weight", steps, scale)]
-        if bias is not None:
-            values.append(self._integers(f"{name}.bias", np.rint(bias / (ACTIVATION_SCALE * scale)), ACTIVATION_SCALE * scale))
+        found = self._quantisation.parameters(self._block, step, weights, self._activation(step))
+        values = [self._integers(f"{name}.weight", found.weight, found.scale)]
+        if found.bias is not None:
+            values.append(self._integers(f"{name}.bias", found.bias, found.bias_scale))
         return values
 
+    def _activation(self, step: Step) -> str:
+        """What the step's kernel computes as well."""
+        return self._fused[step.name].kind if step.name in self._fused else ""
+
     def _integers(self, name: str, steps: np.ndarray, scale: np.ndarray) -> str:
-        dtype = np.int8 if steps.dtype == np.int8 else np.int32
-        inputs = [self._tensor(f"{name}.{dtype.__name__}", steps.astype(dtype)), self._tensor(f"{name}.scale", scale),
-                  self._tensor(f"{name}.zero", np.zeros(len(scale), dtype))]  # fmt: skip
-        return self.add("DequantizeLinear", inputs, name, axis=0)
+        scale, axis = (scale, {"axis": 0}) if len(scale) > 1 or len(steps) == 1 else (scale.reshape(()), {})
+        inputs = [self._tensor(f"{name}.{steps.dtype.name}", steps), self._tensor(f"{name}.scale", scale),
+                  self._tensor(f"{name}.zero", np.zeros(scale.shape, steps.dtype))]  # fmt: skip
+        return self.add("DequantizeLinear", inputs, name, **axis)
+
+    def _number(self, name: str, number: float) -> str:
+        """A constant that is not negative."""
+        return self.add("DequantizeLinear", [self._tensor(f"{name}.uint8", np.array(STEPS, np.uint8)),
+                                             *self._limits(Range(0, number))], name)  # fmt: skip
+
+    def _limits(self, limits: Range) -> list[str]:
+        if limits not in self._known:
+            name = f"range{len(self._known)}"
+            scale, zero = np.array(limits.scale), np.array(limits.zero_point, np.uint8)
+            self._known[limits] = [self._tensor(f"{name}.scale", scale), self._tensor(f"{name}.zero", zero)]
+        return self._known[limits]
 
     def _tensor(self, name: str, array: np.ndarray) -> str:
         self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))

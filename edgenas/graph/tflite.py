@@ -1,12 +1,14 @@
 """BlockSpecs to TFLite, operator by operator: the flatbuffer is written directly, with no converter.
 
-Tensors are NHWC. Every operator is at version 1, so that tflite-runtime 2.14 reads the files as well as LiteRT.
+Tensors are NHWC. Operators are of the oldest version that says what they compute, so that tflite-runtime 2.14 reads the files
+as well as LiteRT.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import flatbuffers
 import numpy as np
@@ -37,10 +39,15 @@ SCHEMA_VERSION, FILE_IDENTIFIER = 3, b"TFL3"
 STANDARD_METADATA = "TFLITE_METADATA"  # what others look for: see `tflite_metadata`
 ALIGNMENT = 16  # of buffers, in bytes: `force_align` in the schema
 
-_Op, _Fused = schema.BuiltinOperator, schema.ActivationFunctionType
+Op, _Fused = schema.BuiltinOperator, schema.ActivationFunctionType
 _FUSED = {"relu": _Fused.RELU, "relu6": _Fused.RELU6, "gate": _Fused.RELU6}
-_ACTIVATIONS = {"relu": _Op.RELU, "relu6": _Op.RELU6, "gate": _Op.RELU6, "hswish": _Op.HARD_SWISH}
-_DTYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+_ACTIVATIONS = {"relu": Op.RELU, "relu6": Op.RELU6, "gate": Op.RELU6, "hswish": Op.HARD_SWISH}
+_DTYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "float16": schema.TensorType.FLOAT16,
+    "int32": schema.TensorType.INT32,
+    "int8": schema.TensorType.INT8,
+}
 
 
 def build_tflite(
@@ -49,22 +56,30 @@ def build_tflite(
     *,
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> bytes:
     """A chain of blocks as a TFLite file, whole network or single block.
 
     blocks, weights: one of each per block, in order, the weights as `weight_shapes` names them, in torch's layouts.
     metadata: becomes Metadata entries, each a name and a buffer of UTF-8 text.
+    half: weights are float16, and DEQUANTIZE operators make float32 of them. CPUs do that once, when they open the file; GPU
+        delegates compute in float16 throughout.
 
     The model maps `image`, float32 `(batch, resolution, resolution, channels)`, to `output`, float32 `(batch, classes)`
     for a network that ends in a head, `(batch, resolution, resolution, channels)` otherwise. Its signature is
     `serving_default`, with the same names.
     """
-    graph = _Graph()
-    first = blocks[0]
-    image = value = graph.tensor(INPUT, (batch, first.resolution, first.resolution, first.in_channels))
+    graph = _HalfGraph() if half else TfliteGraph()
+    image = value = graph.tensor(INPUT, image_shape(blocks, batch))
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
-        value = _Block(graph, f"block{index}", arrays).computed(spec, value)
+        value = TfliteBlock(graph, f"block{index}", arrays).computed(spec, value)
     return graph.model(image, value, metadata or {})
+
+
+def image_shape(blocks: Sequence[BlockSpec], batch: int) -> tuple[int, ...]:
+    """Of the input of a chain of blocks."""
+    first = blocks[0]
+    return batch, first.resolution, first.resolution, first.in_channels
 
 
 def build_empty_tflite() -> bytes:
@@ -72,9 +87,9 @@ def build_empty_tflite() -> bytes:
 
     One ReLU of one number rather than nothing at all: it enters the XNNPACK delegate, as every block does.
     """
-    graph = _Graph()
+    graph = TfliteGraph()
     image = graph.tensor(INPUT, (1, 1, 1, 1))
-    return graph.model(image, graph.add(_Op.RELU, [image], OUTPUT, (1, 1, 1, 1)), {})
+    return graph.model(image, graph.add(Op.RELU, [image], OUTPUT, (1, 1, 1, 1)), {})
 
 
 def read_tflite_metadata(content: bytes) -> dict[str, str]:
@@ -92,8 +107,11 @@ class AlignedBuffer(schema.BufferT):
         return super().Pack(builder)
 
 
-class _Graph:
+class TfliteGraph:
     """Tensors, buffers and operators in order of computation. A value is the index of its tensor."""
+
+    versions: ClassVar[Mapping[int, int]] = {}
+    """Of operators; 1 of all others."""
 
     def __init__(self) -> None:
         self.tensors: list[schema.TensorT] = []
@@ -113,8 +131,8 @@ class _Graph:
         return len(self.buffers) - 1
 
     def constant(self, name: str, array: np.ndarray) -> int:
-        """Integers as int32, everything else as float32."""
-        dtype = "int32" if np.issubdtype(array.dtype, np.integer) else "float32"
+        """Wide integers as int32, narrow ones as they are, everything else as float32."""
+        dtype = "float32" if array.dtype.kind == "f" else "int8" if array.dtype == np.int8 else "int32"
         return self.tensor(name, array.shape, dtype, self.buffer(array.astype(dtype).tobytes()))
 
     def add(self, op: int, inputs: list[int], output: str, shape: Sequence[int], options: object | None = None) -> int:
@@ -153,14 +171,17 @@ class _Graph:
         batch, height, width, channels = self.shape(value)
         paddings = self.constant(f"{name}.paddings", np.array([[0, 0], pads, pads, [0, 0]]))
         shape = (batch, height + sum(pads), width + sum(pads), channels)
-        return self.add(_Op.PAD, [value, paddings], f"{name}.pad", shape, schema.PadOptionsT())
+        return self.add(Op.PAD, [value, paddings], f"{name}.pad", shape, schema.PadOptionsT())
 
     def model(self, image: int, output: int, metadata: Mapping[str, str]) -> bytes:
         self.tensors[output].name = OUTPUT
         model = schema.ModelT(
             version=SCHEMA_VERSION,
             description="edgenas",
-            operatorCodes=[schema.OperatorCodeT(deprecatedBuiltinCode=op, builtinCode=op, version=1) for op in self.ops],
+            operatorCodes=[
+                schema.OperatorCodeT(deprecatedBuiltinCode=op, builtinCode=op, version=self.versions.get(op, 1))
+                for op in self.ops
+            ],
             subgraphs=[
                 schema.SubGraphT(
                     name="edgenas",
@@ -185,14 +206,24 @@ class _Graph:
         return bytes(builder.Output())
 
 
-class _Block:
+class _HalfGraph(TfliteGraph):
+    versions: ClassVar = {Op.DEQUANTIZE: 3}
+
+    def constant(self, name: str, array: np.ndarray) -> int:
+        if array.dtype.kind != "f":
+            return super().constant(name, array)
+        half = self.tensor(f"{name}.half", array.shape, "float16", self.buffer(array.astype(np.float16).tobytes()))
+        return self.add(Op.DEQUANTIZE, [half], name, array.shape)
+
+
+class TfliteBlock:
     """The steps of one block, appended to a graph. Activations go into the operator before them where the format can.
 
-    The format has no hard sigmoid: a gate is relu6(x + 3), six times what it should be, and the next layer's weights make up
-    for that. `_factors` has such values, and what they are too large by.
+    The format has no hard sigmoid: a gate is relu6(x + 3), six times what it should be, and so is all that is computed with it
+    until a layer's weights make up for that. `_factors` has such values, and what they are too large by.
     """
 
-    def __init__(self, graph: _Graph, name: str, weights: BlockWeights):
+    def __init__(self, graph: TfliteGraph, name: str, weights: BlockWeights):
         self.graph = graph
         self.name = name
         self.weights = weights
@@ -202,12 +233,15 @@ class _Block:
 
     def computed(self, spec: BlockSpec, value: int) -> int:
         """The value that the block makes of a value."""
-        steps = program_of(spec)
+        steps = self.steps_of(spec)
         self._values[ENTRY] = value
         activations = activations_of(steps)
         for step in steps:
             self._values[step.name] = self._step(step, f"{self.name}.{step.name}", activations)
         return self._plain(steps[-1].name)
+
+    def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
+        return program_of(spec)
 
     def _step(self, step: Step, name: str, activations: Mapping[str, Act]) -> int:
         activation = activations[step.name].kind if step.name in activations else ""
@@ -219,18 +253,17 @@ class _Block:
             case Act():
                 return self._act(step, name)
             case MaxPool():
-                value, padding = self.graph.padded(name, self._plain(step.reads[0]), step.kernel, step.stride, step.pads)
-                return self._pool(_Op.MAX_POOL_2D, step, name, value, step.kernel, padding)
+                value, padding = self.graph.padded(name, self._proportional(step), step.kernel, step.stride, step.pads)
+                return self._pool(Op.MAX_POOL_2D, step, name, value, step.kernel, padding)
             case MeanPool():
-                value = self._plain(step.reads[0])
-                return self._pool(_Op.AVERAGE_POOL_2D, step, name, value, step.stride, schema.Padding.SAME)
+                return self._mean_pool(step, name)
             case GlobalMean():
                 return self._global_mean(step, name)
             case Flatten():  # a fully connected operator does it
-                return self._plain(step.reads[0])
+                return self._proportional(step)
             case Add():
                 first, second = map(self._plain, step.reads)
-                return self._fused(_Op.ADD, [first, second], step, name, schema.AddOptionsT(), activation)
+                return self._fused(Op.ADD, [first, second], step, name, schema.AddOptionsT(), activation)
             case Scale():
                 return self._scale(step, name)
         raise TypeError(f"TFLite has no form for {step}")
@@ -242,17 +275,17 @@ class _Block:
         options.padding = padding
         options.strideW = options.strideH = step.stride
         inputs = [value, *self._parameters(step, name, layout, activation)]
-        op = _Op.DEPTHWISE_CONV_2D if step.depthwise else _Op.CONV_2D
+        op = Op.DEPTHWISE_CONV_2D if step.depthwise else Op.CONV_2D
         return self._fused(op, inputs, step, name, options, activation)
 
     def _linear(self, step: Linear, name: str, activation: str) -> int:
         inputs = [self._values[step.reads[0]], *self._parameters(step, name, (0, 1), activation)]
-        return self._fused(_Op.FULLY_CONNECTED, inputs, step, name, schema.FullyConnectedOptionsT(), activation)
+        return self._fused(Op.FULLY_CONNECTED, inputs, step, name, schema.FullyConnectedOptionsT(), activation)
 
     def _parameters(self, step: Conv | Linear, name: str, layout: tuple[int, ...], activation: str) -> list[int]:
         """The weight, with its dimensions in this order, and the bias."""
         weight, bias = self.weights[f"{step.name}.weight"], self.weights.get(f"{step.name}.bias")
-        if factor := self._factors.get(step.reads[0]):
+        if (factor := self._factors.get(step.reads[0], 1)) != 1:
             weight = weight / factor
         if activation == "gate":
             bias = (0 if bias is None else bias) + np.full(step.channels, 3, np.float32)
@@ -268,7 +301,7 @@ class _Block:
             return self._values[source]
         value = self._plain(source)
         if step.kind == "gate":
-            value = self._with_number(_Op.ADD, value, f"{name}.shift", 3, schema.AddOptionsT())
+            return self._with_number(Op.ADD, value, name, 3, schema.AddOptionsT(fusedActivationFunction=_Fused.RELU6))
         return self.graph.add(_ACTIVATIONS[step.kind], [value], name, self.graph.shape(value))
 
     def _pool(self, op: int, step: MaxPool | MeanPool, name: str, value: int, kernel: int, padding: int) -> int:
@@ -277,17 +310,18 @@ class _Block:
         )
         return self.graph.add(op, [value], name, self._shape(step), options)
 
-    def _global_mean(self, step: Step, name: str) -> int:
-        value = self._plain(step.reads[0])
+    def _mean_pool(self, step: MeanPool, name: str) -> int:
+        return self._pool(Op.AVERAGE_POOL_2D, step, name, self._proportional(step), step.stride, schema.Padding.SAME)
+
+    def _global_mean(self, step: GlobalMean, name: str) -> int:
+        value = self._proportional(step)
         axes = self.graph.constant(f"{name}.axes", np.array([1, 2]))
-        return self.graph.add(_Op.MEAN, [value, axes], name, self._shape(step), schema.ReducerOptionsT(keepDims=True))
+        return self.graph.add(Op.MEAN, [value, axes], name, self._shape(step), schema.ReducerOptionsT(keepDims=True))
 
     def _scale(self, step: Scale, name: str) -> int:
-        value, gate = step.reads
-        if gate in self._factors:
-            self._factors[step.name] = self._factors[gate]
-        inputs = [self._plain(value), self._values[gate]]
-        return self.graph.add(_Op.MUL, inputs, name, self._shape(step), schema.MulOptionsT())
+        self._factors[step.name] = math.prod(self._factors.get(name, 1) for name in step.reads)
+        inputs = [self._values[name] for name in step.reads]
+        return self.graph.add(Op.MUL, inputs, name, self._shape(step), schema.MulOptionsT())
 
     def _fused(self, op: int, inputs: list[int], step: Step, name: str, options: Any, activation: str) -> int:
         """An operator, and the activation in it where it can be."""
@@ -299,10 +333,16 @@ class _Block:
     def _plain(self, name: str) -> int:
         """A value as it should be, for an operator that cannot make up for a factor."""
         value = self._values[name]
-        if factor := self._factors.pop(name, None):
-            value = self._with_number(_Op.MUL, value, f"{self.name}.{name}.plain", 1 / factor, schema.MulOptionsT())
+        if (factor := self._factors.pop(name, 1)) != 1:
+            value = self._with_number(Op.MUL, value, f"{self.name}.{name}.plain", 1 / factor, schema.MulOptionsT())
             self._values[name] = value
         return value
+
+    def _proportional(self, step: Step) -> int:
+        """What a step reads whose result is larger by the same factor."""
+        if source := self._factors.get(step.reads[0]):
+            self._factors[step.name] = source
+        return self._values[step.reads[0]]
 
     def _with_number(self, op: int, value: int, name: str, number: float, options: object) -> int:
         constant = self.graph.constant(f"{name}.number", np.array([number], np.float32))

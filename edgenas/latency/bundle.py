@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from edgenas.device import Execution, Provenance, device_measure, device_timer
 from edgenas.device.bundle import BundleHeader, BundleTarget, job_key
 from edgenas.device.runtimes import PYTHON, get_runtime
 from edgenas.device.targets import timing_job
 from edgenas.files import replacing
 from edgenas.latency.bench import ROUNDS, Bench, block_chains, network_chains
-from edgenas.latency.profile import planned_networks
+from edgenas.latency.profile import schedule
 from edgenas.progress import Track, quiet
 from edgenas.space import BlockSpec, SearchSpace
 
@@ -51,7 +53,6 @@ def write_bundle(
 
 def _chains(space: SearchSpace, track: Track) -> Iterator[Iterable[tuple[str, tuple[BlockSpec, ...]]]]:
     """What is timed together, and after what, as in `profile`."""
-    blocks, sessions = block_chains(space.distinct_blocks), planned_networks(space)
-    yield track(blocks, "writing blocks", len(blocks))
-    for genomes in track(sessions, "writing whole networks", len(sessions)):
-        yield network_chains(space, genomes)
+    parts = schedule(space, space.distinct_blocks)
+    for part in track(parts, "writing blocks and whole networks", len(parts)):
+        yield network_chains(space, part) if isinstance(part, np.ndarray) else block_chains(part)

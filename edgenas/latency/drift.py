@@ -46,6 +46,7 @@ def check_drift(table: LatencyTable, target: LatencyTarget, track: Track = quiet
             f"The table of {table.device} was not measured on it, so there is nothing to check: measure it first."
         )
     now = target.environment(table.execution.runtime)
+    now.require_cores(table.execution)
     changes = tuple(f"{words}: {getattr(table.provenance, name)}, now {getattr(now, name)}" for name, words in _WATCHED.items()
                     if getattr(table.provenance, name) != getattr(now, name))  # fmt: skip
     # The short ones would tell more about the clock than about the device.

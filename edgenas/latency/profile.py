@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from edgenas.device import DeviceProfile, Execution, LatencyTarget, Provenance, require_precision
 from edgenas.errors import EdgeNASError
-from edgenas.latency.bench import ROUNDS, STATISTIC, Bench, block_chains
+from edgenas.latency.bench import GROUP_MODELS, ROUNDS, STATISTIC, Bench, block_chains
 from edgenas.latency.calibration import Calibrator
 from edgenas.latency.table import EMULATED, ESTIMATED, MEASURED, LatencyTable
 from edgenas.progress import Track, quiet
-from edgenas.space import SearchSpace
+from edgenas.space import BlockSpec, SearchSpace
 
 SESSIONS, SESSION_NETWORKS = 6, 10
 """Random networks are timed in so many processes, so many in each; see `calibrate`."""
@@ -22,6 +24,9 @@ NETWORKS_SEED = 101
 
 NARROW = 0.04
 """The relative interval at which no more networks are timed, even if there is time left."""
+
+REFUSED = ".refused"
+"""Of the name of a table that failed its check."""
 
 BATCH, POOL, MOST_BATCHES = 8, 400, 10
 """Networks timed at once when there is time left, chosen among so many, so often at most."""
@@ -47,33 +52,35 @@ def profile(
     fresh: forget what the table holds. allow_emulated: write down what an emulator takes, as such.
 
     The table is saved after every group, so an interrupted run goes on where it stopped. Raises EdgeNASError when the
-    table comes from another machine or runtime version, and when the target is no such device or an emulated one.
+    table comes from another machine or runtime version, when the target is no such device or an emulated one, and when the
+    table fails its check: then it is put aside, and what has passed one before stays.
     """
     provenance = open_device(device, target, execution, allow_emulated)
-    table = _open_table(device.name, Path(path), execution, provenance, fresh)
+    path, passed = Path(path), _checked_before(Path(path))
+    table = _open_table(device.name, path, execution, provenance, fresh)
     missing = table.missing(space)
     if table.covers(space):
         return table
-    networks = planned_networks(space)
-    models = len(missing) + sum(map(len, networks))
-    bench = Bench(target, execution, rounds, seconds, models, table.reference_ms)
+    parts = schedule(space, missing)
+    bench = Bench(target, execution, rounds, seconds, sum(map(len, parts)), table.reference_ms)
 
     # An entry that is new may change what the sum of the others was fitted to.
     table.calibrations.pop(space.fingerprint, None)
-    blocks = block_chains(missing)
-    for group in bench.measure_blocks(track(blocks, f"timing blocks on {device.name}", len(blocks))):
-        table.reference_ms = bench.reference_ms
-        # Alone, every block carries the time of a session that does nothing.
-        alone = {key: replace(e, latency_ms=max(0.0, e.latency_ms - bench.empty_ms)) for key, e in group.items()}
-        table.entries |= alone
-        table.save(path)
+    calibrator = Calibrator(table, space)
+    for part in track(parts, f"timing blocks and whole networks on {device.name}", len(parts)):
+        if isinstance(part, np.ndarray):
+            calibrator.add(part, bench.network_ms(space, part), drawn=bool(calibrator.sessions))
+            continue
+        for group in bench.measure_blocks(block_chains(part)):
+            table.reference_ms = bench.reference_ms
+            # Alone, every block carries the time of a session that does nothing.
+            alone = {key: replace(e, latency_ms=max(0.0, e.latency_ms - bench.empty_ms)) for key, e in group.items()}
+            table.entries |= alone
+            table.save(path)
 
     if all(table.entries[spec.key].latency_ms <= 0 for spec in space.distinct_blocks):
         raise EdgeNASError(f"No block of {space.name} takes longer than an empty model on {device.name}: what answers times no "
                            "networks. Measure again with `fresh`.")  # fmt: skip
-    calibrator = Calibrator(table, space)
-    for genomes in track(networks, f"timing whole networks on {device.name}", len(networks)):
-        calibrator.add(genomes, bench.network_ms(space, genomes), drawn=bool(calibrator.sessions))
     calibration = calibrator.calibrate()
     for _ in range(MOST_BATCHES):
         # What is left of the time goes to the networks that teach most; those that check stay random, so that it is fair.
@@ -85,22 +92,59 @@ def profile(
         measured_ms = bench.network_ms(space, chosen, track, f"timing more networks on {device.name}")
         calibrator.add(chosen, measured_ms, drawn=False)
         calibration = calibrator.calibrate()
-    table.require_plausible(space)
+    table.provenance = table.provenance.until(provenance, target.environment(execution.runtime))
+    _require_passed(table, space, path, passed)
     table.save(path)
     return table
+
+
+def _checked_before(path: Path) -> LatencyTable | None:
+    """The table at `path`, where there is one of which any part has been checked."""
+    try:
+        table = LatencyTable.load(path)
+    except EdgeNASError:
+        return None
+    return table if table.calibrations else None
+
+
+def _require_passed(table: LatencyTable, space: SearchSpace, path: Path, before: LatencyTable | None) -> None:
+    """Raises EdgeNASError for a table that fails its check, and puts it where nothing reads it: its entries, of which some were
+    saved on the way, are as doubtful as their sum. before: what stays in its place."""
+    try:
+        table.require_plausible(space)
+    except EdgeNASError as error:
+        aside = path.with_suffix(REFUSED)
+        table.save(aside)
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            before.save(path)
+        raise EdgeNASError(f"{error} It was put aside as {aside}, which nothing reads.") from None
 
 
 def open_device(device: DeviceProfile, target: LatencyTarget, execution: Execution, allow_emulated: bool) -> Provenance:
     """The provenance of what a target measures. Raises EdgeNASError when that would be no measurement of the device."""
     require_precision(execution.runtime, execution.precision)
-    provenance = replace(target.environment(execution.runtime), threads=execution.threads, statistic=STATISTIC)
-    device.require_arch(provenance.machine)
+    there = target.environment(execution.runtime)
+    device.require_arch(there.machine)
+    provenance = replace(there.on(execution), statistic=STATISTIC)
     if not provenance.emulated:
         return provenance
     if not allow_emulated:
         raise EdgeNASError(f"This {device.name} is emulated: its times say nothing about a real one. "
                            "For a trial, which is marked as such, add `allow_emulated`.")  # fmt: skip
     return replace(provenance, method="timed in an emulator, which says nothing about the device")
+
+
+def schedule(space: SearchSpace, missing: Sequence[BlockSpec]) -> list[np.ndarray | Sequence[BlockSpec]]:
+    """What is timed one after the other: sessions of networks, as genomes, and groups of blocks. The networks come before,
+    between and after the blocks, so that they see what the machine does in all that time."""
+    ends, *drawn = planned_networks(space)
+    groups = [missing[i : i + GROUP_MODELS] for i in range(0, len(missing), GROUP_MODELS)]
+    parts: list[np.ndarray | Sequence[BlockSpec]] = [ends]
+    for group, sessions in zip_longest(groups, np.array_split(np.stack(drawn), len(groups) + 1)):
+        parts += [*sessions, group] if group else [*sessions]
+    return parts
 
 
 def planned_networks(space: SearchSpace) -> list[np.ndarray]:

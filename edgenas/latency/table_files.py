@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgenas.device import DEVICES, DeviceProfile, Estimate, Execution, Provenance, get_runtime
 from edgenas.errors import EdgeNASError
+from edgenas.files import sweep
 from edgenas.latency.table import EMULATED, ESTIMATED, Calibration, Entry, LatencyTable
+from edgenas.names import pasted
 from edgenas.space import SearchSpace
 
 
 def table_path(device: str, execution: Execution) -> Path:
-    """Where a device's measured table is kept, in the working folder."""
+    """Where a device's measured table is kept, in the working folder. What killed processes left there is swept."""
+    sweep(DEVICES / device)
     return DEVICES / device / f"{execution.runtime}-{execution.precision}-{execution.threads}t.json"
 
 
@@ -45,7 +49,7 @@ def load_table(
         return estimated_table(device.name, device.estimate, space, execution)
     raise EdgeNASError(
         f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
-        f"run `profile(device={device.name})` first."
+        f"run `profile(device={pasted(device.name)})` first."
     )
 
 
@@ -55,9 +59,13 @@ def _kernels(execution: Execution) -> tuple[str, int, str]:
 
 
 def timed_tables() -> list[LatencyTable]:
-    """All tables in the working folder that were timed, be it in an emulator: any device and runtime."""
+    """All tables in the working folder that were timed, be it in an emulator: any device and runtime. They predict nothing of
+    the spaces for which they failed their check."""
+    for folder in DEVICES.glob("*/"):
+        sweep(folder)
     tables = [LatencyTable.load(path) for path in sorted(DEVICES.glob("*/*.json"))]
-    return [table for table in tables if table.kind != ESTIMATED]
+    return [replace(table, calibrations={space: found for space, found in table.calibrations.items() if not found.fault})
+            for table in tables if table.kind != ESTIMATED]  # fmt: skip
 
 
 def estimated_table(device: str, estimate: Estimate, space: SearchSpace, execution: Execution) -> LatencyTable:

@@ -39,8 +39,10 @@ def transfer(
     slower or faster as the networks timed there say; see `DeviationModel`.
 
     prior: any table that covers the space. networks: how many are timed, at least 3. The check is on these
-    networks, each predicted from the others; the table's kind is "estimated". Raises EdgeNASError as `profile` does.
+    networks, each predicted from the others; the table's kind is "estimated". Raises EdgeNASError as `profile` does, also where
+    the prior fails its check.
     """
+    prior.require_plausible(space)
     costs_ms = prior.costs(space)
     provenance = open_device(device, target, execution, allow_emulated)
     # At random. Those of which the prior knows least are extremes of one kind: replayed between published tables, five of them

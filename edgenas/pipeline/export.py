@@ -13,8 +13,9 @@ from edgenas.errors import UsageError
 from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, load_verifications, verify
 from edgenas.latency import timed_tables
 from edgenas.pipeline.verify import Verified
-from edgenas.pipeline.winners import winners
+from edgenas.pipeline.winners import metric_of, winners
 from edgenas.progress import Track, quiet
+from edgenas.report import judge_export
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
 from edgenas.training.finetune import sweep_checkpoints
@@ -24,24 +25,32 @@ from edgenas.values.kinds import GivenText, NewFile
 
 @dataclass(frozen=True)
 class Exported:
+    """judgement: sentences on the files."""
+
     models: tuple[ExportedModel, ...]
+    judgement: tuple[str, ...] = ()
 
 
 @checked
 def export_run(
-    run: Run, formats: Sequence[str] | None = None, *, architecture: str | None = None, dynamic_batch: bool = False,
+    run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = ("fp32",), per_tensor: bool = False,
+    integer_ends: bool = False, architecture: str | None = None, dynamic_batch: bool = False,
     bundle: NewFile | None = None, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
     Fine-tuned weights are written where there are any that are no worse. formats: see `formats_for` unless told otherwise.
+    precisions: `fp32`, `fp16`, `int8`; each format is written in each. per_tensor: int8 with one scale for all channels of a
+        weight, as some accelerators want it. integer_ends: int8 files take and give integers.
     dynamic_batch: let files take any number of images at once, where their format can.
     bundle: a .zip to make of one network: verified here, with all that it takes to use it without EdgeNAS.
     data: where the run's images are now, or they.
 
-    Raises ParityError, leaving no file, where one computes something else than torch, and UsageError where a bundle is to be
-    made of several networks.
+    Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation, and UsageError
+    where a bundle is to be made of several networks.
     """
+    if bundle is not None and integer_ends:
+        raise UsageError("The program of a bundle gives float32 images to its files: leave out `bundle` or `integer_ends`.")
     sweep_checkpoints(run)
     subnets = winners(run, architecture)
     if bundle is not None and len(subnets) > 1:
@@ -53,10 +62,13 @@ def export_run(
     for subnet, budgets in track(subnets.items(), "Exporting", len(subnets)):
         models.append(
             export(
-                evaluator,
+                evaluator.by(metric_of(run, budgets)),
                 subnet,
                 run.path / "export" / subnet.id,
-                formats or formats_for(budgets),
+                formats or formats_for(budgets, precisions or ()),
+                precisions=precisions or ("fp32",),
+                per_tensor=per_tensor,
+                integer_ends=integer_ends,
                 dynamic_batch=dynamic_batch,
                 budgets=tuple(budgets),
                 provenance=run.provenance,
@@ -65,13 +77,13 @@ def export_run(
         )
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, track)
-    return Exported(tuple(models))
+    return Exported(tuple(models), tuple(judge_export(run, models)))
 
 
-def formats_for(budgets: Sequence[Budget]) -> tuple[str, ...]:
-    """ONNX, TFLite, and what the runtimes of these searches open."""
-    searched = (get_runtime(budget.execution.runtime).format for budget in budgets)
-    return tuple(dict.fromkeys([*USUAL_FORMATS, *searched]))
+def formats_for(budgets: Sequence[Budget], precisions: Sequence[str] = ("fp32",)) -> tuple[str, ...]:
+    """ONNX, TFLite, and what the runtimes of these searches open, where it can be written in these precisions."""
+    searched = (get_runtime(budget.execution.runtime).model_format for budget in budgets)
+    return tuple(dict.fromkeys([*USUAL_FORMATS, *(form.name for form in searched if {*precisions} <= {*form.precisions})]))
 
 
 def _bundle(path: Path, run: Run, model: ExportedModel, dataset: Dataset, track: Track) -> None:

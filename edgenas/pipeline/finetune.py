@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgenas.data import Dataset
-from edgenas.pipeline.winners import winners
+from edgenas.pipeline.winners import metric_of, winners
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_finetuning
 from edgenas.run import Run
@@ -45,11 +45,12 @@ def finetune_run(
     sweep_checkpoints(run)
     dataset = load_images(run, data, track)
     recipe = finetune_recipe(run, epochs, learning_rate, seed)
-    chosen = list(winners(run, architecture))
+    chosen = winners(run, architecture)
     share = seconds and seconds / len(chosen)
     evaluator, done = Evaluator(load_supernet(run), dataset), []
     for subnet in track(chosen, "Fine-tuning", len(chosen)):
-        result = finetune(run, evaluator, subnet, recipe, seconds=share, distil=distil, track=track)
+        by_metric = evaluator.by(metric_of(run, chosen[subnet]))
+        result = finetune(run, by_metric, subnet, recipe, seconds=share, distil=distil, track=track)
         report(subnet, result)
         done.append((subnet, result))
     return FineTunedWinners(tuple(done), tuple(judge_finetuning(run)))

@@ -66,15 +66,21 @@ def profile_device(
     device.require_reach(remotely=on is not None)
     with _target("local" if on is None else on, execution.runtime, provision, track) as target:
         if prior is not None:
-            return transfer(
+            return _warned(transfer(
                 LatencyTable.load(prior), space, device, target, path, execution, allow_emulated=allow_emulated, track=track
-            )
+            ))  # fmt: skip
         watched, start = Stopwatch(target), time.monotonic()
         table = profile(
             space, device, watched, path, execution, seconds=seconds, fresh=fresh, allow_emulated=allow_emulated, track=track
         )
         _tell_pace(watched, table, time.monotonic() - start)
-        return table
+        return _warned(table)
+
+
+def _warned(table: LatencyTable) -> LatencyTable:
+    for sentence in table.provenance.warnings:
+        log.warning(sentence)
+    return table
 
 
 def _tell_pace(watched: Stopwatch, table: LatencyTable, seconds: float) -> None:
@@ -104,10 +110,10 @@ def read_bundle(
     target = BundleTarget.load(result, space, device.name)
     header = target.header
     path = table_path(device.name, header.execution)
-    return profile(
+    return _warned(profile(
         space, device, target, path, header.execution, rounds=header.rounds, fresh=True, allow_emulated=allow_emulated,
         track=track,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def check_table(

@@ -12,6 +12,7 @@ from edgenas.baseline import PHOTO, Choice, spread, trained_seconds
 from edgenas.data import open_source
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import LatencyTable, timed_tables
+from edgenas.names import pasted
 from edgenas.pipeline.baseline import ByHand, train_by_hand
 from edgenas.pipeline.export import export_run
 from edgenas.pipeline.finetune import FineTunedWinners, finetune_run
@@ -151,7 +152,7 @@ def tell(story: Story, out: NewFolder, seed: Seed = 0, *, track: Track = quiet, 
     if broken := sum(row.breaks_budget for row in report.rows):
         raise EdgeNASError(
             f"{broken} budget(s) were not met when measured: the machine may have slowed down since step 2. Verify again with",
-            f"`verify({out})`",
+            f"`verify({pasted(out)})`",
         )
     return run
 

@@ -1,31 +1,58 @@
-"""Report: a run's results as values, and as report.json, classes.csv, confusion.csv and pictures in its folder."""
+"""Report: a run's results as values, and in its folder as a page, report.json, classes.csv, confusion.csv and pictures."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgenas.data import DataReport, Dataset
 from edgenas.device import load_device
 from edgenas.device.execution import precision_suffix
+from edgenas.errors import EdgeNASError
+from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
 from edgenas.extras import is_installed
 from edgenas.files import write_json
 from edgenas.latency import load_table
+from edgenas.metric import Metric
 from edgenas.pipeline.search import run_ledger
 from edgenas.pipeline.winners import require_records
-from edgenas.report import ClassRow, Contestant, Row, class_rows, contestants, judge, plot_front, summarise, write_classes
+from edgenas.progress import Track, quiet
+from edgenas.report import (
+    ClassRow,
+    Contestant,
+    Row,
+    class_rows,
+    contestants,
+    judge,
+    judged_by,
+    plot_front,
+    summarise,
+    write_classes,
+)
+from edgenas.report.page import Content, DrawnNetwork, draw_network, worst_mistakes, write_page
+from edgenas.report.plot import front_figures, training_figure
 from edgenas.run import Run
 from edgenas.search import SearchRecord
+from edgenas.training import load_images
+from edgenas.values import checked
+from edgenas.values.kinds import GivenText
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
 class Report:
     """rows: the verified winners, one for every budget and runtime. files: winners and baselines. judgement: sentences on all.
 
-    classes: how well each is told from the others, the worst first. records: what the searches found. pictures: as PNG; none
-    without the extra `report`.
+    classes: how well each is told from the others, the worst first. records: what the searches found. pictures: as PNG.
+    page: all of it as one page. There are neither pictures nor a page without the extra `report`.
     """
 
     rows: tuple[Row, ...]
@@ -34,10 +61,16 @@ class Report:
     records: tuple[SearchRecord, ...]
     pictures: tuple[Path, ...]
     judgement: tuple[str, ...]
+    page: Path | None
 
 
-def report_run(run: Run) -> Report:
-    """Gather, write and draw a run's results. Raises UsageError where nothing was searched for yet."""
+@checked
+def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Track = quiet) -> Report:
+    """Gather, write and draw a run's results.
+
+    data: where the run's images are now, or they: for the page, which goes without where they cannot be had.
+    Raises UsageError where nothing was searched for yet.
+    """
     records = require_records(run, "report on")
     rows, files, classes = summarise(run), contestants(run), class_rows(run)
     judgement = judge(run, files)
@@ -50,22 +83,54 @@ def report_run(run: Run) -> Report:
         },
     )
     write_classes(run.path, run, classes)
-    pictures = _drawn(run, records, rows, files)
-    return Report(tuple(rows), tuple(files), tuple(classes), tuple(records), tuple(pictures), tuple(judgement))
+    content = Content(records, rows, files, classes, judgement)
+    pictures, page = _drawn(run, content, data, track) if is_installed("report", "The page, with its pictures,") else ([], None)
+    return Report(tuple(rows), tuple(files), tuple(classes), tuple(records), tuple(pictures), tuple(judgement), page)
 
 
-def _drawn(run: Run, records: list[SearchRecord], rows: list[Row], files: list[Contestant]) -> list[Path]:
-    """A picture for every device and runtime that was searched for."""
-    if not is_installed("report", "The picture of the front"):
-        return []
-    genomes, accuracy = run_ledger(run).arrays()
+def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track) -> tuple[list[Path], Path]:
+    """A picture for every device and runtime that was searched for, and the page."""
     pictures: list[Path] = []
-    for (device, execution), group in groupby(records, key=lambda r: (r.device, r.execution)):
-        latencies = load_table(load_device(device), run.space, execution, allow_emulated=True)
-        evaluated = np.stack([latencies.predict(run.space, genomes), accuracy], axis=1)
-        path = run.path / (
-            f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
-        )
-        plot_front(path, list(group), evaluated, rows, files)
-        pictures.append(path)
-    return pictures
+    figures: dict[str, Figure] = {}
+    networks: dict[str, DrawnNetwork] = {}
+    for (device, execution), group in groupby(content.records, key=lambda r: (r.device, r.execution)):
+        records = list(group)
+        table = load_table(load_device(device), run.space, execution, allow_emulated=True)
+        genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
+        evaluated = np.stack([table.predict(run.space, genomes), value], axis=1)
+        name = f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
+        drawn = records, evaluated, content.rows, content.files
+        plot_front(run.path / name, *drawn)
+        pictures.append(run.path / name)
+        figures |= dict(front_figures(*drawn))
+        networks |= {f"{device} {r.budget_ms:g} ms": draw_network(run.space, r.best.architecture, table) for r in records}
+    if any("largest_validation_accuracy" in row for row in run.metrics()):
+        figures["training"] = training_figure(run.metrics())
+    best, (dataset, why) = _best(run), _images(run, data, track)
+    page = run.path / PAGE
+    content = replace(
+        content,
+        figures=figures,
+        networks=networks,
+        best=best,
+        mistakes=worst_mistakes(best[0], dataset, track) if best and dataset else (),
+        data=DataReport.of(dataset) if dataset else None,
+        without_images=why,
+    )
+    write_page(page, run, content)
+    return pictures, page
+
+
+def _best(run: Run) -> tuple[ExportedModel, Verification] | None:
+    """The best of the verified models, and the verification that says so; of equal ones the fastest."""
+    metric = judged_by(run)
+    verified = [(model, v) for model in load_exports(run.path / "export") for v in load_verifications(model.folder) if v.passed]
+    return max(verified, key=lambda pair: (pair[1].score(metric).value, -pair[1].latency_ms), default=None)
+
+
+def _images(run: Run, data: str | Dataset | None, track: Track) -> tuple[Dataset | None, str]:
+    """The run's images, or why they are not to be had."""
+    try:
+        return load_images(run, data, track), ""
+    except EdgeNASError as error:
+        return None, str(error)

@@ -8,20 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgenas.data import DataReport, Dataset, KnownClasses, load_dataset, open_source
+from edgenas.data import DataReport, Dataset, KnownClasses, RecordedSplit, load_dataset, open_source
 from edgenas.errors import UsageError
 from edgenas.extras import is_installed
+from edgenas.metric import ACCURACY, Metric
+from edgenas.names import pasted
 from edgenas.pretrained import PretrainedWeights, align, open_weights
 from edgenas.processes import first_of_machine_first, is_main_process, together
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_training, plot_training
 from edgenas.run import Run, require_text, space_of
 from edgenas.space import SearchSpace, default_preset, is_file, read_description
-from edgenas.training import Recipe, begin, load_images, read_recipe, weights_of
+from edgenas.training import Recipe, begin, load_images, read_recipe, recorded_split, weights_of
 from edgenas.training import train_supernet as train_to_the_end
 from edgenas.training.recipe import ADAPTING, DEFAULTS, check_length
 from edgenas.values import checked
-from edgenas.values.kinds import EpochsOrNone, Fit, GivenPath, GivenText, NewFolder, Resolutions, Seconds, Seed, WidthFactor
+from edgenas.values.kinds import (
+    EpochsOrNone,
+    Fit,
+    GivenPath,
+    GivenText,
+    NewFolder,
+    Resolutions,
+    Seconds,
+    Seed,
+    Text,
+    WidthFactor,
+)
+from edgenas.words import counted
 
 DEFAULT_FAMILY = "mobilenetv3"
 
@@ -66,7 +80,7 @@ def create(
     width: WidthFactor | None = None, resolutions: Resolutions | None = None, stream: bool = False, fit: Fit = "crop",
     seconds: Seconds | None = None, epochs: EpochsOrNone | None = None, seed: Seed | None = None,
     warm_start: GivenPath | None = None, pretrained: GivenText | None = None, recipe_file: GivenPath | None = None,
-    track: Track = quiet, **fields: Any,
+    metric: Text = ACCURACY.name, track: Track = quiet, **fields: Any,
 ) -> Run:  # fmt: skip
     """A new run folder, to be trained.
 
@@ -76,6 +90,7 @@ def create(
     seed: of the split, the weights, the batches and the subnets.
     seconds, epochs: how long to train, about; no epochs at all import weights as they are, with their classes.
     warm_start: a trained run, pretrained: a name of `edgenas.pretrained.PUBLISHED` or a file, whose weights to begin with.
+    metric: what makes one network better than another: accuracy, balanced, macro-f1 or recall:CLASS, see `edgenas.metric`.
     recipe_file, fields: what differs from the usual recipe (`edgenas.training.Recipe`), for learned weights from `ADAPTING`.
 
     Raises UsageError, and makes no folder, for what cannot be meant.
@@ -84,7 +99,7 @@ def create(
     path = default_folder(data) if out is None else out
     require_text(path)
     if (path / "config.toml").exists():
-        raise UsageError(f"{path} holds a run already", f"continue it with `resume` {path}, or choose another `out`.")
+        raise UsageError(f"{path} holds a run already", f"continue it with `resume` {pasted(path)}, or choose another `out`.")
     given = fields | {"epochs": epochs, "seed": seed}
     begins = warm_start is not None or pretrained is not None
     recipe = recipe_from(given, recipe_file, begins=begins, is_timed=seconds is not None)
@@ -92,10 +107,15 @@ def create(
     if not recipe.epochs and weights is None:
         raise UsageError("Without an epoch nothing is learned: `epochs` 0 is for weights that are there, see `pretrained`.")
     settings = space_settings(family, preset, width, resolutions, weights)
-    space, dataset = load(data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, fit=fit, track=track)
-    tell(dataset, track)
+    earlier = None if warm_start is None else recorded_split(Run.open(warm_start))
+    space, dataset = load(
+        data, settings, recipe.seed, stream, weights, as_it_is=not recipe.epochs, fit=fit, earlier=earlier, track=track
+    )
+    tell(dataset)
+    judged_by = Metric.named(metric, dataset.classes)
+    judged_by.require_images(dataset.validation.labels)
     settings["resolutions"] = list(space.resolutions)
-    run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, track=track)
+    run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, metric=judged_by.name, track=track)
     if recipe.precision == "auto" and recipe.epochs:
         log.info(f"Training in {run.recipe.precision}, the faster precision here.")
     if seconds:
@@ -150,11 +170,12 @@ def default_folder(data: str) -> Path:
 
 def load(
     data: str, settings: dict[str, Any], seed: int, stream: bool, weights: PretrainedWeights | None = None,
-    as_it_is: bool = False, fit: str = "crop", track: Track = quiet,
+    as_it_is: bool = False, fit: str = "crop", earlier: RecordedSplit | None = None, track: Track = quiet,
 ) -> tuple[SearchSpace, Dataset]:  # fmt: skip
     """A space with the images that it is for, normalised as the weights want them.
 
     as_it_is: the weights are not trained any more, so that the classes are theirs.
+    earlier: the split of the run that the weights are of. Its images stay in its parts.
     """
     asked = space_of(settings, classes=2)
     if weights:
@@ -164,17 +185,22 @@ def load(
         known = KnownClasses(weights.classes, {name: weights.classes[i] for name, i in weights.synonyms.items()})
     with first_of_machine_first():
         dataset = load_dataset(
-            data, size=max(asked.resolutions), seed=seed, stream=stream, fit=fit, known=known,
+            data, size=max(asked.resolutions), seed=seed, stream=stream, fit=fit, known=known, earlier=earlier,
             normalisation=(weights.mean, weights.std) if weights else None, track=track,
         )  # fmt: skip
     if dataset.streamed and not stream:
         log.info("The decoded images do not fit on the disk: they are decoded anew in every epoch, as with `stream`.")
+    if earlier and dataset.pictures and (count := int((earlier.parts_of(dataset.pictures.facts["content"]) >= 0).sum())):
+        log.info(
+            f"The run that this begins with knows {counted(count, 'image')} of these: what it was trained on stays in the "
+            "training images, so that it judges nothing."
+        )
     return space_of(settings, len(dataset.classes)), dataset
 
 
-def tell(dataset: Dataset, track: Track = quiet) -> None:
+def tell(dataset: Dataset) -> None:
     """Note what is in a data set, and what of it will mislead."""
-    if report := DataReport.of(dataset, track):
+    if report := DataReport.of(dataset):
         for fact in report.facts:
             log.info(fact)
         for warning in report.warnings:
@@ -188,6 +214,8 @@ def train(run: Run, data: GivenText | Dataset | None = None, *, track: Track = q
     data: where the run's images are now, if they have moved.
     """
     if run.weights.exists():
+        if is_main_process() and run.metrics() and not run.picture.exists():
+            _drawn(run)  # it was killed just before
         return Trained(run, is_new=False)
     with first_of_machine_first():
         dataset = load_images(run, data, track)
@@ -204,6 +232,5 @@ def train(run: Run, data: GivenText | Dataset | None = None, *, track: Track = q
 def _drawn(run: Run) -> Path | None:
     if not is_installed("report", "The picture of the training"):
         return None
-    picture = run.path / "training.png"
-    plot_training(picture, run.metrics())
-    return picture
+    plot_training(run.picture, run.metrics())
+    return run.picture

@@ -94,7 +94,7 @@ def open_tuning(
     folder = (default_folder(data) if out is None else out) / "tune"
     settings = space_settings(family, preset, width, resolutions)
     space, dataset = load(data, settings, recipe.seed, stream, fit=fit, track=track)
-    tell(dataset, track)
+    tell(dataset)
     recipe = settle(space, dataset, recipe, track)
     if shared is None:
         folder.mkdir(parents=True, exist_ok=True)

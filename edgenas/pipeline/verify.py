@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgenas.data import Dataset
-from edgenas.device import DeviceProfile, Execution, load_device, ssh_target, tflite_runtime_python
+from edgenas.device import DeviceProfile, Execution, get_runtime, load_device, ssh_target, tflite_runtime_python
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
 from edgenas.latency import open_device, timed_tables
+from edgenas.metric import ACCURACY, Metric
+from edgenas.names import pasted
 from edgenas.progress import Track, quiet
-from edgenas.report import judge_files
+from edgenas.report import judge_files, judged_by
 from edgenas.run import Run
 from edgenas.training import load_images
 from edgenas.values import checked
@@ -25,14 +27,18 @@ Results = tuple[tuple[ExportedModel, tuple[Verification, ...]], ...]
 
 @dataclass(frozen=True)
 class Verified:
-    """Every model with what its files have shown in their runtimes. judgement: sentences on the outcome."""
+    """Every model with what its files have shown in their runtimes. judgement: sentences on the outcome.
+
+    metric: what the run is judged by.
+    """
 
     results: Results
     judgement: tuple[str, ...]
+    metric: Metric = ACCURACY
 
     @property
     def rejected(self) -> list[str]:
-        """The files whose outputs differ from torch's, each with the runtime."""
+        """The files whose outputs are not what they must be, each with the runtime."""
         return [
             f"{model.folder / v.file} in {v.execution.runtime}" for model, rows in self.results for v in rows if not v.passed
         ]
@@ -41,8 +47,8 @@ class Verified:
         """Raises ParityError naming the rejected files, where there are any."""
         if self.rejected:
             raise ParityError(
-                f"Outputs differ from torch's: {', '.join(self.rejected)}. Do not use them there; what is right in no runtime "
-                "is now named *.rejected. Export again, and please report it."
+                f"Outputs differ from what they must be: {', '.join(self.rejected)}. Do not use them there; what no runtime "
+                "computes rightly is now named *.rejected. Export again, and please report it."
             )
 
 
@@ -70,7 +76,7 @@ def verify_run(
             results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
         case _:
             raise UsageError("`device` and `on` belong together: name the device and say where it is.")
-    return Verified(results, tuple(judge_files(run)))
+    return Verified(results, tuple(judge_files(run)), judged_by(run))
 
 
 def _here(run: Run, dataset: Dataset, runtimes: Sequence[str], images: int | None, track: Track) -> Results:
@@ -98,11 +104,12 @@ def _on_device(
     chosen: dict[Execution, list[ExportedModel]] = {}
     for model in _exports(run):
         for execution in dict.fromkeys(budget.execution for budget in model.budgets if budget.device == device.name):
-            chosen.setdefault(execution, []).append(model)
+            for precision in _precisions(model, execution):
+                chosen.setdefault(replace(execution, precision=precision), []).append(model)
     if not chosen:
         raise UsageError(
             f"No file of {run.path} was chosen for {device.name}",
-            f"run `search({run.path}, device={device.name}, budgets=30ms)`, then `export({run.path})`.",
+            f"run `search({pasted(run.path)}, device={pasted(device.name)}, budgets=30ms)`, then `export({pasted(run.path)})`.",
         )
     tables, results = timed_tables(), []
     for execution, models in chosen.items():
@@ -115,8 +122,15 @@ def _on_device(
     return tuple(results)
 
 
+def _precisions(model: ExportedModel, execution: Execution) -> list[str]:
+    """Those of a model's files that a runtime takes; that of the execution where there is none, so that it is said."""
+    runtime = get_runtime(execution.runtime)
+    there = [file.precision for file in model.variants if file.format == runtime.format]
+    return [precision for precision in there if precision in runtime.precisions] or [execution.precision]
+
+
 def _exports(run: Run) -> list[ExportedModel]:
     models = load_exports(run.path / "export")
     if not models:
-        raise UsageError(f"{run.path} has nothing to verify", f"run `export({run.path})` first.")
+        raise UsageError(f"{run.path} has nothing to verify", f"run `export({pasted(run.path)})` first.")
     return models

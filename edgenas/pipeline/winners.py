@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.export import Budget
+from edgenas.metric import Metric
+from edgenas.names import pasted
 from edgenas.run import Run
 from edgenas.search import SearchRecord, load_records
 from edgenas.space import Architecture
 from edgenas.values import unknown
 
 
+def metric_of(run: Run, budgets: list[Budget]) -> Metric:
+    """What a winner was chosen by: for the first of its budgets."""
+    return Metric.named(budgets[0].metric, run.classes)
+
+
 def require_records(run: Run, purpose: str) -> list[SearchRecord]:
     """What the run's searches found. Raises UsageError, naming the purpose, where there was no search."""
     records = load_records(run.path / "search")
     if not records:
-        raise UsageError(f"{run.path} has no search to {purpose}", f"run `search({run.path}, device=cpu, budgets=2ms)` first.")
+        how = f"run `search({pasted(run.path)}, device=cpu, budgets=2ms)` first."
+        raise UsageError(f"{run.path} has no search to {purpose}", how)
     for candidate in (candidate for record in records for candidate in (record.best, *record.front)):
         try:
             run.space.validate(candidate.architecture)

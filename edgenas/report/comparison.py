@@ -9,16 +9,19 @@ from functools import partial
 from edgenas.baseline import begins_with, load_baselines, trained_seconds
 from edgenas.device import Execution
 from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
+from edgenas.metric import Metric, Score
 from edgenas.report.judgement import Result, beats
 from edgenas.run import Run
+from edgenas.search import load_records
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One file in one runtime, on one machine. Latency in ms of one image, accuracy in 0..1 on the test images.
+    """One file in one runtime, on one machine. Latency in ms of one image. score: on the test images; accuracy: plain top-1.
 
     name: the budgets that a winner was chosen for; a baseline's name. id: of a winner's architecture.
     begins_with: `scratch`, the pretrained weights, the warm start's run, or `your file`.
+    never_found: classes of which it recognises no test image; of winners alone.
     training_seconds: of a winner the supernet's, which all winners share; None where nobody knows.
     """
 
@@ -36,14 +39,20 @@ class Contestant:
     emulated: bool
     images: int
     accuracy: float
-    majority: float
+    score: Score
     latency_ms: float
     file_bytes: int
+    never_found: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple:
         """Latencies at equal places can be compared."""
         return self.device, self.fingerprint, self.runtime, self.threads, self.precision
+
+    @property
+    def timed_in(self) -> str:
+        """The runtime, with the precision where it is not fp32."""
+        return self.runtime + (f" {self.precision}" if self.precision != "fp32" else "")
 
     def is_of(self, fingerprint: str | None, execution: Execution) -> bool:
         """Whether it was timed on that machine, and so executed."""
@@ -51,28 +60,88 @@ class Contestant:
 
     @property
     def result(self) -> Result:
-        return Result(self.name, self.accuracy, self.images, self.latency_ms)
+        return Result(self.name, self.score, self.latency_ms)
 
 
 def contestants(run: Run) -> list[Contestant]:
     """All verified winners and baselines of a run, in every runtime where they were timed, the fastest first."""
-    seconds = trained_seconds(run) or None
+    seconds, metric = trained_seconds(run) or None, judged_by(run)
     found = []
     for model in load_exports(run.path / "export"):
         resolution = model.preprocessing.resolution
         winner = partial(Contestant, _budgets(model), False, model.architecture.id, resolution, begins_with(run), seconds)
-        found += [_verified(winner, v) for v in load_verifications(model.folder) if v.passed]
+        for v in load_verifications(model.folder, len(model.classes)):
+            if v.passed:
+                never_found = tuple(model.classes[i] for i in v.tally.never_found)
+                found.append(_verified(partial(winner, never_found=never_found), v, metric))
     for baseline in load_baselines(run):
         by_hand = partial(
             Contestant, baseline.name, True, "", baseline.resolution, baseline.begins_with, baseline.training_seconds
         )
-        found += [_verified(by_hand, v) for v in baseline.verifications]
+        found += [_verified(by_hand, v, metric) for v in baseline.verifications]
     return sorted(found, key=lambda c: (c.device, c.latency_ms))
+
+
+def judged_by(run: Run) -> Metric:
+    """What a run's searches maximised, where that is the same; else what it was trained for."""
+    maximised = {record.metric for record in load_records(run.path / "search")}
+    return Metric.named(maximised.pop() if len(maximised) == 1 else run.metric, run.classes)
 
 
 def beaten_by(one: Contestant, all_: Iterable[Contestant]) -> list[Contestant]:
     """Contestants of the other kind at the same place that are no slower and no less accurate."""
     return [c for c in all_ if c.place == one.place and c.is_baseline != one.is_baseline and beats(c.result, one.result)]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One network on one machine, in all runtimes where it was timed there.
+
+    of: its file in the first of them. ms: by runtime. beaten_by: the names of those of the other kind that are no slower and no
+    less accurate, in some runtime.
+    """
+
+    of: Contestant
+    ms: dict[str, float]
+    beaten_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What can be compared: networks on one machine, computed by so many threads, the fastest first."""
+
+    device: str
+    threads: int
+    emulated: bool
+    runtimes: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def where(self) -> str:
+        where = f"{self.device or 'this machine'}, {self.threads} thread{'s' * (self.threads > 1)}"
+        return where + ", EMULATED: no measurement" * self.emulated
+
+
+def side_by_side(all_: Sequence[Contestant]) -> list[SideBySide]:
+    """For every machine and number of threads."""
+    tables = []
+    for (device, _, threads), group in _grouped(all_, lambda f: (f.device, f.fingerprint, f.threads)):
+        lines = [
+            Line(same[0], {f.timed_in: f.latency_ms for f in same},
+                 tuple(dict.fromkeys(better.name for f in same for better in beaten_by(f, group))))
+            for _, same in _grouped(group, lambda f: (f.name, f.is_baseline))
+        ]  # fmt: skip
+        runtimes = tuple(dict.fromkeys(f.timed_in for f in group))
+        tables.append(SideBySide(device, threads, group[0].emulated, runtimes, tuple(lines)))
+    return tables
+
+
+def _grouped(files: Sequence[Contestant], key: Callable[[Contestant], tuple]) -> list[tuple[tuple, list[Contestant]]]:
+    """Files with the same key together, in the order in which keys first appear."""
+    groups: dict[tuple, list[Contestant]] = {}
+    for file in files:
+        groups.setdefault(key(file), []).append(file)
+    return list(groups.items())
 
 
 def places(all_: Sequence[Contestant]) -> list[tuple]:
@@ -88,8 +157,7 @@ def _budgets(model: ExportedModel) -> str:
     return ", ".join(dict.fromkeys(f"{b.device} {b.budget_ms:g} ms" for b in model.budgets)) or model.architecture.id
 
 
-def _verified(contestant: Callable[..., Contestant], v: Verification) -> Contestant:
-    rows = [sum(row) for row in v.confusion]
+def _verified(contestant: Callable[..., Contestant], v: Verification, metric: Metric) -> Contestant:
     return contestant(
         device=v.device,
         fingerprint=v.fingerprint,
@@ -99,7 +167,7 @@ def _verified(contestant: Callable[..., Contestant], v: Verification) -> Contest
         emulated=v.emulated,
         images=v.images,
         accuracy=v.accuracy,
-        majority=max(rows) / v.images,
+        score=v.score(metric),
         latency_ms=v.latency_ms,
         file_bytes=v.file_bytes,
     )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgenas.baseline import PHOTO, SCRATCH, begins_with, trained_seconds
+from edgenas.export import ExportedModel
+from edgenas.metric import ACCURACY, Score
+from edgenas.names import pasted
 from edgenas.report import judgement
+from edgenas.report.budgets import elsewhere, timed
 from edgenas.report.comparison import Contestant, contestants
 from edgenas.report.judgement import Result
+from edgenas.report.summary import summarise
 from edgenas.run import Run
 from edgenas.search import SearchRecord, load_records
 from edgenas.space import Architecture
-from edgenas.training import FineTuned, load_finetuned
+from edgenas.training import FineTuned, load_finetuned, score_in
 
 
 def judge(run: Run, files: Sequence[Contestant] | None = None) -> list[str]:
@@ -23,37 +29,41 @@ def judge(run: Run, files: Sequence[Contestant] | None = None) -> list[str]:
 
 
 def judge_training(run: Run) -> list[str]:
-    """By the validation accuracies with which the training ended."""
+    """By how the subnets did on validation images when the training ended."""
     largest, smallest = (_subnet(run, name) for name in ("largest", "smallest"))
     if largest is None or smallest is None:
         return []
-    epochs, from_scratch = run.metrics()[-1]["epoch"], begins_with(run) == SCRATCH
-    return judgement.on_training(largest, smallest, run.majority("validation"), epochs, from_scratch, _longer(run))
+    last, from_scratch = run.metrics()[-1], begins_with(run) == SCRATCH
+    never_found = last.get("never_found", ())
+    return judgement.on_training(largest, smallest, last["epoch"], from_scratch, _longer(run), never_found)
 
 
 def judge_search(run: Run) -> list[str]:
-    """By the validation accuracies of what searches found, after fine-tuning where there was any."""
-    records, images = load_records(run.path / "search"), run.images("validation")
+    """By how what searches found does on validation images, after fine-tuning where there was any."""
+    records = load_records(run.path / "search")
     tuned = _finetuned(run, records)
-    chosen = {record.best.architecture for record in records}
-    winners = [Result(_name(record), _accuracy(record, tuned), images) for record in records]
-    others = [Result(c.architecture.id, c.validation_accuracy, images) for record in records for c in record.front
-              if c.architecture not in chosen]  # fmt: skip
+    winners = [Result(record.label, _score(run, record, tuned)) for record in records]
     behind = judgement.on_largest(winners, _subnet(run, "largest"))
     if behind and not tuned:
-        behind.append(f"What would help: edgenas finetune {run.path}; {_longer(run)}; a larger latency budget.")
-    return [*judgement.on_search(winners, others, run.majority("validation")), *behind]
+        behind.append(f"What would help: edgenas finetune {pasted(run.path)}; {_longer(run)}; a larger latency budget.")
+    alike = [len(record.alike) for record in records]
+    return [*judgement.on_search(list(zip(winners, alike, strict=True))), *behind]
 
 
 def judge_finetuning(run: Run) -> list[str]:
-    records, images = load_records(run.path / "search"), run.images("validation")
+    records = load_records(run.path / "search")
     tuned = _finetuned(run, records)
     pairs = []
     for record in records:
         if (one := tuned.get(record.best.architecture)) is not None:
-            before, after = (Result(_name(record), accuracy, images) for accuracy in (one.inherited_accuracy, one.accuracy))
+            before, after = (Result(record.label, score) for score in (one.inherited, one.score))
             pairs.append((before, after))
     return judgement.on_finetuning(pairs)
+
+
+def judge_export(run: Run, models: Sequence[ExportedModel]) -> list[str]:
+    """By what is predicted of files in other runtimes than those that they were searched for."""
+    return judgement.on_budgets(elsewhere(run, models), str(run.path))
 
 
 def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str]:
@@ -74,16 +84,17 @@ def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str
         is_bad = is_bad or bool(losses)
     one_each = {c.name: c for c in everyone if not c.is_baseline}.values()
     for contestant in one_each:
-        no_better = judgement.on_majority(
-            [Result(contestant.name, contestant.accuracy, contestant.images)], contestant.majority
-        )
+        no_better = judgement.on_majority([Result(contestant.name, contestant.score)])
+        if contestant.never_found:
+            no_better.append(judgement.on_never_found(contestant.never_found, contestant.name))
         said, is_bad = said + no_better, is_bad or bool(no_better)
+    said += judgement.on_budgets(timed(summarise(run)), str(run.path))
     if not any(c.is_baseline for c in everyone):
-        said.append(f"Is that better than a network picked by hand? edgenas baseline {run.path} compares them.")
+        said.append(f"Is that better than a network picked by hand? edgenas baseline {pasted(run.path)} compares them.")
     if is_bad:
         said.append(judgement.remedies(
             longer=_longer(run), is_photo=max(run.space.resolutions) >= PHOTO, from_scratch=begins_with(run) == SCRATCH,
-            is_finetuned=bool(_finetuned(run, records)), path=str(run.path),
+            is_finetuned=bool(_finetuned(run, records)), path=pasted(run.path),
         ))  # fmt: skip
     return said
 
@@ -93,11 +104,7 @@ def _subnet(run: Run, name: str) -> Result | None:
     measured = [row for row in run.metrics() if f"{name}_validation_accuracy" in row]
     if not measured:
         return None
-    return Result(f"The {name} subnet", measured[-1][f"{name}_validation_accuracy"], run.images("validation"))
-
-
-def _name(record: SearchRecord) -> str:
-    return f"{record.device} {record.budget_ms:g} ms"
+    return Result(f"The {name} subnet", score_in(measured[-1], name, run.images("validation"), run.majority("validation")))
 
 
 def _finetuned(run: Run, records: list[SearchRecord]) -> dict[Architecture, FineTuned]:
@@ -106,10 +113,14 @@ def _finetuned(run: Run, records: list[SearchRecord]) -> dict[Architecture, Fine
     return {winner: tuned for winner, tuned in read.items() if tuned is not None}
 
 
-def _accuracy(record: SearchRecord, finetuned: dict[Architecture, FineTuned]) -> float:
+def _score(run: Run, record: SearchRecord, finetuned: dict[Architecture, FineTuned]) -> Score:
     """Of the weights that are exported."""
     tuned = finetuned.get(record.best.architecture)
-    return tuned.accuracy if tuned is not None and tuned.is_used else record.best.validation_accuracy
+    if tuned is not None and tuned.is_used:
+        return tuned.score
+    score = record.best_score
+    known = score.constant is not None or score.metric != ACCURACY.name
+    return score if known else replace(score, constant=run.majority("validation"))
 
 
 def _longer(run: Run) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ import numpy as np
 from edgenas.baseline import OWN, SCRATCH
 from edgenas.extras import require
 from edgenas.files import replacing
+from edgenas.metric import label_of
 from edgenas.report.comparison import Contestant
 from edgenas.report.summary import Row
 from edgenas.search import SearchRecord, pareto_front
-from edgenas.statistics import wilson
+from edgenas.training import score_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,36 +36,36 @@ def training_figure(metrics: list[dict[str, Any]]) -> Figure:
     measured = [row for row in metrics if "largest_validation_accuracy" in row]
     minutes = [row["seconds"] / 60 for row in measured]
     for name, marker in (("largest", "o-"), ("smallest", "s-")):
-        accuracy = [100 * row[f"{name}_validation_accuracy"] for row in measured]
-        axes.plot(minutes, accuracy, marker, ms=4, label=f"{name} subnet: {accuracy[-1]:.1f} % in the end")
+        value = [100 * score_in(row, name).value for row in measured]
+        axes.plot(minutes, value, marker, ms=4, label=f"{name} subnet: {value[-1]:.1f} % in the end")
     begins = [(before["seconds"] / 60, row["phase"]) for before, row in pairwise(metrics) if row["phase"] != before["phase"]]
     for minute, phase in [(0.0, metrics[0]["phase"]), *begins]:
         _mark(axes, minute, phase)
     axes.set_xlabel("training in minutes, without evaluations")
-    axes.set_ylabel("top-1 accuracy on validation images in %")
+    axes.set_ylabel(f"{score_in(measured[-1], 'largest').label} on validation images in %")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
     return figure
 
 
 def plot_front(
-    path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row], files: Sequence[Contestant] = ()
+    path: Path, records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row], files: Sequence[Contestant] = ()
 ) -> None:
     """Draw the searches of one device and runtime, and save them as PNG.
 
-    evaluated: `(n, 2)`: predicted latency in ms and validation accuracy in 0..1 of every subnet whose accuracy was
-    measured. rows: verified exports, whose measured latency is drawn beside the prediction. files: winners and baselines; those
-    that were timed on that device have a panel of their own, where all is measured alike. Raises EdgeNASError without
-    matplotlib.
+    evaluated: `(n, 2)`: of every subnet that was evaluated the predicted latency in ms and, in 0..1, how well it does on
+    validation images by the searches' metric. rows: verified exports, whose measured latency is drawn beside the prediction.
+    files: winners and baselines; those that were timed on that device have a panel of their own, where all is measured alike.
+    Raises EdgeNASError without matplotlib.
     """
     _save(path, front_figure(records, evaluated, rows, files))
 
 
 def front_figure(
-    records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row], files: Sequence[Contestant] = ()
+    records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row], files: Sequence[Contestant] = ()
 ) -> Figure:
     first = records[0]
-    timed = [f for f in files if f.is_of(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
+    timed = _timed(files, first)
     figure, axes = _figure(panels=1 + any(file.is_baseline for file in timed))
     _draw_search(axes[0], records, evaluated, rows)
     for panel in axes[1:]:
@@ -72,7 +73,31 @@ def front_figure(
     return figure
 
 
-def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray, rows: list[Row]) -> None:
+def front_figures(
+    records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row], files: Sequence[Contestant] = ()
+) -> Iterator[tuple[str, Figure]]:
+    """The panels of `front_figure`, each by itself, with what it shows."""
+    first = records[0]
+    where = f"on {first.device} ({first.execution})"
+    figure, (axes,) = _figure()
+    _draw_search(axes, records, evaluated, rows)
+    yield f"What was evaluated: validation {label_of(first.metric)} and predicted latency {where}", figure
+    timed = _timed(files, first)
+    if any(file.is_baseline for file in timed):
+        figure, (axes,) = _figure()
+        _draw_files(axes, timed, first)
+        yield (
+            f"The exported files and what people pick by hand: test {timed[0].score.label} and measured latency {where}",
+            figure,
+        )
+
+
+def _timed(files: Sequence[Contestant], first: SearchRecord) -> list[Contestant]:
+    """Those that were timed on the device and in the way that was searched for."""
+    return [f for f in files if f.is_of(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
+
+
+def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row]) -> None:
     first = records[0]
     axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
 
@@ -85,7 +110,7 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
     axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: latency by the {first.latency_kind} table")
     about = first.device, first.execution.runtime, first.execution.precision
     timed = [r for r in rows if r.on_device and (r.device, r.runtime, r.precision) == about]
-    measured = [(r.measured_ms, r.validation_accuracy) for r in timed]
+    measured = [(r.measured_ms, r.validation.value) for r in timed]
     if measured:
         axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
 
@@ -93,27 +118,29 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
         _mark(axes, record.budget_ms, f"{record.budget_ms:g} ms", "latency budgets" if number == 0 else None)
     kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
     axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.execution})")
-    _finish(axes, "validation")
+    _finish(axes, label_of(first.metric), "validation")
 
 
 def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) -> None:
-    """Test accuracy with its 95 % interval, and latency as timed: of winners, and of what people pick by hand."""
+    """The score on test images with its 95 % interval, and latency as timed: of winners, and of what people pick by hand."""
     for kind, (label, style) in _KINDS.items():
         group = sorted((file for file in files if _kind(file) == kind), key=lambda file: file.latency_ms)
         if not group:
             continue
-        ms, accuracy = np.array([(file.latency_ms, file.accuracy) for file in group]).T
-        low, high = np.array([wilson(file.accuracy, file.images) for file in group]).T
-        away = 100 * np.maximum([accuracy - low, high - accuracy], 0)
-        axes.errorbar(ms, 100 * accuracy, yerr=away, elinewidth=0.8, capsize=2, label=label, **style)
+        scores = [file.score for file in group]
+        value, low, high = np.array([(score.value, score.low, score.high) for score in scores], dtype=float).T
+        away = 100 * np.maximum([value - low, high - value], 0)
+        axes.errorbar(
+            [file.latency_ms for file in group], 100 * value, yerr=away, elinewidth=0.8, capsize=2, label=label, **style
+        )
         for file in group:  # winners' to the left: what they are compared with lies below and beyond them
             text = file.name if file.is_baseline else f"for {file.name.replace(f'{first.device} ', '')}"
-            point, beside = (file.latency_ms, 100 * file.accuracy), (6, -9) if file.is_baseline else (-8, 7)
+            point, beside = (file.latency_ms, 100 * file.score.value), (6, -9) if file.is_baseline else (-8, 7)
             align = "left" if file.is_baseline else "right"
             axes.annotate(text, point, xytext=beside, textcoords="offset points", ha=align, fontsize=8)
     axes.set_xlabel(f"measured latency on {first.device} in ms, 1 image ({first.execution})")
     axes.margins(x=0.15)
-    _finish(axes, "test", ", with its 95 % interval")
+    _finish(axes, files[0].score.label, "test", ", with its 95 % interval")
 
 
 _BY_HAND = {"ls": "none", "color": "C0", "ms": 7, "marker": "o"}
@@ -132,11 +159,11 @@ def _kind(file: Contestant) -> str:
     return {SCRATCH: "scratch", OWN: "own"}.get(file.begins_with, "pretrained")
 
 
-def _finish(axes: Axes, part: str, more: str = "") -> None:
+def _finish(axes: Axes, what: str, part: str, more: str = "") -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
-    axes.set_ylabel(f"top-1 accuracy on {part} images in %{more}")
+    axes.set_ylabel(f"{what} on {part} images in %{more}")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from edgenas.metric import ACCURACY, label_of
 from edgenas.search import SearchRecord
 
 LEAST_INTERVAL = 1e-4
@@ -12,10 +15,12 @@ def on_prediction(record: SearchRecord) -> list[str]:
     """One sentence on what was measured and what was predicted at best, and further ones on what that leaves open."""
     claim, shift, predictor = record.claim, record.shift, record.predictor
     best = _percent(record.best.validation_accuracy)
-    measured = f"{record.device} {record.budget_ms:g} ms: measured {best}{_interval(record)}"
+    what = "" if record.metric == ACCURACY.name else f" {label_of(record.metric)}"
+    measured = f"{record.label}: measured {best}{what}{_interval(record)}"
     if not record.ranks:
-        return [f"{measured}; nothing is predicted, since the predictor ranks no better than chance (Kendall tau "
-                f"{predictor.tau:.2f} of {predictor.samples} evaluated subnets)."]  # fmt: skip
+        tau = "it tells none from another" if math.isnan(predictor.tau) else f"Kendall tau {predictor.tau:.2f}"
+        return [f"{measured}; nothing is predicted, since the predictor ranks no better than chance ({tau}, of "
+                f"{predictor.samples} evaluated subnets)."]  # fmt: skip
     if claim is None:
         return [f"{measured}."]
     proof = "proved the highest prediction within the limits" if claim.optimal else "the highest prediction found"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgenas.device import Execution
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency.table import EMULATED
+from edgenas.metric import Metric, Score
 from edgenas.run import Run
 from edgenas.search import load_records
 
@@ -17,8 +18,10 @@ class Row:
 
     device, budget_ms: what was searched for. on_device: whether the machine that verified is that device.
     emulated: whether that machine was an emulator, whose latency says nothing.
-    is_budgeted_runtime: whether the budget was for this runtime and precision.
-    validation_accuracy, inherited_accuracy: on the validation images; the latter before fine-tuning, None where there was none.
+    is_budgeted_runtime: whether the budget was for this runtime and precision. searched_in: the runtime of the search.
+    budget_here_ms: what the search allowed in this runtime, where it had a budget of its own; else budget_ms.
+    validation, inherited: on the validation images; the latter before fine-tuning, None where there was none.
+    exported: the file on the test images, by the same metric; exported_accuracy: plain top-1.
     torch_accuracy, max_difference: of and from the torch network; None where there was none to compare with.
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
@@ -32,14 +35,22 @@ class Row:
     predicted_ms: float | None
     on_device: bool
     is_budgeted_runtime: bool
+    searched_in: str
+    budget_here_ms: float
     measured_ms: float
-    validation_accuracy: float
-    inherited_accuracy: float | None
+    file: str
+    validation: Score
+    inherited: Score | None
     torch_accuracy: float | None
     exported_accuracy: float
+    exported: Score
     max_difference: float | None
     file_bytes: int
     emulated: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.device} {self.budget_ms:g} ms"
 
     @property
     def error(self) -> float | None:
@@ -47,9 +58,14 @@ class Row:
         return None if self.predicted_ms is None else self.predicted_ms / self.measured_ms - 1
 
     @property
+    def is_over(self) -> bool:
+        """Whether the file was measured on the device that it was chosen for, in whatever runtime, and is too slow."""
+        return self.on_device and not self.emulated and self.measured_ms > self.budget_here_ms
+
+    @property
     def breaks_budget(self) -> bool:
-        """Whether the file was measured where its budget applies, and is slower."""
-        return self.on_device and not self.emulated and self.is_budgeted_runtime and self.measured_ms > self.budget_ms
+        """Whether it is so in the runtime that was searched for."""
+        return self.is_over and self.is_budgeted_runtime
 
 
 def summarise(run: Run) -> list[Row]:
@@ -75,11 +91,15 @@ def summarise(run: Run) -> list[Row]:
                     on_device=(v.fingerprint, v.emulated)
                     == (record.latency_provenance.fingerprint, record.latency_kind == EMULATED),
                     is_budgeted_runtime=_kind(v.execution) == _kind(record.execution),
+                    searched_in=record.execution.runtime,
+                    budget_here_ms=record.budget_in(v.execution.runtime),
                     measured_ms=v.latency_ms,
-                    validation_accuracy=model.validation_accuracy,
-                    inherited_accuracy=model.inherited_accuracy,
+                    file=v.file,
+                    validation=model.validation,
+                    inherited=model.inherited,
                     torch_accuracy=v.torch_accuracy,
                     exported_accuracy=v.accuracy,
+                    exported=v.score(Metric.named(model.validation.metric, model.classes)),
                     max_difference=None if v.parity is None else v.parity.max_difference,
                     file_bytes=v.file_bytes,
                     emulated=v.emulated,

@@ -1,6 +1,7 @@
 """Search for the architectures of best accuracy within limits of latency, memory and size."""
 
 from edgenas.search.additive import Additive, Bottleneck, Objective
+from edgenas.search.attempt import attempt
 from edgenas.search.evolution import Evolution
 from edgenas.search.exact import Exact
 from edgenas.search.ledger import Ledger
@@ -35,6 +36,7 @@ __all__ = [
     "Segment",
     "Space",
     "Strategy",
+    "attempt",
     "fastest",
     "get_strategy",
     "hypervolume",

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-
 from edgenas.device import Execution, Provenance
 from edgenas.files import now
 from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.latency.table import Kind
+from edgenas.metric import ACCURACY, Score
 from edgenas.predictor import PredictorQuality, Shift
 from edgenas.search.search import Candidate, Claim, SearchResult
-from edgenas.statistics import differ
 from edgenas.values import Format, Inlined, Length
-from edgenas.values.kinds import Count, Limit, Line, Milliseconds, Name, ShareBelowOne
+from edgenas.values.kinds import Count, Limit, Line, Milliseconds, Name, ShareBelowOne, Text
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,12 @@ class SearchRecord:
     latency_kind: "measured" (a table built on the device), "estimated" (the device profile's formula, or another device's
         table) or "emulated" (a trial).
     confidence: of the latencies' intervals, whose upper ends are within the budget; 0: the predictions are.
-    limits: what else had to hold, by name, such as `{"pi4": 30.0, "memory": 1e6}` in ms, bytes or counts.
+    limits: what else had to hold, by name, such as `{"pi4": 30.0, "litert": 3.0, "memory": 1e6}` in ms, bytes or counts.
     stopped: why the search ended. predictor, shift, claim: `SearchResult`'s; None are the latter two before version 3.
-    validation_images: on how many accuracies were measured; None where that is unknown, as before version 5.
+    metric: what the search maximised, and its accuracies are. score: of the best; None before version 6.
+    validation_images: on how many images they were measured; None where that is unknown, as before version 5.
+    tied: ids of the other members of the front that are within one standard error of its most accurate one; `best` is the
+        fastest of all of these.
     """
 
     device: Name
@@ -47,6 +48,9 @@ class SearchRecord:
     shift: Shift | None = None
     claim: Claim | None = None
     validation_images: Count | None = None
+    metric: Text = ACCURACY.name
+    tied: Annotated[tuple[Line, ...], Length(0, 100_000)] = ()
+    score: Score | None = None
 
     @classmethod
     def of(
@@ -56,7 +60,8 @@ class SearchRecord:
         return cls(table.device, table.execution, budget_ms, table.kind, table.provenance, result.best, result.front,
                    result.predictor, now(), confidence, dict(limits or {}),
                    result.outcome.stopped, result.shift, result.claim,
-                   int(result.images) if np.isfinite(result.images) else None)  # fmt: skip
+                   result.score.images, result.score.metric,
+                   tuple(c.architecture.id for c in result.alike), result.score)  # fmt: skip
 
     @property
     def ranks(self) -> bool:
@@ -65,11 +70,22 @@ class SearchRecord:
 
     @property
     def alike(self) -> tuple[Candidate, ...]:
-        """The other members of the front whose accuracy cannot be told from the best one's; none where it is unknown."""
-        if (images := self.validation_images) is None:
-            return ()
-        best = self.best.validation_accuracy
-        return tuple(c for c in self.front if c != self.best and not differ(best, images, c.validation_accuracy))
+        """The members of the front, other than the best, that are within one standard error of its most accurate one."""
+        return tuple(c for c in self.front if c.architecture.id in self.tied)
+
+    @property
+    def best_score(self) -> Score:
+        """Of the best, on the validation images."""
+        return self.score or self.best.score(self.metric, self.validation_images)
+
+    def budget_in(self, runtime: str) -> float:
+        """What was allowed in a runtime on the device, in ms: what a limit of its own says, else the search's budget."""
+        return self.limits.get(runtime, self.budget_ms)
+
+    @property
+    def label(self) -> str:
+        """As people call the search, such as `cpu 2 ms`."""
+        return f"{self.device} {self.budget_ms:g} ms"
 
     @property
     def name(self) -> str:
@@ -96,7 +112,7 @@ def _upgrade(data: dict[str, Any], version: int) -> None:
         candidate.setdefault("expected_accuracy", candidate["validation_accuracy"])  # before version 4 that was believed
 
 
-FORMAT = Format("search result", SearchRecord, version=5, remedy="Search again.", upgrade=_upgrade)
+FORMAT = Format("search result", SearchRecord, version=6, remedy="Search again.", upgrade=_upgrade)
 
 
 def load_records(folder: Path) -> list[SearchRecord]:

@@ -10,7 +10,7 @@ from typing import Generic, NoReturn, Protocol, TypeVar
 import numpy as np
 
 from edgenas.progress import Track, quiet
-from edgenas.search.ledger import Ledger
+from edgenas.search.ledger import Ledger, Measured
 from edgenas.search.problem import SearchProblem
 from edgenas.search.strategies import Proposal, Strategy
 from edgenas.space.genome import A
@@ -26,10 +26,12 @@ ROUNDING = 1e-6
 
 
 class Evaluate(Protocol[Evaluated]):
-    """An architecture's accuracy, truly measured. share: of the validation images, 0..1; strategies that never look at less
-    than all of them call without it."""
+    """An architecture's accuracy, truly measured, or its answers to the validation images, from which any metric follows.
 
-    def __call__(self, architecture: Evaluated, /, *, share: float = 1.0) -> float: ...
+    share: of the images, 0..1; strategies that never look at less than all of them call without it.
+    """
+
+    def __call__(self, architecture: Evaluated, /, *, share: float = 1.0) -> Measured: ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def run_strategy(
 ) -> Outcome:
     """Evaluate what a strategy proposes until it ends, `evaluations` new ones are spent or `seconds` have passed.
 
-    What the ledger knows already is told first and costs nothing. Other workers may share its storage: what they are
+    What the ledger knows already is told first and costs nothing; what it recalls of this search, from before it was
+    interrupted, is told when it is asked for again, and counts as it did. Other workers may share its storage: what they are
     evaluating is left to them. first: genomes to evaluate before the strategy is asked.
     """
     meter = _Meter(evaluate, ledger, evaluations, seconds, track)
@@ -145,17 +148,23 @@ class _Meter(Generic[A]):
             self._ledgers[share] = self._ledgers[1.0].of_share(share)
         if architecture not in self._ledgers[share]:
             self.check(share)
+        if (recalled := self._ledgers[share].recall(architecture)) is not None:
+            self._count(share)
+            return recalled
         return self._ledgers[share].evaluate(architecture, lambda known: self._counted(known, share))
 
-    def _counted(self, architecture: A, share: float) -> float:
+    def _counted(self, architecture: A, share: float) -> Measured:
         begin = time.process_time()
-        accuracy = self._evaluate(architecture) if share == 1 else self._evaluate(architecture, share=share)
+        measured = self._evaluate(architecture) if share == 1 else self._evaluate(architecture, share=share)
         self._evaluation_cpu_s += time.process_time() - begin
+        self._count(share)
+        return measured
+
+    def _count(self, share: float) -> None:
         for _ in range(int(self.spent + share) - int(self.spent)):
             next(self._bar, None)
         self.spent += share
         self.evaluated += share == 1
-        return accuracy
 
     def outcome(self, stopped: str) -> Outcome:
         own = time.process_time() - self._begin - self._evaluation_cpu_s

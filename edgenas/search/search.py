@@ -12,9 +12,11 @@ import numpy as np
 from edgenas import cost
 from edgenas.errors import EdgeNASError
 from edgenas.latency import CONFIDENCE, LatencyTable
+from edgenas.metric import Score
 from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Shift, measure_shift
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective
+from edgenas.search.evidence import Evidence
 from edgenas.search.exact import Exact
 from edgenas.search.ledger import Ledger
 from edgenas.search.pareto import pareto_front
@@ -22,7 +24,6 @@ from edgenas.search.problem import Constraint, SearchProblem
 from edgenas.search.run import Evaluate, Outcome, run_strategy
 from edgenas.search.strategies import Bayesian, Strategy
 from edgenas.space import Architecture, BlockSpec, SearchSpace
-from edgenas.statistics import wilson
 from edgenas.values import plain_fields
 from edgenas.values.kinds import Count, Milliseconds, Predicted, Share
 
@@ -32,12 +33,12 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Candidate:
-    """An architecture whose accuracy was measured.
+    """An architecture whose accuracy was measured: whatever the search's metric calls so.
 
     latency_ms: the table's prediction; latency_low_ms, latency_high_ms: its interval, of the search's confidence.
     validation_accuracy: measured with recalibrated batch norm. predicted_accuracy: the predictor's. expected_accuracy: what is
-    to be expected on other images, see `expected_accuracy`. validation_low, validation_high: the 95 % interval of what was
-    measured, on so few images (Wilson); unknown before version 5 of the record. All in 0..1.
+    to be expected on other images, see `Evidence`. validation_low, validation_high: the 95 % interval of what was measured, on
+    so few images; unknown before version 5 of the record. All in 0..1.
     """
 
     architecture: Architecture
@@ -52,6 +53,10 @@ class Candidate:
     expected_accuracy: Predicted
     validation_low: Share | None = None
     validation_high: Share | None = None
+
+    def score(self, metric: str, images: int | None = None) -> Score:
+        """What was measured, by the search's metric, on so many images; less than `SearchRecord.score` knows of the best."""
+        return Score(metric, self.validation_accuracy, self.validation_low, self.validation_high, None, None, images)
 
     def to_json(self) -> dict[str, Any]:
         """With the architecture's id, by which people name it."""
@@ -74,28 +79,29 @@ class Claim:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """best: the candidate within the budget of which most is expected. front: by rising latency and expected accuracy, `best`
-    the last.
+    """front: within the budget, by rising latency and expected accuracy. best: of those within one standard error of its last,
+    of which most is expected, the fastest (`Evidence.is_alike`). alike: the others of those.
 
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
-    so that it claims nothing. images: on how many an accuracy was measured.
+    so that it claims nothing. score: of the best, by the metric that was maximised.
     """
 
     best: Candidate
     front: tuple[Candidate, ...]
+    alike: tuple[Candidate, ...]
     predictor: PredictorQuality
     shift: Shift | None
     claim: Claim | None
     outcome: Outcome
-    images: float = np.inf
+    score: Score
 
 
 def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
     """Latency on a table's device, at the upper end of its interval of a confidence in [0, 1), within a budget."""
     which = f"upper end of the {100 * confidence:g} % interval" if confidence else "as predicted, without an interval"
     high = Additive(lambda genomes: table.interval(space, table.predict(space, genomes), confidence).high)
-    return Constraint(f"latency on {table.device} ({table.kind}, {which})", high, budget_ms, "ms")
+    return Constraint(f"latency on {table.device} ({table.execution.runtime}, {table.kind}, {which})", high, budget_ms, "ms")
 
 
 def fastest(space: SearchSpace, table: LatencyTable) -> tuple[Architecture, float]:
@@ -135,14 +141,14 @@ def search(
     seed: int = 0,
     track: Track = quiet,
 ) -> list[SearchResult]:
-    """For every budget the most accurate architectures whose latency is within it.
+    """For every budget the most accurate architectures whose latency is within it, by the ledger's metric.
 
     `strategy` proposes what is evaluated, `Bayesian` unless told otherwise; what is returned was all evaluated. `ledger`
     keeps every evaluation, so the next search of the same supernet begins where this one ended.
 
     confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
     constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
-    images: on how many an accuracy is measured; infinitely many: it is exact.
+    images: on how many an accuracy is measured, where `evaluate` gives no answers; infinitely many: it is exact.
     evaluations, seconds: the most that are spent on new evaluations.
     Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints, and
     EdgeNASError when too few were evaluated to fit a predictor.
@@ -173,32 +179,19 @@ def search(
     predictor = LinkRidge(space)
     genomes, measured = ledger.arrays()
     quality = predictor.fit(genomes, measured)
-    expected = expected_accuracy(measured, predictor.predict(genomes), quality.error, images)
+    evidence = Evidence.of(ledger, predictor.predict(genomes), quality, images)
     accuracy = Additive(predictor.score, predictor.link)
-    fronts = [
-        _measured_front(space, table, confidence, ledger, predictor, expected, images, budget, constraints)
-        for budget in budgets_ms
+    found = [
+        _measured_front(space, table, confidence, ledger, predictor, evidence, budget, constraints) for budget in budgets_ms
     ]
-    shifts = [_shift(ledger, front) for front in fronts]
+    shifts = [_shift(ledger, front) for front, _ in found]
     claims = [_claim(within(accuracy, budget), predictor, ledger) if quality.ranks else None for budget in budgets_ms]
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
+    order = {architecture: i for i, (architecture, _) in enumerate(ledger.items())}
     return [
-        SearchResult(front[-1], front, quality, shift, claim, outcome, images)
-        for front, shift, claim in zip(fronts, shifts, claims, strict=True)
+        SearchResult(alike[0], front, alike[1:], quality, shift, claim, outcome, evidence.score(order[alike[0].architecture]))
+        for (front, alike), shift, claim in zip(found, shifts, claims, strict=True)
     ]
-
-
-def expected_accuracy(measured: np.ndarray, predicted: np.ndarray, error: float, images: float) -> np.ndarray:
-    """What is to be expected, on other images, of architectures whose accuracy was measured on so many: `(n,)` each, in 0..1.
-
-    The one that was measured as the best was lucky, too. A predictor that all measurements taught averages such luck out: what
-    remains of its cross-validated error once the chance of so few images is taken from it is the deviation of the truth from
-    its prediction, and both are weighted by their precision (an empirical Bayes estimate; Efron & Morris, 1975).
-    """
-    chance = np.mean(measured * (1 - measured)) / images
-    deviation = max(0.0, error**2 - chance)
-    trust = deviation / (deviation + chance) if chance else 1.0
-    return predicted + trust * (measured - predicted)
 
 
 def _claim(predicted: SearchProblem[Architecture], predictor: LinkRidge, ledger: Ledger[Architecture]) -> Claim:
@@ -225,15 +218,16 @@ def _measured_front(
     confidence: float,
     ledger: Ledger[Architecture],
     predictor: LinkRidge,
-    expected: np.ndarray,
-    images: float,
+    evidence: Evidence,
     budget_ms: float,
     constraints: Sequence[Constraint],
-) -> tuple[Candidate, ...]:
-    """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints.
+) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+    """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints; and those
+    of it that are within one standard error of its last, the fastest first.
 
     Of those that differ by rounding alone the fastest is on it.
     """
+    expected = evidence.expected
     genomes, accuracy = ledger.arrays()
     latency_ms = table.predict(space, genomes)
     interval = table.interval(space, latency_ms, confidence)
@@ -242,12 +236,14 @@ def _measured_front(
     for constraint in constraints:
         allowed &= constraint.measure(genomes) <= constraint.limit
     within = np.flatnonzero(allowed)
-    front = []
-    for i in within[pareto_front(np.round(expected[within], DIGITS), latency_ms[within])]:
+    front, members = [], within[pareto_front(np.round(expected[within], DIGITS), latency_ms[within])]
+    for i in members:
         architecture = space.decode(genomes[i])
         blocks = space.blocks(architecture)
         sizes = cost.macs(blocks), cost.parameters(blocks), cost.peak_memory_bytes(blocks)
         times = float(latency_ms[i]), float(interval.low[i]), float(interval.high[i])
+        score = evidence.score(i)
         front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes,
-                               float(expected[i]), *wilson(float(accuracy[i]), images)))  # fmt: skip
-    return tuple(front)
+                               float(expected[i]), score.low, score.high))  # fmt: skip
+    alike = [c for i, c in zip(members, front, strict=True) if i == members[-1] or evidence.is_alike(i, members[-1])]
+    return tuple(front), tuple(alike)

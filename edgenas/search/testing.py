@@ -10,11 +10,14 @@ class TestMine(StrategyContract):
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+from optuna.storages import BaseStorage
 
 from edgenas.search.additive import Additive
 from edgenas.search.ledger import Ledger
@@ -23,6 +26,7 @@ from edgenas.search.run import Outcome, run_strategy
 from edgenas.search.strategies import Proposal, Strategy
 from edgenas.space import Categorical, FixedBlock, SearchSpace, Space, Stage
 from edgenas.space.genome import A
+from edgenas.storage import open_storage
 
 LIMIT = 0.6
 """Of the cost in `make_problem`, whose costs are between 0.1 and about 1.1."""
@@ -56,13 +60,17 @@ def truth(space: Space) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def run(
-    strategy: Strategy, problem: SearchProblem[A], evaluations: int = 40, seed: int = 0, ledger: Ledger[A] | None = None
-) -> tuple[Outcome, list[A], Ledger[A]]:
-    """The outcome, what was evaluated in full, in order, and the ledger."""
+    strategy: Strategy, problem: SearchProblem[A], evaluations: int = 40, seed: int = 0, ledger: Ledger[A] | None = None,
+    most: float = np.inf,
+) -> tuple[Outcome, list[A], Ledger[A]]:  # fmt: skip
+    """The outcome, what was evaluated in full, in order, and the ledger. Interrupted after `most` evaluations, of any share."""
     space, accuracy = problem.space, truth(problem.space)
     asked: list[A] = []
+    made = itertools.count()
 
     def evaluate(architecture: A, /, *, share: float = 1.0) -> float:
+        if next(made) >= most:
+            raise KeyboardInterrupt
         if share == 1:
             asked.append(architecture)
         return float(accuracy(space.encode(architecture)[None])[0])
@@ -114,6 +122,30 @@ class StrategyContract:
             known = len(ledger)
             outcome, asked, _ = run(make(), problem, evaluations=10, seed=1, ledger=ledger)
             assert outcome.evaluated == len(asked) == len(ledger) - known
+
+    def test_one_that_is_interrupted_and_goes_on_ends_as_if_it_had_not_been(self, make: Callable[[], Strategy]) -> None:
+        for space in _spaces():
+            problem = make_problem(space)
+
+            def ledger(storage: BaseStorage, space: Space = space) -> Ledger:
+                return Ledger(storage, "k", space, search="its id")
+
+            def known_before(space: Space = space, problem: SearchProblem = problem) -> BaseStorage:
+                storage = open_storage(None)
+                run(make(), problem, evaluations=12, seed=9, ledger=Ledger(storage, "k", space, search="an earlier one"))
+                return storage
+
+            whole = run(make(), problem, evaluations=20, seed=3, ledger=ledger(known_before()))
+            storage = known_before()
+            for most in (4, 9):
+                with suppress(KeyboardInterrupt):
+                    run(make(), problem, evaluations=20, seed=3, ledger=ledger(storage), most=most)
+            again = run(make(), problem, evaluations=20, seed=3, ledger=ledger(storage))
+            assert again[2].items() == whole[2].items()
+            assert (again[0].evaluated, again[0].spent, again[0].stopped) == (
+                whole[0].evaluated, whole[0].spent, whole[0].stopped
+            )  # fmt: skip
+            assert set(again[1]) <= set(whole[1])
 
     def test_a_space_smaller_than_the_evaluations_ends(self, make: Callable[[], Strategy]) -> None:
         outcome, asked, _ = run(make(), make_problem(Categorical([2, 2]), limit=9.0))

@@ -3,13 +3,13 @@
 import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.training.evaluation import Evaluator, as_seen
 from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
-from edgenas.training.loading import load_images, load_supernet, save_supernet
+from edgenas.training.loading import load_images, load_supernet, recorded_split, save_supernet
 from edgenas.training.onnx_classifier import OnnxClassifier
 from edgenas.training.recipe import Recipe
 from edgenas.training.recipe_file import read_recipe, write_recipe
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import settled
-from edgenas.training.train import train_supernet
+from edgenas.training.train import score_in, train_supernet
 from edgenas.training.trainer import Trainer
 from edgenas.training.warm_start import begin, warm_started, weights_of
 
@@ -28,7 +28,9 @@ __all__ = [
     "load_images",
     "load_supernet",
     "read_recipe",
+    "recorded_split",
     "save_supernet",
+    "score_in",
     "settled",
     "train_supernet",
     "warm_started",

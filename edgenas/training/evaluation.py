@@ -1,8 +1,9 @@
-"""The accuracy of subnets: extracted, recalibrated, and measured on images they were not trained on."""
+"""How good subnets are: extracted, recalibrated, and measured on images they were not trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from edgenas.data import Dataset, Split, normalise, resize
 from edgenas.device import Execution, open_session
 from edgenas.graph import build_onnx
+from edgenas.metric import ACCURACY, Answers, Metric, Score
 from edgenas.space import Architecture
 from edgenas.supernet import Network, Supernet, fold, recalibrate
 
@@ -20,26 +22,37 @@ CACHED = 16
 
 
 class Evaluator:
-    """Evaluates architectures of one supernet on one data set.
+    """Evaluates architectures of one supernet on one data set. metric: of `score`.
+
+    calibration_images: `(n,)` indices of training images, in random order.
 
     Every architecture is recalibrated on the same `calibration` training images, so that accuracies can be compared. That is
     most of an evaluation's time: 512 photos of up to 192 px took 9.1 s a subnet on one busy core, 1,024 took 16.2 s, 256 took
     5.3 s. Accuracies by 512 differed from those by 1,024 by 0.4 points, up or down, those by 256 by 0.9 and were 0.7 lower.
     """
 
-    def __init__(self, supernet: Supernet, dataset: Dataset, *, calibration: int = 512, seed: int = 0):
+    def __init__(
+        self, supernet: Supernet, dataset: Dataset, *, calibration: int = 512, seed: int = 0, metric: Metric = ACCURACY
+    ):
         self.supernet = supernet
         self.dataset = dataset
+        self.metric = metric
         self._seed = seed
         count = min(calibration, len(dataset.train))
         count -= count % BATCH if count > BATCH else 0  # whole batches, since each counts the same
-        self._calibration = np.random.default_rng(seed).choice(len(dataset.train), count, replace=False)
+        self.calibration_images = np.random.default_rng(seed).choice(len(dataset.train), count, replace=False)
+
+    def by(self, metric: Metric) -> Evaluator:
+        """The same with another metric."""
+        other = copy(self)
+        other.metric = metric
+        return other
 
     def network(self, architecture: Architecture) -> Network:
         """The subnet with its own batch-norm statistics, ready to be used and exported."""
         network = self.supernet.extract(architecture)
         recalibrate(
-            network, (images for images, _ in self.images(self.dataset.train, architecture.resolution, self._calibration))
+            network, (images for images, _ in self.images(self.dataset.train, architecture.resolution, self.calibration_images))
         )
         return network
 
@@ -51,20 +64,38 @@ class Evaluator:
         return self.network_accuracy(self.network(architecture), split, share=share)
 
     def network_accuracy(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> float:
-        return float(self.correct(network, split, share=share).mean())
+        return self.answers(network, split, share=share).accuracy
+
+    def evaluate(self, architecture: Architecture, *, share: float = 1.0) -> Answers:
+        """What an architecture calls the validation images, or a share of them."""
+        return self.answers(self.network(architecture), share=share)
+
+    def score(self, network: Network, split: Split | None = None) -> Score:
+        """Raises UsageError where the metric is of a class that the split has no image of."""
+        return score(self.answers(network, split), self.metric)
 
     @torch.no_grad()
-    def correct(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> np.ndarray:
-        """`(n,)` bool: which of the images a network is right about, in the same order for every network."""
+    def answers(self, network: Network, split: Split | None = None, *, share: float = 1.0) -> Answers:
+        """What a network calls the images, in the same order for every network."""
         split, compute = split or self.dataset.validation, in_fastest_runtime(network)
         indices = np.random.default_rng(self._seed).permutation(len(split))[: max(1, round(share * len(split)))]
         batches = self.images(split, network.resolution, np.sort(indices))
-        return np.concatenate([(compute(images).argmax(1).cpu() == labels).numpy() for images, labels in batches])
+        pairs = [(labels.numpy(), compute(images).argmax(1).cpu().numpy()) for images, labels in batches]
+        labels, predicted = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        return Answers(labels, predicted, len(self.dataset.classes))
 
     def images(self, split: Split, resolution: int, indices: np.ndarray | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """`as_seen`, where the supernet is."""
         device = next(self.supernet.parameters()).device
         return ((images.to(device), labels) for images, labels in as_seen(self.dataset, split, resolution, indices))
+
+
+def score(answers: Answers, metric: Metric) -> Score:
+    """Raises UsageError where the metric is of a class that there is no image of."""
+    metric.require_images(answers.labels)
+    found = metric.score(answers.tally)
+    assert found is not None
+    return found
 
 
 def as_seen(

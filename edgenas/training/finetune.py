@@ -1,7 +1,7 @@
 """`finetune`: a subnet trained on by itself, from the weights that it inherits from the supernet.
 
-The folder finetune/ of a run holds `<architecture id>.safetensors` for every subnet that was: the weights, and the
-validation accuracy before and after.
+The folder finetune/ of a run holds `<architecture id>.safetensors` for every subnet that was: the weights, and how it did on
+the validation images before and after.
 
 A winner of a search was chosen for its validation accuracy, which therefore flatters it: of 48 subnets of a supernet for 2,400
 CIFAR-10 images, the best three had 48.8, 50.0 and 55.4 % of 240 validation images and 40.3, 44.0 and 46.4 % of 3,000 test
@@ -15,26 +15,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from edgenas.data import resize
 from edgenas.errors import CheckpointError
+from edgenas.metric import ACCURACY, Score
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.space import Architecture
 from edgenas.supernet import Network
 from edgenas.training.checkpoint import described, fill, load_tensors, save_tensors
-from edgenas.training.evaluation import Evaluator, in_fastest_runtime
+from edgenas.training.evaluation import Evaluator, in_fastest_runtime, score
 from edgenas.training.recipe import LEARNING_RATES, Recipe, recipe_of
 from edgenas.training.timing import epochs_in
 from edgenas.training.trainer import EpochResult, Trainer
-from edgenas.values import plain
-from edgenas.values.kinds import Line, Seconds, Share
+from edgenas.values import Within, plain
+from edgenas.values.kinds import Line, Seconds
 
 SHARE = 1 / 3
 """Of the epochs that trained the supernet, and of the optimiser's usual learning rate: more would forget what is inherited."""
@@ -46,22 +46,22 @@ CHANCE = 2.0
 class FineTuned:
     """A subnet trained on by itself, with its own batch-norm statistics.
 
-    inherited_accuracy, accuracy: on the validation images, in 0..1, before and after.
+    inherited, score: on the validation images before and after, by the metric that decides whether it is used.
     standard_error: of their difference, image by image. seconds: that it was given instead of a number of epochs.
     """
 
     network: Network
     recipe: Recipe
     distilled: bool
-    inherited_accuracy: float
-    accuracy: float
+    inherited: Score
+    score: Score
     standard_error: float = 0.0
     seconds: float | None = None
 
     @property
     def is_used(self) -> bool:
         """Whether it takes the place of the inherited weights."""
-        return self.accuracy >= self.inherited_accuracy - CHANCE * self.standard_error
+        return self.score.value >= self.inherited.value - CHANCE * self.standard_error
 
 
 def finetune_recipe(run: Run, epochs: int | None = None, learning_rate: float | None = None, seed: int = 0) -> Recipe:
@@ -103,7 +103,7 @@ def finetune(
 ) -> FineTuned:
     """Train one subnet on by itself and keep the result in the run.
 
-    evaluator: of the run's supernet and images.
+    evaluator: of the run's supernet and images, by the metric that decides.
     seconds: how long to train, about, instead of for the recipe's epochs; one epoch at least.
     distil: learn from the labels and from the largest subnet (Hinton et al., arXiv:1503.02531), not from labels alone.
 
@@ -112,7 +112,9 @@ def finetune(
     """
     done = load_finetuned(run, architecture)
     if done is not None and (_asked(done.recipe, done.seconds), done.distilled) == (_asked(recipe, seconds), distil):
-        return done
+        if done.score.metric == evaluator.metric.name:
+            return done
+        return _kept(run, architecture, evaluator, evaluator.network(architecture), done.network, recipe, distil, seconds)
     inherited = evaluator.network(architecture)
     teacher = as_teacher(evaluator.network(run.space.largest)) if distil else None
     checkpoint = _file(run, architecture, ".checkpoint")
@@ -133,11 +135,21 @@ def finetune(
 
     trainer.run(track, after_epoch)
     network = Evaluator(trainer.trained(), evaluator.dataset).network(trainer.supernet.space.largest)
-    before, after = evaluator.correct(inherited), evaluator.correct(network)
-    standard_error = float(np.std(after.astype(float) - before) / len(before) ** 0.5)
-    result = FineTuned(network, recipe, distil, float(before.mean()), float(after.mean()), standard_error, seconds)
-    save_finetuned(run, architecture, result)
+    result = _kept(run, architecture, evaluator, inherited, network, recipe, distil, seconds)
     checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def _kept(
+    run: Run, architecture: Architecture, evaluator: Evaluator, inherited: Network, network: Network, recipe: Recipe,
+    distil: bool, seconds: float | None,
+) -> FineTuned:  # fmt: skip
+    """A network that was trained on, beside the inherited one; saved in the run."""
+    before, after = evaluator.answers(inherited), evaluator.answers(network)
+    _, standard_error = evaluator.metric.difference(after, before)
+    scores = score(before, evaluator.metric), score(after, evaluator.metric)
+    result = FineTuned(network, recipe, distil, *scores, standard_error, seconds)
+    save_finetuned(run, architecture, result)
     return result
 
 
@@ -177,16 +189,26 @@ def load_finetuned(run: Run, architecture: Architecture) -> FineTuned | None:
         return None
     tensors, about = load_tensors(path)
     network = Network(run.space.blocks(architecture), run.space.batch_norm_epsilon)
+    for name, old in (("inherited", "inherited_accuracy"), ("score", "accuracy")):  # of earlier versions
+        if old in about:
+            about[name] = plain(Score.of_accuracy(about.pop(old), None))
     found = described(_About, about, path)
     return FineTuned(
         network=fill(network, tensors, path).eval(),
         recipe=recipe_of(found.recipe, path),
         distilled=found.distilled,
-        inherited_accuracy=found.inherited_accuracy,
-        accuracy=found.accuracy,
+        inherited=_of_run(run, found.inherited),
+        score=_of_run(run, found.score),
         standard_error=found.standard_error,
         seconds=found.seconds,
     )
+
+
+def _of_run(run: Run, score: Score) -> Score:
+    """A score on the run's validation images; earlier versions did not keep how many those were."""
+    if score.images is None and score.metric == ACCURACY.name:
+        return Score.of_accuracy(score.value, run.images("validation"))
+    return score
 
 
 @dataclass(frozen=True)
@@ -196,14 +218,14 @@ class _About:
     architecture: Line
     recipe: dict[str, Any]
     distilled: bool
-    inherited_accuracy: Share
-    accuracy: Share
-    standard_error: Share = 0.0
+    inherited: Score
+    score: Score
+    standard_error: Annotated[float, Within(0, 1e3)] = 0.0
     seconds: Seconds | None = None
 
 
 def save_finetuned(run: Run, architecture: Architecture, result: FineTuned) -> None:
-    about = _About(str(architecture), result.recipe.to_dict(), result.distilled, result.inherited_accuracy, result.accuracy,
+    about = _About(str(architecture), result.recipe.to_dict(), result.distilled, result.inherited, result.score,
                    result.standard_error, result.seconds)  # fmt: skip
     save_tensors(_file(run, architecture), result.network.state_dict(), plain(about))
 

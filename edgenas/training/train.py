@@ -8,17 +8,20 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from edgenas.data import Dataset
+from edgenas.errors import CheckpointError
 from edgenas.extras import is_installed
+from edgenas.metric import Answers, Metric, Score
 from edgenas.processes import is_main_process, own_device, wait_for_all
 from edgenas.progress import Track, quiet
 from edgenas.run import Run
 from edgenas.space import SearchSpace
-from edgenas.training.evaluation import Evaluator
+from edgenas.training.evaluation import Evaluator, score
 from edgenas.training.loading import save_supernet
 from edgenas.training.recipe import Recipe
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import epochs_in, settled
 from edgenas.training.trainer import EpochResult, Trainer
+from edgenas.values import Unfit, plain, read
 
 EVALUATIONS = 10  # of the largest and the smallest subnet, spread over a training
 TRAINING_SHARE = 0.9
@@ -70,19 +73,21 @@ def train_supernet(
 def recording(
     run: Run, trainer: Trainer, dataset: Dataset, report: Callable[[dict[str, Any]], None]
 ) -> Iterator[Callable[[EpochResult], None]]:
-    """What keeps an epoch: metrics, checkpoint, and now and then the validation accuracy."""
+    """What keeps an epoch: metrics, checkpoint, and now and then how the subnets do on validation images."""
     run.keep_metrics(run.metrics(up_to_epoch=trainer.epoch))
-    every = max(1, trainer.recipe.epochs // EVALUATIONS)
+    every, metric = max(1, trainer.recipe.epochs // EVALUATIONS), Metric.named(run.metric, dataset.classes)
 
     with event_file(run, trainer.epoch) as add_scalar:
 
         def after_epoch(result: EpochResult) -> None:
             metrics: dict[str, Any] = asdict(result)
             if result.epoch % every == 0 or result.epoch == trainer.recipe.epochs:
-                metrics |= validation_accuracy(trainer, dataset)
+                metrics |= measured(trainer, dataset, metric)
             for name, value in metrics.items():
                 if isinstance(value, float):
                     add_scalar(name, value, result.epoch)
+                elif isinstance(value, dict) and not metric.is_accuracy:
+                    add_scalar(f"{name}_{metric.name}", value["value"], result.epoch)
             run.record(metrics)  # before the checkpoint: what is one epoch too many is left out by whoever goes on
             trainer.save(run.checkpoint)
             report(metrics)
@@ -102,8 +107,34 @@ def event_file(run: Run, epoch: int) -> Iterator[Callable[[str, float, int], Non
         yield board.add_scalar
 
 
+def measured(trainer: Trainer, dataset: Dataset, metric: Metric) -> dict[str, Any]:
+    """What metrics.jsonl says of the largest and the smallest subnet: accuracy, score, and the classes that are never found."""
+    answers = validation_answers(trainer, dataset)
+    rows: dict[str, Any] = {f"{name}_validation_accuracy": given.accuracy for name, given in answers.items()}
+    rows |= {f"{name}_validation": plain(score(given, metric)) for name, given in answers.items()}
+    return rows | {"never_found": [dataset.classes[i] for i in answers["largest"].tally.never_found]}
+
+
+def score_in(row: dict[str, Any], name: str, images: int | None = None, constant: float | None = None) -> Score:
+    """Of the `largest` or the `smallest` subnet, from a line of metrics.jsonl that has it. Older ones know the accuracy alone.
+
+    images, constant: of the validation images, as `Score` has them, for these. Raises CheckpointError for a damaged line.
+    """
+    if f"{name}_validation" not in row:
+        return Score.of_accuracy(row[f"{name}_validation_accuracy"], images, constant)
+    try:
+        score: Score = read(Score, row[f"{name}_validation"], f"{name}_validation")
+    except Unfit as error:
+        raise CheckpointError(f"metrics.jsonl is damaged: {error} Train anew.") from None
+    return score
+
+
 def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
+    """Of the largest and the smallest subnet, in 0..1."""
+    return {f"{name}_validation_accuracy": given.accuracy for name, given in validation_answers(trainer, dataset).items()}
+
+
+def validation_answers(trainer: Trainer, dataset: Dataset) -> dict[str, Answers]:
     evaluator, space = Evaluator(trainer.trained(), dataset), trainer.supernet.space
-    largest = evaluator.accuracy(space.largest)
-    smallest = largest if space.smallest == space.largest else evaluator.accuracy(space.smallest)
-    return {"largest_validation_accuracy": largest, "smallest_validation_accuracy": smallest}
+    largest = evaluator.evaluate(space.largest)
+    return {"largest": largest, "smallest": largest if space.smallest == space.largest else evaluator.evaluate(space.smallest)}

@@ -43,13 +43,13 @@ def warm_started(trainer: Trainer, weights: PretrainedWeights) -> Trainer:
 
 def begin(
     path: Path, settings: dict[str, Any], dataset: Dataset, seed: int, recipe: Recipe,
-    weights: PretrainedWeights | None = None, *, seconds: float | None = None, track: Track = quiet,
+    weights: PretrainedWeights | None = None, *, seconds: float | None = None, metric: str = "accuracy", track: Track = quiet,
 ) -> Run:  # fmt: skip
     """A new run, to be trained from random weights or from learned ones, which then are its first checkpoint.
 
     settings: the arguments of `get_space`, but the classes, of the space. dataset: normalised as the weights want it.
     recipe: where it leaves the precision open, the run's has the faster one here. seconds: how long to train, about, in place
-    of the recipe's epochs.
+    of the recipe's epochs. metric: what it is judged by, see `edgenas.metric`.
 
     Of several processes that train together all call this; the first one makes the folder. Raises UsageError, and makes no run,
     where the space has no place for the weights, and for a teacher that cannot teach this data set.
@@ -62,7 +62,7 @@ def begin(
         if weights:
             # Before there is a run: one that is interrupted here must not go on from random weights.
             warm_started(Trainer(space, dataset, recipe), weights).save(Run(path, {}).checkpoint)
-        Run.create(path, settings, dataset, seed, recipe, weights.about if weights else None)
+        Run.create(path, settings, dataset, seed, recipe, weights.about if weights else None, metric)
     wait_for_all()
     return Run.open(path)
 

@@ -5,13 +5,14 @@ the same for functions' arguments, and `formats` files of plain data with their 
 """
 
 from edgenas.values.calls import checked, fit
-from edgenas.values.formats import Format, decoded_json, decoded_toml, read_text
+from edgenas.values.formats import Columns, Format, decoded_json, decoded_toml, read_text
 from edgenas.values.reading import Inlined, Unfit, check_fields, plain, plain_fields, read
 from edgenas.values.rules import (
     Ascending,
     AsWritten,
     Distinct,
     Length,
+    ListsCores,
     Matches,
     OneOf,
     OrNaN,
@@ -19,6 +20,7 @@ from edgenas.values.rules import (
     Rule,
     Within,
     Writable,
+    cores_of,
     shown,
     unknown,
 )
@@ -26,10 +28,12 @@ from edgenas.values.rules import (
 __all__ = [
     "AsWritten",
     "Ascending",
+    "Columns",
     "Distinct",
     "Format",
     "Inlined",
     "Length",
+    "ListsCores",
     "Matches",
     "OneOf",
     "OrNaN",
@@ -40,6 +44,7 @@ __all__ = [
     "Writable",
     "check_fields",
     "checked",
+    "cores_of",
     "decoded_json",
     "decoded_toml",
     "fit",

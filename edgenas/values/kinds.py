@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from edgenas.values.rules import Distinct, Length, Matches, OneOf, OrNaN, PathLike, Within, Writable
+from edgenas.values.rules import Distinct, Length, ListsCores, Matches, OneOf, OrNaN, PathLike, Within, Writable
 
 # ---- numbers ----
 
@@ -37,6 +37,8 @@ Epochs = Annotated[int, Within(1, 100_000)]
 EpochsOrNone = Annotated[int, Within(0, 100_000)]
 """None at all leaves weights as they are."""
 Threads = Annotated[int, Within(1, 1024)]
+CoreList = Annotated[str, ListsCores()]
+"""Of a processor, by their numbers."""
 Rounds = Annotated[int, Within(1, 10_000)]
 Positive = Annotated[float, Within(0, 1e6, above=True)]
 WidthFactor = Annotated[float, Within(0, 16, above=True)]

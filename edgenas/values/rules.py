@@ -160,6 +160,28 @@ class OneOf(Rule):
         return unknown(self.what, value, self.known)
 
 
+MOST_CORES = 1024
+
+
+class ListsCores(Rule):
+    """Text that names cores of a processor, as the kernel and `taskset` write them."""
+
+    words = "that lists cores, such as 4-7 or 0,2-3"
+
+    def allows(self, value: Any) -> bool:
+        return bool(cores_of(value))
+
+
+def cores_of(text: str) -> tuple[int, ...]:
+    """`"0,2-3"` -> `(0, 2, 3)`, sorted; nothing where the text lists no cores."""
+    if len(text) > 4 * MOST_CORES or not re.fullmatch(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", text, re.ASCII):
+        return ()
+    runs = [(int(first), int(last or first)) for first, _, last in (part.partition("-") for part in text.split(","))]
+    if any(first > last or last >= MOST_CORES for first, last in runs):
+        return ()
+    return tuple(sorted({core for first, last in runs for core in range(first, last + 1)}))
+
+
 MOST_PATH_BYTES, MOST_NAME_BYTES = 4000, 240
 """What file systems take, less what temporary files beside one add to its name."""
 

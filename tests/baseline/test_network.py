@@ -156,7 +156,7 @@ def test_an_interrupted_baseline_goes_on_and_is_shown_when_it_is_verified(make_r
     assert found.verifications == tuple(verified)
     assert found.training_seconds == baseline.metrics()[-1]["seconds"]
     (model,) = load_exports(baseline.path / "export")
-    assert found.validation_accuracy == model.validation_accuracy
+    assert found.validation_accuracy == model.validation.accuracy
     dates = [file.stat().st_mtime_ns for file in baseline.path.rglob("verify.json")]
     assert finish(baseline, dataset) == verified
     assert [file.stat().st_mtime_ns for file in baseline.path.rglob("verify.json")] == dates

@@ -24,7 +24,7 @@ def test_a_browser_cannot_be_asked(at_work, without):
 def copied(at_work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The run of the workspace, which may be changed, without the pictures."""
     monkeypatch.chdir(shutil.copytree(at_work, tmp_path / "copied"))
-    for picture in Path("runs/digits").glob("*.png"):
+    for picture in [*Path("runs/digits").glob("*.png"), *Path("runs/digits").glob("*.html")]:
         picture.unlink()
     return Path("runs/digits")
 
@@ -33,11 +33,12 @@ def test_a_report_has_its_tables_and_no_picture(at_work, copied, without):
     without("report")
     result = edgenas("report", copied)
     assert result.exit_code == 0, result.output
-    assert result.output.count("The picture of the front needs matplotlib, which is not installed: ") == 1
+    assert result.output.count("The page, with its pictures, needs jinja2 and matplotlib, which are not installed: ") == 1
     assert "pip install 'edgenas[report]'" in result.output
-    assert "Drawn" not in result.output and not list(copied.glob("*.png"))
+    assert "Drawn" not in result.output and not list(copied.glob("*.png")) + list(copied.glob("report.html"))
     rest = result.output.partition("'edgenas[report]'")[2].strip()
-    assert rest and rest in (at_work / "report.txt").read_text().replace(f"Drawn: {copied}/front.png\n", "")
+    told = (at_work / "report.txt").read_text().splitlines(keepends=True)
+    assert rest and rest in "".join(line for line in told if not line.startswith(("Drawn: ", "Written: ")))
     assert (copied / "report.json").exists()
 
 
@@ -56,7 +57,7 @@ def test_a_training_has_neither_event_files_nor_a_picture(tmp_path, monkeypatch,
 
 @pytest.mark.parametrize("pictures", [(), (Path("runs/digits/front.png"),)])
 def test_the_quickstart_names_the_picture_where_there_is_one(pictures, capsys):
-    report = Report(rows=(), files=(), classes=(), records=(), pictures=pictures, judgement=())
+    report = Report(rows=(), files=(), classes=(), records=(), pictures=pictures, judgement=(), page=None)
     _Shown().reported(Run(Path("runs/digits"), {}), report)
     output = "".join(capsys.readouterr())
     assert "The model files are in runs/digits/export" in output

@@ -19,6 +19,8 @@ def find(name: str) -> click.Command | None:
     ("`search(runs/x, device=cpu, budgets=2ms)` first", "export", "edgenas search runs/x --device cpu --latency 2ms first"),
     ("`train_supernet(resume=runs/x)`", "search", "edgenas train-supernet --resume runs/x"),
     ("measure: `profile(device=pi4)`", None, "measure: edgenas profile --device pi4"),
+    ("`search('runs/my, own=x', device=cpu)` first", "export", "edgenas search 'runs/my, own=x' --device cpu first"),
+    ("`train_supernet(out='it'\"'\"'s a `tick`')`", "search", "edgenas train-supernet --out 'it'\"'\"'s a `tick`'"),
     ("see `pretrained()`", "train-supernet", "see edgenas pretrained"),
     ("run `edgenas profile --device box` first", "search", "run `edgenas profile --device box` first"),
 ])  # fmt: skip

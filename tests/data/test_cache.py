@@ -19,6 +19,7 @@ from edgenas.data import decode as decode_module
 from edgenas.data import load_dataset
 from edgenas.data.decode import Decoder
 from edgenas.errors import DataError, EdgeNASError
+from edgenas.files import building
 from tests.data.images import COLOURS, write_folder, zip_folder
 
 Usage = namedtuple("Usage", "total used free")
@@ -256,7 +257,7 @@ def test_progress_counts_images(pets):
 
     load_dataset(str(pets), size=8, track=track)
     load_dataset(str(pets), size=8, track=track)
-    assert seen == [("Decoding images", 60, 60)]
+    assert seen == [("Decoding images", 60, 60), ("Comparing pictures", 1, 1)]
 
 
 def test_images_that_do_not_fit_on_the_disk_are_streamed(pets, cache, monkeypatch):
@@ -320,14 +321,14 @@ def test_another_process_that_was_quicker(pets, cache):
     assert [folder.name for folder in cache.iterdir()] == [quick.fingerprint]
 
 
-def test_what_killed_processes_left_is_removed_after_a_day(pets, cache):
-    for name, age in ((".old.x", 1), (".new.x", None)):
-        (cache / name).mkdir(parents=True)
-        (cache / name / "images.npy").write_bytes(b"")
-        if age:
-            os.utime(cache / name / "images.npy", (age, age))
-    data = load_dataset(str(pets), size=8)
-    assert sorted(folder.name for folder in cache.iterdir()) == [".new.x", data.fingerprint]
+def test_what_killed_processes_left_is_removed_and_what_is_at_work_is_not(pets, cache):
+    left = cache / ".0123456789abcdef.x1_y2z3w"
+    left.mkdir(parents=True)
+    (left / "images.npy").write_bytes(b"")
+    with building(cache / "fedcba9876543210") as at_work:
+        data = load_dataset(str(pets), size=8)
+        assert sorted(folder.name for folder in cache.iterdir()) == sorted([at_work.name, data.fingerprint])
+    assert not at_work.exists()
 
 
 def test_meta_is_plain_json(pets, cache):
@@ -335,5 +336,5 @@ def test_meta_is_plain_json(pets, cache):
     meta = json.loads((cache / data.fingerprint / "meta.json").read_text())
     about = {"source": str(pets), "classes": ["cat", "dog"], "parts": {"train": 60}, "skipped": {}}
     files = [f"{name}/{i:03}.png" for name in ("cat", "dog") for i in range(30)]
-    rest = {"value_range": None, "left_out": [], "notes": [], "files": files}
+    rest = {"value_range": None, "is_much_the_same": True, "left_out": [], "notes": [], "files": files}
     assert meta == about | rest

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgenas.data import load_dataset
+from edgenas.data import Decoder, load_dataset
 from edgenas.data.sources import open_source
 from edgenas.data.sources.shards import expand_braces
 from edgenas.errors import DataError, UsageError
@@ -104,3 +104,11 @@ def test_damaged_and_compressed_shards(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"s\.tar is damaged, incomplete or compressed"):
             open_source(str(path)).listing()
+
+
+def test_the_test_images_of_shards_are_decoded_anew(tmp_path):
+    shards = shard_folder(write_folder(tmp_path / "pets", {"cat": 20, "dog": 20}), tmp_path / "shards")
+    data = load_dataset(str(shards), size=8)
+    indices = range(len(data.test))
+    (again, labels), (kept, _) = (split.batch(list(indices)) for split in (data.test_from_files(Decoder(8)), data.test))
+    assert np.array_equal(again, kept) and labels.tolist() == data.test.labels.tolist()

@@ -61,7 +61,7 @@ def test_images_are_checked_once(pets):
         data = load_dataset(str(pets), size=8, stream=True, track=track)
         assert data.skipped == {"cat/007.jpg": "it is empty"}
         assert sum(map(len, data.splits.values())) == 119
-    assert seen == [("Checking images", 120)]
+    assert seen == [("Checking images", 120), ("Comparing pictures", 1)]
 
 
 def test_streaming_draws_nothing_from_the_global_generator(pets):

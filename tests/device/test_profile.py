@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,9 @@ def test_an_unknown_device_names_the_nearest(folder: Path) -> None:
         (GOOD + ESTIMATE.replace("block_ms = 0.2", ""), "box.toml: the field estimate.block_ms is missing"),
         (GOOD + ESTIMATE.replace("0.2", '"x"'), "box.toml: estimate.block_ms must be a number"),
         (GOOD + "= 3", "box.toml is no TOML"),
+        (GOOD + "cores = 4\n", "box.toml: cores must be text that lists cores, such as 4-7 or 0,2-3"),
+        (GOOD + 'cores = "7-4"\n', "box.toml: cores must be text that lists cores"),
+        (GOOD + 'cores = "0-999999999"\n', "box.toml: cores must be text that lists cores"),
     ],
 )
 def test_a_wrong_profile_names_file_and_field(folder: Path, text: str, words: str) -> None:
@@ -71,6 +75,15 @@ def test_a_wrong_profile_names_file_and_field(folder: Path, text: str, words: st
     with pytest.raises(EdgeNASError) as caught:
         load_device("box")
     assert words in str(caught.value)
+
+
+def test_a_profile_names_the_cores_that_are_timed(folder: Path) -> None:
+    (folder / "box.toml").write_text(GOOD + 'cores = "4-7"\n')
+    execution = load_device("box").execution(threads=4)
+    assert execution.cores == "4-7" and str(execution) == "onnxruntime, 4 threads on cores 4-7"
+    assert execution == replace(execution, cores=None), "a device's, not what is executed"
+    with pytest.raises(UsageError, match="5 threads cannot run at once on cores 4-7"):
+        load_device("box").execution(threads=5)
 
 
 def test_a_device_that_is_elsewhere_says_how_to_measure_it(folder: Path) -> None:
@@ -82,7 +95,8 @@ def test_a_device_that_is_elsewhere_says_how_to_measure_it(folder: Path) -> None
     load_device("pi4").require_reach(remotely=True)
     load_device("cpu").require_reach(remotely=False)
     load_device("cpu").require_arch("riscv64")
-    with pytest.raises(EdgeNASError, match="pi4 is aarch64, but what answers is x86_64"):
+    load_device("pi4").require_arch("armv7l")
+    with pytest.raises(EdgeNASError, match="pi4 is aarch64 or armv7l, but what answers is x86_64"):
         load_device("pi4").require_arch("x86_64")
 
 

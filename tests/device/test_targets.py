@@ -25,7 +25,7 @@ from edgenas.device import (
     tflite_runtime_python,
 )
 from edgenas.device.runtimes import OPENERS, PYTHON
-from edgenas.device.targets import JobTarget, LatencyTarget
+from edgenas.device.targets import JobTarget, LatencyTarget, timing_job
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
@@ -82,6 +82,7 @@ class TestContract:
         nothing, light, heavy = (min(times[name]) for name in models)
         assert 0 < nothing < light < heavy / 5
 
+    @pytest.mark.skipif(device_timer.most_threads(device_timer.cpu_quota()) < 2, reason="one thread can run at once here")
     def test_several_threads_are_timed_too(self, target: LatencyTarget, runtime: str) -> None:
         times = target.time({"heavy": model_bytes(HEAVY, runtime)}, Execution(runtime, 2), rounds=2)
         assert len(times["heavy"]) == 2 and min(times["heavy"]) > 0
@@ -188,6 +189,34 @@ def test_models_are_opened_anew_in_the_course_of_the_rounds() -> None:
 def test_a_device_that_dies_is_one_sentence() -> None:
     with pytest.raises(EdgeNASError, match="ended without a result"):
         JobTarget(lambda folder: None).environment("onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ("kill -9 $$", "SIGKILL.*memory runs out"),
+        ("echo 'Fatal: broken' >&2; exit 3", "ended without a result: Fatal: broken.$"),
+    ],
+)
+def test_a_timer_here_that_dies_says_of_what(tmp_path: Path, ends: str, said: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{ends}\n")
+    python.chmod(0o755)
+    with pytest.raises(EdgeNASError, match=said):
+        python_target(python).environment("onnxruntime")
+
+
+def test_the_timer_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    job, files = timing_job({"net": model_bytes(LIGHT, "onnxruntime")}, ORT, rounds=10_000)
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    command = [sys.executable, device_timer.__file__, str(tmp_path), device_timer.WITH_HOST]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as timer:
+        time.sleep(0.5)
+        assert timer.poll() is None
+        timer.stdin.close()
+        assert timer.wait(30) == 1
 
 
 def test_a_python_that_is_not_there() -> None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from edgenas.baseline.record import OwnFile
-from edgenas.data import Dataset
+from edgenas.data import Dataset, RecordedSplit, load_dataset
 from edgenas.device import BundleTarget, Execution, load_device
 from edgenas.device.bundle import job_key
 from edgenas.device.targets import JobTarget
@@ -84,6 +84,12 @@ def exported() -> None:
         load_verifications(model.folder)
 
 
+def images() -> None:
+    """A record of images, and the images that it says."""
+    classes = tuple("0123456789")
+    load_dataset("digits", size=8, recorded=RecordedSplit.load(Path("images.csv"), classes).apart())
+
+
 def finetuned() -> None:
     run = Run.open(RUN)
     sweep_checkpoints(run)
@@ -139,7 +145,9 @@ def workshop(old_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         architecture = load_exports(run.path / "export")[0].architecture
         network = load_supernet(run).extract(architecture)
         save_finetuned(run, architecture, FineTuned(network, run.recipe, True, 0.5, 0.6))
-        Trainer(run.space, load_images(run), run.recipe).save(Path("checkpoint.safetensors"))
+        dataset = load_images(run)
+        Trainer(run.space, dataset, run.recipe).save(Path("checkpoint.safetensors"))
+        dataset.record.save(Path("images.csv"))
         metadata = {"classes": json.dumps(run.classes), "preprocessing": json.dumps({"mean": [0.5] * 3, "std": [0.5] * 3})}
         Path("mine.onnx").write_bytes(build_onnx(network.specs, fold(network), metadata=metadata).SerializeToString())
         torch.save(network.state_dict(), "weights.pt", _use_new_zipfile_serialization=False)
@@ -174,6 +182,7 @@ KINDS: dict[str, tuple[Path, Damage, Callable[[], object]]] = {
     "recipe": (Path("recipe.toml"), mutations.damaged_toml, lambda: read_recipe(Path("recipe.toml"))),
     "space": (Path("space.toml"), mutations.damaged_toml, lambda: get_space("space.toml", None, 10).distinct_blocks),
     "device": (Path("devices/box.toml"), mutations.damaged_toml, lambda: load_device("box")),
+    "images": (Path("images.csv"), mutations.damaged_bytes, images),
     "own file": (Path("file.json"), mutations.damaged_json, lambda: OwnFile.load(Path())),
 }
 

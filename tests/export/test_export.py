@@ -8,7 +8,7 @@ import torch
 
 from edgenas.errors import CheckpointError, ParityError, UsageError
 from edgenas.export import FORMATS, ExportedModel, export, load_exports, verify
-from edgenas.export.export import in_layout
+from edgenas.export.reference import as_input
 from edgenas.graph import register_format
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator
@@ -60,7 +60,7 @@ def test_unknown_formats_are_refused(evaluator, tmp_path):
 def test_an_export_from_a_newer_version_is_refused(evaluator, tmp_path):
     model = export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx",))
     file = model.folder / "model.json"
-    file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
+    file.write_text(file.read_text().replace('"version": 2', '"version": 3'))
     with pytest.raises(CheckpointError, match="newer EdgeNAS"):
         load_exports(tmp_path)
 
@@ -71,8 +71,8 @@ def test_a_format_of_ones_own_needs_no_line_of_edgenas(monkeypatch):
     )
     monkeypatch.setattr("edgenas.graph.format.FORMATS", FORMATS.copy())
     register_format(form)
-    images = in_layout(torch.rand(2, 3, 8, 8), "own")
+    images = as_input(torch.rand(2, 3, 8, 8), "own")
     assert (images.shape, images.dtype) == ((2, 8, 8, 3), np.float16)
     model = SimpleNamespace(folder=Path("export"))
-    assert ExportedModel.file(model, "own").paths == (Path("export/model.bin"),)
+    assert ExportedModel.file(model, "own") == Path("export/model.bin")
     assert "own" not in FORMATS

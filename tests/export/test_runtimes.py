@@ -122,3 +122,4 @@ def test_a_format_of_two_files(evaluator, tmp_path):
 def test_what_was_searched_for_is_exported():
     assert formats_for([]) == formats_for([budget_in("openvino")]) == ("onnx", "tflite")
     assert formats_for([budget_in("litert"), budget_in("ncnn")]) == ("onnx", "tflite", "ncnn")
+    assert formats_for([budget_in("ncnn")], ("fp32", "int8")) == ("onnx", "tflite")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas.device import BundleTarget, DeviceProfile, device_measure
+from edgenas.device import BundleTarget, DeviceProfile, Execution, device_measure
 from edgenas.errors import EdgeNASError
 from edgenas.latency import LatencyTable, profile, write_bundle
 from edgenas.space import SearchSpace
@@ -89,7 +90,7 @@ def test_another_device_is_refused(measured: Path, micro_space: SearchSpace) -> 
 
 def test_an_incomplete_result_is_refused(edited, micro_space: SearchSpace) -> None:
     path = edited(lambda data: data["times_ms"].pop(data["jobs"][0]))
-    with pytest.raises(EdgeNASError, match=r"incomplete, \d of \d parts: run measure.py"):
+    with pytest.raises(EdgeNASError, match=r"incomplete, \d+ of \d+ parts: run measure.py"):
         BundleTarget.load(path, micro_space, "box")
 
 
@@ -114,6 +115,22 @@ def test_a_result_of_another_plan_is_refused(edited, micro_space: SearchSpace, t
 def test_a_damaged_result_is_refused(edited, micro_space: SearchSpace, change) -> None:
     with pytest.raises(EdgeNASError, match=r"no result of a bundle, or damaged"):
         BundleTarget.load(edited(change), micro_space, "box")
+
+
+@pytest.mark.parametrize(
+    ("execution", "words"),
+    [
+        (Execution("onnxruntime", 1000), r"1000 threads are asked for, and \d+ can run at once"),
+        (Execution("onnxruntime", cores="1023"), "cores 1023 are asked for, and"),
+    ],
+)
+def test_the_script_refuses_what_the_device_has_no_cores_for(tmp_path: Path, execution: Execution, words: str) -> None:
+    write_bundle(tmp_path / "box.zip", make_micro_space(), "box", execution, rounds=1)
+    with zipfile.ZipFile(tmp_path / "box.zip") as bundle:
+        bundle.extractall(tmp_path / "device")
+    done = _measure(tmp_path / "device")
+    assert done.returncode == 1 and re.search(f"^Nothing was measured: {words}.* Write the bundle", done.stderr)
+    assert not (tmp_path / "device" / "result.json").exists()
 
 
 def test_the_script_reads_as_python_3_8() -> None:

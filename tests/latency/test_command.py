@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from edgenas.cli import main
 from edgenas.cli import profile as profile_command
-from edgenas.device import Execution
+from edgenas.device import Execution, Provenance
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import LatencyTable, table_path
 from tests.conftest import ORT, make_micro_space
@@ -67,9 +67,23 @@ def test_a_bundle_there_and_back_then_a_check_and_a_transfer(folder: Path) -> No
     result = CliRunner().invoke(main, ["profile", "--check", "--precision", "int8"])
     assert "entries timed again" in result.output
 
-    output = edgenas_profile("--prior", str(path), "--threads", "2")
+    output = edgenas_profile("--prior", str(path))
     assert "ESTIMATED from the table of cpu" in output
-    assert LatencyTable.load(table_path("cpu", Execution("onnxruntime", 2))).kind == "estimated"
+    assert LatencyTable.load(table_path("cpu", ORT)).kind == "estimated"
+
+
+def test_more_threads_than_cores_are_refused_before_anything_is_timed(folder: Path) -> None:
+    result = CliRunner().invoke(main, ["profile", "--threads", "1000", "--space", "micro"])
+    assert result.exit_code == 2 and re.search(
+        r"1000 threads cannot run at once: .* choose --threads \d+ at most", result.output
+    )
+    assert not (folder / "devices").exists()
+
+
+def test_what_disturbed_a_measurement_is_warned_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Provenance, "warnings", ("The CPU governor is powersave.",))
+    edgenas_profile("--time", "1s")
+    assert "The CPU governor is powersave." in caplog.text
 
 
 def test_it_says_how_fast_it_measures() -> None:

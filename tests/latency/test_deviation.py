@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from edgenas.latency.transfer import adapt, left_out
 from edgenas.space import SearchSpace
 from tests.conftest import ORT
 from tests.latency.test_profile import BOX, FakeTarget
+from tools.benchmark_transfer import by_networks, published_tables
 
 RNG_SEED = 0
 KINDS = [[i % 3 for i in range(12)], [i // 6 for i in range(12)]]
@@ -51,7 +50,7 @@ def test_costs_that_are_right_are_left_alone(counts: np.ndarray) -> None:
     noisy = counts @ costs * (1 + 0.01 * np.random.default_rng(1).standard_normal(len(counts)))
     model = DeviationModel(costs, KINDS).fit(counts, counts @ costs, noisy)
     assert np.abs(model.corrections).max() < 0.02
-    assert model.noise == 0.01
+    assert model.noise == pytest.approx(0.01, rel=0.2)
 
 
 def test_what_is_left_out_has_no_say_in_its_own_prediction(counts: np.ndarray) -> None:
@@ -124,24 +123,42 @@ def test_a_prior_must_cover_the_space(table: LatencyTable, micro_space: SearchSp
 
 def test_transfer_between_published_devices(shared: Path) -> None:
     """All pairs of four devices that measured FBNet's blocks: ten runs each with 1 % of noise."""
-    tables: dict[str, dict] = defaultdict(dict)
-    with (shared / "device_tables" / "fbnet_lut_recovered.csv").open() as file:
-        for row in csv.DictReader(file):
-            tables[row["device"]][int(row["layer"]), row["op"]] = float(row["latency_ms_relative_to_skip"])
-    keys = sorted(set.intersection(*map(set, tables.values())))
+    tables = published_tables(shared)
+    keys, groups = tables.keys, tables.groups
     places = [[i for i, key in enumerate(keys) if key[0] == layer] for layer in sorted({key[0] for key in keys})]
-    groups = [[layer for layer, _ in keys], [op for _, op in keys], [op.split("_")[0] for _, op in keys]]
     rng, errors, covered = np.random.default_rng(RNG_SEED), [], []
-    for old in tables:
-        for new in sorted(tables.keys() - {old}):
-            prior, truth = (np.array([tables[device][key] for key in keys]) for device in (old, new))
-            known, other = _networks(rng, 10, places, len(keys)), _networks(rng, 100, places, len(keys))
-            timed = known @ truth * (1 + 0.01 * rng.standard_normal(10))
-            error = np.abs(adapt(prior, 0.0, groups, known, timed).predict(other) / (other @ truth) - 1)
-            errors.append(error.mean())
-            covered.append((error <= tolerance(left_out(prior, 0.0, groups, known, timed) / timed - 1)).mean())
+    for _, prior, truth in tables.pairs:
+        known, other = _networks(rng, 10, places, len(keys)), _networks(rng, 100, places, len(keys))
+        timed = known @ truth * (1 + 0.01 * rng.standard_normal(10))
+        error = np.abs(adapt(prior, 0.0, groups, known, timed).predict(other) / (other @ truth) - 1)
+        errors.append(error.mean())
+        covered.append((error <= tolerance(left_out(prior, 0.0, groups, known, timed) / timed - 1)).mean())
     assert np.mean(errors) < 0.07 and max(errors) < 0.15
     assert np.mean(covered) > 0.95 and (np.array(covered) >= 0.9).mean() > 0.8
+
+
+def test_more_networks_never_make_a_transfer_worse(shared: Path) -> None:
+    """Whatever the noise of a timing: phones repeat to 5 to 15 %."""
+    tables = published_tables(shared)
+    for noise in (0.01, 0.1, 0.2):
+        found = by_networks(tables, noise, runs=(5, 20, 50), draws=2)
+        steps = found[:, :, 1:] - found[:, :, :-1]
+        mean, own = steps.mean(axis=(0, 1)), steps.mean(axis=1).std(axis=0, ddof=1) / len(steps) ** 0.5
+        assert (mean[:, 0] <= 2 * own[:, 0]).all(), f"errors rise at {noise}"
+        assert (mean[:, 1] >= -2 * own[:, 1]).all(), f"rank correlations fall at {noise}"
+    # Of the last noise; it was 17 % and 0.65 where the noise was thought to be 4 % at most.
+    assert found[:, :, -1, 0].mean() < 0.09 and found[:, :, -1, 1].mean() > 0.88
+
+
+def test_repeats_tell_noise_from_structure(counts: np.ndarray) -> None:
+    """Networks that differ by a fifth from each other, and not from themselves, differ by structure; else by noise."""
+    costs, rng = np.linspace(1, 2, 12), np.random.default_rng(2)
+    twice = np.concatenate([counts[:12], counts[:12]])
+    expected = twice @ costs
+    structure = twice @ (costs * (1 + 0.4 * rng.standard_normal(12)))
+    noise = expected * (1 + 0.2 * rng.standard_normal(24))
+    assert DeviationModel(costs, KINDS).fit(twice, expected, structure).noise < 0.03
+    assert DeviationModel(costs, KINDS).fit(twice, expected, noise).noise == pytest.approx(0.2, rel=0.25)
 
 
 # ---- drift ----

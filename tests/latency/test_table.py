@@ -49,6 +49,30 @@ def test_the_interval_follows_the_confidence(table: LatencyTable, micro_space: S
     assert high(0.99) > 1.06
 
 
+@pytest.mark.parametrize(
+    ("error", "spearman", "n", "fails"),
+    [
+        (4.93, -0.176, 60, True),  # eight threads on two cores
+        (3.74, -0.105, 60, True),
+        (0.02, 0.99, 60, False),
+        (0.16, 0.42, 60, False),  # of a perfect table where timings repeat to 20 %
+        (0.20, -0.13, 10, False),  # of a transfer there
+        (0.20, 0.0, 60, True),
+        (0.01, 0.0, 60, False),  # networks that are equally fast
+        (0.01, float("nan"), 60, False),
+        (2.0, float("nan"), 60, True),
+        (0.9, 0.9, 60, True),
+        (1.0, 0.9, 3, True),
+    ],
+)
+def test_a_check_tells_tables_from_others(error: float, spearman: float, n: int, fails: bool) -> None:
+    assert bool(HeldOut(tuple(np.linspace(0.5 * error, 1.5 * error, n)), spearman).fault) == fails
+
+
+def test_one_network_that_went_wrong_is_no_reason() -> None:
+    assert HeldOut((*[0.01] * 59, 40.0), 0.95).fault == ""
+
+
 def test_a_file_holds_everything(table: LatencyTable, micro_space: SearchSpace, tmp_path: Path) -> None:
     key = micro_space.fingerprint
     corrections = {next(iter(table.entries)): 0.1}

@@ -10,7 +10,7 @@ import pytest
 
 from edgenas.device import Execution, load_device
 from edgenas.errors import EdgeNASError
-from edgenas.latency import LatencyTable, load_table, table_path
+from edgenas.latency import HeldOut, LatencyTable, load_table, table_path, timed_tables
 from edgenas.space import SearchSpace, get_space
 from tests.conftest import ORT
 from tests.device.test_profile import ESTIMATE, GOOD
@@ -37,6 +37,17 @@ def test_a_measured_table_goes_before_the_estimate(folder: Path, table: LatencyT
     table.save(table_path("box", ORT))
     assert load_table(device, micro_space) == table
     assert not load_table(device, get_space("mobilenetv3", "tiny", 7)).measured, "a table of other blocks does not count"
+
+
+def test_a_table_that_failed_its_check_is_refused(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
+    """As earlier versions saved it."""
+    (folder / "box.toml").write_text(GOOD + ESTIMATE)
+    key = micro_space.fingerprint
+    table.calibrations[key] = replace(table.calibrations[key], check=HeldOut(tuple(np.linspace(3, 7, 60)), -0.176))
+    table.save(table_path("box", ORT))
+    with pytest.raises(EdgeNASError, match=r"box \(onnxruntime, 1 thread\) fails its own check .* 500 % .* -0\.18.*`fresh`"):
+        load_table(load_device("box"), micro_space)
+    assert [some.calibrations for some in timed_tables()] == [{}], "and predicts nothing elsewhere"
 
 
 def test_an_emulated_table_is_refused_unless_asked_for(folder: Path, table: LatencyTable, micro_space: SearchSpace) -> None:
@@ -69,3 +80,13 @@ def test_an_estimate_does_not_stretch_to_what_it_was_not_made_for(folder: Path, 
 
 def test_where_tables_are(folder: Path) -> None:
     assert table_path("pi4", Execution("litert", 4)) == Path("devices/pi4/litert-fp32-4t.json")
+
+
+@pytest.mark.parametrize("use", [lambda space: load_table(load_device("box"), space), lambda space: timed_tables()])
+def test_what_a_killed_profile_left_is_swept_by_whatever_uses_the_folder(folder, micro_space, table, use) -> None:
+    (folder / "box.toml").write_text(GOOD)
+    table.save(table_path("box", ORT))
+    left = folder / "box" / f".{table_path('box', ORT).name}.0a1b2c3d"
+    left.write_text("{")
+    use(micro_space)
+    assert not left.exists() and table_path("box", ORT).exists()

@@ -2,17 +2,22 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from edgenas.metric import Metric, Score, Tally
 from edgenas.report.judgement import (
     Result,
+    Timed,
     beats,
     differ,
+    on_budgets,
     on_finetuning,
     on_gains,
     on_largest,
     on_losses,
     on_majority,
+    on_never_found,
     on_search,
     on_training,
     remedies,
@@ -22,8 +27,8 @@ from edgenas.statistics import wilson
 LONGER = "a longer training"
 
 
-def result(accuracy, images=500, ms=1.0, name="it"):
-    return Result(name, accuracy, images, ms)
+def result(accuracy, images=500, ms=1.0, name="it", majority=0.1):
+    return Result(name, Score.of_accuracy(accuracy, images, majority), ms)
 
 
 # ---- statistics ----
@@ -64,8 +69,8 @@ def test_one_beats_the_other_where_it_is_nowhere_worse_and_somewhere_better():
 
 def test_what_is_no_better_than_the_largest_class_is_told():
     low, _ = wilson(0.3, 500)
-    assert on_majority([result(0.3)], low - 0.001) == []
-    (sentence,) = on_majority([result(0.3), result(0.9)], low + 0.001)
+    assert on_majority([result(0.3, majority=low - 0.001)]) == []
+    (sentence,) = on_majority([result(accuracy, majority=low + 0.001) for accuracy in (0.3, 0.9)])
     assert "it (30.0 % at 1 ms)" in sentence
     assert "500 images" in sentence
     assert f"{100 * low + 0.1:.1f} %" in sentence
@@ -74,9 +79,9 @@ def test_what_is_no_better_than_the_largest_class_is_told():
 # ---- training ----
 
 
-def trained(largest, smallest, *, majority=0.1, epochs=60, from_scratch=True):
+def trained(largest, smallest, *, epochs=60, from_scratch=True, never_found=()):
     of = result(largest, name="The largest subnet"), result(smallest, name="The smallest subnet")
-    return on_training(*of, majority, epochs, from_scratch, LONGER)
+    return on_training(*of, epochs, from_scratch, LONGER, never_found)
 
 
 def test_nothing_is_said_of_a_good_training():
@@ -98,6 +103,20 @@ def test_few_epochs_are_few_from_scratch_only(epochs, from_scratch, words):
     assert (LONGER in sentences[0] and words in sentences[0]) if words else sentences == []
 
 
+def test_a_class_that_is_never_found_is_told_and_what_would_notice():
+    sentence, remedy = trained(0.95, 0.95, never_found=["defect"])
+    assert sentence.startswith("'defect' is never found by the largest subnet, which accuracy hardly tells: --metric balanced")
+    assert "--balance" in remedy
+    assert on_never_found(["a", "b"], "cpu 2 ms") == "'a', 'b' are never found by cpu 2 ms."
+
+
+def test_another_metric_is_named():
+    score = Metric.named("balanced", ("good", "defect")).score(Tally.of(np.array([[38, 2], [2, 0]])))
+    (sentence,) = on_majority([Result("It", score)])
+    assert sentence.startswith("It (47.5 % balanced accuracy), ")
+    assert sentence.endswith("on 42 images, is no better than calling every image what most of them are, which gives 50.0 %.")
+
+
 def test_a_smallest_subnet_far_behind_is_told():
     assert trained(0.90, 0.801) == []
     (sentence,) = trained(0.90, 0.70)
@@ -114,7 +133,7 @@ def test_a_winner_far_behind_the_largest_is_told_where_that_is_no_chance():
     (sentence,) = on_largest([result(0.88), result(0.75, name="cpu 2 ms")], largest)
     assert sentence.startswith("cpu 2 ms (75.0 %")
     assert "15.0 points behind" in sentence
-    assert on_largest([result(0.75, images=20)], replace(largest, images=20)) == []
+    assert on_largest([result(0.75, images=20)], result(0.90, 20)) == []
     assert on_largest([result(0.1)], None) == []
 
 
@@ -122,14 +141,13 @@ def test_a_winner_far_behind_the_largest_is_told_where_that_is_no_chance():
 
 
 def test_few_validation_images_are_told_where_they_cannot_choose():
-    winner, other = result(0.88, 500, name="a"), result(0.882, 500, name="b")
-    (sentence,) = on_search([winner], [other], 0.1)
+    winner = result(0.88, 500, name="a")
+    (sentence,) = on_search([(winner, 1)])
     assert "On 500 validation images 88.0 % means 84.9 to 90.6 %" in sentence
-    assert "1 other subnet of the front" in sentence
-    assert on_search([winner], [result(0.7, 500, name="b")], 0.1) == []  # nothing is like it
-    many = on_search([replace(winner, images=50_000)], [replace(other, images=50_000)], 0.1)
-    assert many == []  # the interval is narrow
-    assert on_search([], [other], 0.1) == []
+    assert "1 other subnet of the front for a cannot be told from it, so that the fastest" in sentence
+    assert on_search([(winner, 0)]) == []  # nothing is like it
+    assert on_search([(result(0.88, 50_000), 1)]) == []  # the interval is narrow
+    assert on_search([]) == []
 
 
 # ---- fine-tuning ----
@@ -162,7 +180,7 @@ def test_a_winner_that_loses_is_told_to_what():
 
 def test_a_loss_that_may_be_chance_is_called_so():
     (sentence,) = on_losses([result(0.80, ms=1.0)], [result(0.81, ms=0.9, name="lenet-28")])
-    assert "500 test images cannot tell their accuracies apart" in sentence
+    assert "500 test images cannot tell them apart" in sentence
 
 
 def test_winners_are_told_by_how_much_they_win():
@@ -187,6 +205,25 @@ def test_nothing_is_said_without_both():
     for told in (on_losses, on_gains):
         assert told([result(0.9)], []) == []
         assert told([], [result(0.9)]) == []
+
+
+# ---- budgets ----
+
+
+def test_a_budget_that_is_broken_in_another_runtime_is_told_with_the_search_that_keeps_both():
+    def file(runtime, ms, budget=2.0, **more):
+        return Timed("cpu 2 ms", "model.tflite", "onnxruntime", runtime, budget, ms, **more)
+
+    assert on_budgets([file("litert", 2.0)], "runs/x") == []
+    told, remedy = on_budgets([file("litert", 18.04)], "runs/x")
+    assert told == "model.tflite for cpu 2 ms takes 18.04 ms in litert, over 2 ms: the budget was searched for in onnxruntime."
+    assert "edgenas search runs/x with --latency litert=2ms" in remedy
+    predicted, _ = on_budgets([file("litert", 18.04, predicted=True)], "runs/x")
+    assert "is predicted to take 18.04 ms" in predicted
+    (unknown,) = on_budgets([file("litert", None), file("litert", None)], "runs/x")
+    assert unknown.startswith("How fast model.tflite is in litert is not known")
+    (same,) = on_budgets([file("onnxruntime", 2.1)], "runs/x")
+    assert "over 2 ms: verify again" in same
 
 
 # ---- what would help ----

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgenas.device import Provenance
+from edgenas.metric import Score
 from edgenas.report import Contestant
 from edgenas.report.plot import front_figure, training_figure
 from tests.conftest import ORT
@@ -35,13 +36,13 @@ def test_every_scheme_is_drawn(phases):
 
 def file(name, accuracy, ms, is_baseline=True, begins_with="scratch", fingerprint="here"):
     return Contestant(name, is_baseline, "", 128, begins_with, 60.0, "", fingerprint, "onnxruntime", 1, "fp32", False, 500,
-                      accuracy, 0.1, ms, 1000)  # fmt: skip
+                      accuracy, Score.of_accuracy(accuracy, 500), ms, 1000)  # fmt: skip
 
 
 @pytest.fixture
 def records():
     best = SimpleNamespace(architecture="a", latency_ms=1.9, validation_accuracy=0.9, expected_accuracy=0.9)
-    about = {"device": "cpu", "execution": ORT, "latency_kind": "measured", "latency_provenance": HERE}
+    about = {"device": "cpu", "execution": ORT, "latency_kind": "measured", "latency_provenance": HERE, "metric": "accuracy"}
     return [SimpleNamespace(**about, budget_ms=2.0, best=best, front=(best,))]
 
 

@@ -24,6 +24,32 @@ def test_what_was_evaluated_is_kept_and_not_evaluated_again(tmp_path, plain_spac
     assert len(Ledger(tmp_path / "l.log", "other weights", plain_space)) == 0
 
 
+def test_what_a_search_had_evaluated_is_known_once_it_is_asked_for_again(tmp_path, plain_space):
+    first, second = (0,) * 8, (1,) * 8
+    before = Ledger(tmp_path / "l.log", "weights", plain_space, search="mine")
+    for architecture in (first, second):
+        before.evaluate(architecture, lambda a: 0.5)
+    again = Ledger(tmp_path / "l.log", "weights", plain_space, search="mine")
+    assert (len(again), again.recalled) == (0, 2)
+    assert again.evaluate(second, pytest.fail) == 0.5
+    assert again.recall(first) == 0.5 and again.recall((2,) * 8) is None
+    again.refresh()
+    assert again.items() == [(second, 0.5), (first, 0.5)] and not again.recalled
+    assert len(Ledger(tmp_path / "l.log", "weights", plain_space, search="another's")) == 2
+
+
+def test_evaluations_of_other_searches_since_it_began_are_counted(tmp_path, plain_space):
+    mine, other = (Ledger(tmp_path / "l.log", "weights", plain_space, search=name) for name in ("mine", "other"))
+    other.evaluate((0,) * 8, lambda a: 0.5)
+    mine.refresh()
+    assert mine.others == 0
+    mine.evaluate((1,) * 8, lambda a: 0.5)
+    other.evaluate((2,) * 8, lambda a: 0.5)
+    mine.refresh()
+    assert mine.others == 1
+    assert other.others == 0
+
+
 def test_an_interrupted_evaluation_may_be_made_again(tmp_path, plain_space):
     ledger = Ledger(tmp_path / "l.log", "weights", plain_space)
 

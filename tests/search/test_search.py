@@ -8,8 +8,8 @@ import pytest
 from edgenas import cost
 from edgenas.errors import EdgeNASError, InfeasibleError
 from edgenas.search import Ledger, SearchRecord, fastest, load_records, search
+from edgenas.search.evidence import expected_accuracy, trusted
 from edgenas.search.search import (
-    expected_accuracy,
     latency_constraint,
     macs_constraint,
     memory_constraint,
@@ -169,7 +169,8 @@ def test_records_of_every_earlier_version_are_read(micro_space, table, tmp_path)
     path = SearchRecord.of(result, table, 1.4).save(tmp_path)
     data = json.loads(path.read_text())
     assert data["best"]["validation_low"] < data["best"]["validation_accuracy"] < data["best"]["validation_high"]
-    for version, new, new_of_candidates in ((4, ["validation_images"], ["validation_low", "validation_high"]),
+    for version, new, new_of_candidates in ((5, ["metric", "tied"], []),
+                                            (4, ["validation_images"], ["validation_low", "validation_high"]),
                                             (3, [], ["expected_accuracy"]), (2, ["claim", "shift"], [])):  # fmt: skip
         for candidate in (data["best"], *data["front"]):
             for name in new_of_candidates:
@@ -179,18 +180,22 @@ def test_records_of_every_earlier_version_are_read(micro_space, table, tmp_path)
         path.write_text(json.dumps(data | {"version": version}))
         record = SearchRecord.load(path)
         assert record.best.validation_accuracy == result.best.validation_accuracy
-        assert record.best.validation_low is None
-        assert record.alike == ()
+        assert (record.best.validation_low is None) == (version < 5)
+        assert (record.metric, record.alike) == ("accuracy", ())
         assert record.ranks
 
 
 def test_what_few_images_say_is_believed_as_far_as_it_goes():
     measured, predicted = np.array([0.96, 0.99]), np.array([0.97, 0.98])
-    exact = expected_accuracy(measured, predicted, error=0.01, images=np.inf)
+
+    def expected(error, images):
+        return expected_accuracy(measured, predicted, trusted(error, np.mean(measured * (1 - measured)) / images))
+
+    exact = expected(error=0.01, images=np.inf)
     np.testing.assert_allclose(exact, measured)
     # Chance alone explains more than the predictor errs: then what was measured says nothing more.
-    np.testing.assert_allclose(expected_accuracy(measured, predicted, error=0.002, images=500), predicted)
-    between = expected_accuracy(measured, predicted, error=0.01, images=1000)
+    np.testing.assert_allclose(expected(error=0.002, images=500), predicted)
+    between = expected(error=0.01, images=1000)
     assert 0.96 < between[0] < 0.97 and 0.98 < between[1] < 0.99
 
 
@@ -202,6 +207,7 @@ def test_a_lucky_subnet_is_not_chosen():
     for _ in range(50):
         measured = rng.binomial(500, truth) / 500
         predicted = np.polyval(np.polyfit(np.arange(60), measured, 1), np.arange(60))
-        expected = expected_accuracy(measured, predicted, float(np.std(measured - predicted)), 500)
+        trust = trusted(float(np.std(measured - predicted)), np.mean(measured * (1 - measured)) / 500)
+        expected = expected_accuracy(measured, predicted, trust)
         gained.append(truth[expected.argmax()] - truth[measured.argmax()])
     assert np.mean(gained) > 0.002

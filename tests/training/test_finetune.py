@@ -7,6 +7,7 @@ import torch
 
 from edgenas.data import load_dataset
 from edgenas.errors import UsageError
+from edgenas.metric import Score
 from edgenas.run import Run
 from edgenas.space import Architecture, BlockChoice
 from edgenas.supernet import Supernet
@@ -62,13 +63,13 @@ def test_a_subnet_gets_better_and_is_found_again(trained, evaluator, subnet):
     assert load_finetuned(trained, subnet) is None
     result = finetune(trained, evaluator, subnet, recipe)
     assert result.network.specs == trained.space.blocks(subnet)
-    assert result.inherited_accuracy == evaluator.accuracy(subnet)
-    assert result.accuracy == evaluator.network_accuracy(result.network)
-    assert result.accuracy > result.inherited_accuracy + 0.02
+    assert result.inherited.value == evaluator.accuracy(subnet)
+    assert result.score == evaluator.score(result.network)
+    assert result.score.value > result.inherited.value + 0.02
     assert result.is_used
     again = load_finetuned(trained, subnet)
     assert same(again.network, result.network)
-    assert (again.recipe, again.accuracy) == (recipe, result.accuracy)
+    assert (again.recipe, again.score) == (recipe, result.score)
     untouched = finetune(trained, evaluator, subnet, recipe, track=None)  # nothing is trained, so nothing tracked
     assert same(untouched.network, result.network)
     assert [file.name for file in (trained.path / "finetune").iterdir()] == [f"{subnet.id}.safetensors"]
@@ -96,7 +97,8 @@ def test_an_interrupted_finetuning_ends_with_the_same_weights(trained, evaluator
 
 def test_what_got_worse_by_more_than_chance_is_not_used(evaluator, subnet):
     def used(accuracy, standard_error):
-        return FineTuned(evaluator.network(subnet), Recipe(), True, 0.9, accuracy, standard_error).is_used
+        before, after = (Score.of_accuracy(value, 100) for value in (0.9, accuracy))
+        return FineTuned(evaluator.network(subnet), Recipe(), True, before, after, standard_error).is_used
 
     assert used(0.9, 0.0)
     assert not used(0.89, 0.0)
@@ -106,11 +108,11 @@ def test_what_got_worse_by_more_than_chance_is_not_used(evaluator, subnet):
 
 def test_the_standard_error_is_that_of_paired_images(trained, evaluator, subnet):
     result = finetune(trained, evaluator, subnet, finetune_recipe(trained, epochs=1, learning_rate=0.3))
-    before, after = evaluator.correct(evaluator.network(subnet)), evaluator.correct(result.network)
+    before, after = (evaluator.answers(network).correct for network in (evaluator.network(subnet), result.network))
     won, lost, n = int((after & ~before).sum()), int((before & ~after).sum()), len(before)
     assert won + lost > 0
-    assert result.accuracy - result.inherited_accuracy == pytest.approx((won - lost) / n)
-    assert result.standard_error == pytest.approx(((won + lost) / n - ((won - lost) / n) ** 2) ** 0.5 / n**0.5)
+    assert result.score.value - result.inherited.value == pytest.approx((won - lost) / n)
+    assert result.standard_error == pytest.approx((won + lost + 2) ** 0.5 / n)  # Bonett and Price (2012)
     assert load_finetuned(trained, subnet).standard_error == result.standard_error
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edgenas.data import load_dataset
-from edgenas.errors import CheckpointError, UsageError
+from edgenas.errors import CheckpointError, DataError, UsageError
 from edgenas.run import Run
 from edgenas.supernet import Supernet
 from edgenas.training import Recipe, train_supernet
@@ -35,7 +35,7 @@ def test_a_run_is_plain_files_that_read_back(trained):
     assert again.space.resolutions == (12,)
     assert again.classes == tuple("0123456789")
     names = {file.name for file in trained.path.iterdir()}
-    assert {"config.toml", "supernet.safetensors", "metrics.jsonl", "tensorboard"} <= names
+    assert {"config.toml", "images.csv", "supernet.safetensors", "metrics.jsonl", "tensorboard"} <= names
     assert "checkpoint.safetensors" not in names
     state = again.supernet().state_dict()
     assert state.keys() == Supernet(again.space).state_dict().keys()
@@ -107,6 +107,9 @@ def test_truncated_weights(tmp_path, trained, digits):
 
 def test_other_images_than_those_of_the_run_are_refused(tmp_path, digits):
     run = Run.create(tmp_path / "run", SPACE, digits, 0, RECIPE)
+    with pytest.raises(DataError, match="does not hold the images"):
+        run.dataset("mnist5k")
+    del run.config["data"]["recorded"]  # as in an older version
     run.config["data"]["images"]["train"] += 1
     with pytest.raises(CheckpointError, match="does not hold the images"):
         run.dataset()

@@ -328,7 +328,7 @@ def test_few_images_and_a_ragged_calibration_are_no_obstacle(space):
     trainer = Trainer(space, dataset, Recipe(epochs=1, batch_size=131, learning_rate=0.01, largest_alone=0.0))
     trainer.run()
     evaluator = Evaluator(trainer.trained(), dataset)
-    assert len(evaluator._calibration) == 128
+    assert len(evaluator.calibration_images) == 128
     assert 0 <= evaluator.accuracy(space.smallest) <= 1
     few = make_dataset(9)
     trainer = Trainer(space, few, Recipe(epochs=1, batch_size=8, learning_rate=0.01, largest_alone=0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from edgenas.data.formats import suffixes, why_not
@@ -27,6 +28,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
+def is_below_hidden(path: str) -> bool:
+    """Whether it, or a folder that it is in, is hidden."""
+    return "/." in f"/{path}" or "/__MACOSX/" in f"/{path}/"
+
+
 def sort_out(folders: Iterable[str], files: Collection[str]) -> Content:
     """What is no class and no image is left out and counted: the system's own, EdgeNAS's own, and what is no image."""
     folders = sorted(folders)
@@ -38,11 +44,11 @@ def sort_out(folders: Iterable[str], files: Collection[str]) -> Content:
         if inside := next((folder for folder in own if name.startswith(folder)), None):
             if name.lower().endswith(read):
                 left.setdefault(f"in {inside}, which EdgeNAS wrote itself", []).append(name)
-        elif system := _system_folder(name):
+        elif system := _system_folder(name[: name.rfind("/") + 1]):
             left.setdefault(f"in {system}, which the system keeps for itself", []).append(name)
         elif name.lower().endswith(read):
             images.append(name)
-        elif PurePosixPath(name).name.lower() not in SYSTEM_FILES:
+        elif name.rpartition("/")[2].lower() not in SYSTEM_FILES:
             left.setdefault(why_not(PurePosixPath(name).suffix.lower()), []).append(name)
     kept = (f for f in folders if not f.startswith(tuple(own)) and not _system_folder(f))
     left_out = sorted((LeftOut.of(each, why) for why, each in left.items()), key=lambda each: -each.count)
@@ -66,5 +72,7 @@ def own_folders(folders: Collection[str], files: Collection[str], read: tuple[st
     return sorted(own)
 
 
-def _system_folder(name: str) -> str | None:
-    return next((part for part in name.split("/")[:-1] if part.lower() in SYSTEM_FOLDERS), None)
+@lru_cache(maxsize=1000)
+def _system_folder(path: str) -> str | None:
+    """The folder of the system that a folder is, or is in."""
+    return next((part for part in path.split("/") if part.lower() in SYSTEM_FOLDERS), None)

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, ClassVar
 
 from edgenas import names
-from edgenas.data.sources.content import Content, is_hidden, sort_out
-from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, told
+from edgenas.data.sources.content import Content, is_below_hidden, is_hidden, sort_out
+from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, require_readable, told
 from edgenas.errors import DataError
 from edgenas.progress import Track, quiet
 
@@ -76,7 +76,9 @@ class ImageFolder:
         return self._listing
 
     def open(self, file: str) -> BinaryIO:
-        return open(self._entries[1][file][0], "rb")
+        path, size, _ = self._entries[1][file]
+        require_readable(size)
+        return open(path, "rb")
 
 
 @lru_cache(maxsize=2)
@@ -116,7 +118,7 @@ class ZippedFolder:
         members = self.archive.infolist()
         slashed = any("/" in info.filename for info in members)
         named = {member_name(info, slashed): info for info in members}
-        return {name: info for name, info in named.items() if not any(map(is_hidden, name.split("/")))}
+        return {name: info for name, info in named.items() if not is_below_hidden(name)}
 
     @cached_property
     def _listing(self) -> Listing:
@@ -124,8 +126,8 @@ class ZippedFolder:
             raise DataError(f"{self.location} is encrypted: unpack it and give the folder.")
         files = {name: info.file_size for name, info in self._members.items() if not name.endswith("/")}
         folders = {name for name in self._members if name.endswith("/")}
-        for name in self._members:
-            folders.update(f"{parent}/" for parent in PurePosixPath(name).parents if parent.name)
+        for folder in map(PurePosixPath, {name.rpartition("/")[0] for name in self._members}):
+            folders.update(f"{each}/" for each in (folder, *folder.parents) if each.name)
         return arrange(self.location, folders, files)
 
     def stamp(self) -> object:
@@ -137,6 +139,7 @@ class ZippedFolder:
         return self._listing
 
     def open(self, file: str) -> BinaryIO:
+        require_readable(self._members[file].file_size)
         return io.BytesIO(self.archive.read(self._members[file]))
 
 
@@ -151,7 +154,7 @@ def member_name(info: zipfile.ZipInfo, slashed: bool = True) -> str:
     backslashes, which the format forbids. slashed: whether members of this archive have slashes, as they should.
     """
     name = info.filename
-    if not info.flag_bits & UNICODE_NAME:
+    if not (info.flag_bits & UNICODE_NAME or name.isascii()):
         with suppress(UnicodeError):  # or as the format has it
             name = name.encode("cp437").decode("utf-8")
     if not slashed or info.create_system == 0:  # MS-DOS
@@ -173,14 +176,16 @@ def arrange(where: str, folders: Iterable[str], files: Mapping[str, int]) -> Lis
     found: dict[str, dict[str, list[str]]] = {
         part: {names.of_class(c[len(root) : -1]): [] for root in roots[part] for c in tree.inside(root)} for part in roots
     }
-    outside, nested = [], defaultdict(set)
+    outside, nested, by_folder = [], defaultdict(set), defaultdict(list)
     for file in content.images:
-        place = next(((part, root) for part in roots for root in roots[part] if file.startswith(root)), None)
-        folder, *deeper = file[len(place[1]) :].split("/") if place else [file]
-        if place is None or not deeper:
-            outside.append(file)
+        by_folder[file[: file.rfind("/") + 1]].append(file)
+    for path, inside in by_folder.items():
+        place = next(((part, root) for part in roots for root in roots[part] if path.startswith(root)), None)
+        folder, *deeper = path[len(place[1]) :].split("/") if place else [""]
+        if place is None or not folder:
+            outside += inside
             continue
-        found[place[0]][names.of_class(folder)].append(file)
+        found[place[0]][names.of_class(folder)] += inside
         if len(deeper) > 1:
             nested[names.of_class(folder)].add(deeper[0])
     left_out = (*content.left_out, LeftOut.of(outside, "outside of the class folders, so that they have no class"))

@@ -16,13 +16,15 @@ from typing import BinaryIO, ClassVar, NamedTuple
 from edgenas import names
 from edgenas.data.formats import suffixes, why_not
 from edgenas.data.sources.folders import ImageFolder
-from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, told
+from edgenas.data.sources.source import PART_NAMES, PARTS, LeftOut, Listing, assemble, require_readable, told
 from edgenas.errors import DataError, UsageError
 from edgenas.files import read_member
 from edgenas.names import some
 from edgenas.progress import Track, quiet
 
 MOST_SHARDS = 100_000
+MOST_LABEL_BYTES = 4096
+"""Of the file with the class of one sample."""
 
 
 class Member(NamedTuple):
@@ -101,6 +103,7 @@ class Shards:
 
     def open(self, file: str) -> BinaryIO:
         member = self._members[file]
+        require_readable(member.size)
         with self.paths[member.shard].open("rb") as shard:
             shard.seek(member.offset)
             return io.BytesIO(shard.read(member.size))
@@ -143,6 +146,8 @@ class Shards:
                     stem, _, suffix = inside.name.partition(".")  # WebDataset: the basename ends at its first dot
                     key = str(inside.with_name(stem))
                     if suffix.lower() == "cls":
+                        if info.size > MOST_LABEL_BYTES:
+                            raise DataError(f"{info.name} in {path} has {info.size:,} bytes: it is to hold a class alone.")
                         content = read_member(tar, info).removeprefix(BOM_UTF8)
                         labels[key] = names.of_class(names.of_bytes(content).strip())
                     elif f".{suffix.lower()}" in read:

@@ -16,6 +16,20 @@ PARTS = ("train", "validation", "test")
 PART_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
+MOST_FILE_BYTES = 2**28
+"""Of an image's file, which is in memory while it is decoded: that of the largest picture that is decoded, as it is."""
+
+
+def require_readable(file_bytes: int) -> None:
+    """Raises DataError, before any memory is asked for, where a file is larger than any image that is read.
+
+    In an archive a few bytes may stand for a member of any size.
+    """
+    if file_bytes > MOST_FILE_BYTES:
+        most = MOST_FILE_BYTES // 2**20
+        raise DataError(f"it has {file_bytes / 2**20:,.0f} MiB, and {most} are the most that are read of an image")
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """Files that are not used. why: a predicate of theirs, or a reason. example: one of them."""

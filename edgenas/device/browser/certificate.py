@@ -6,13 +6,13 @@ import datetime
 import ipaddress
 import socket
 import ssl
-import tempfile
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from edgenas.files import scratch
 
 _VALID = datetime.timedelta(days=7)
 
@@ -49,8 +49,8 @@ def self_signed(address: str) -> ssl.SSLContext:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # The ssl module takes files alone.
-    with tempfile.TemporaryDirectory(prefix="edgenas-certificate-") as folder:
-        pem = Path(folder) / "key-and-certificate.pem"
+    with scratch("certificate") as folder:
+        pem = folder / "key-and-certificate.pem"
         pem.touch(mode=0o600)
         pem.write_bytes(
             key.private_bytes(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import tarfile
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from edgenas.errors import EdgeNASError
-from edgenas.files import cache_dir, read_member, replacing
+from edgenas.files import cache_dir, read_member, replacing, scratch
 from edgenas.progress import Track, quiet
 
 VERSION = "1.30.0"
@@ -42,9 +41,9 @@ def onnxruntime_web(track: Track = quiet) -> Path:
     if archive.is_file():
         _unpack(archive, folder)
         return folder
-    with tempfile.TemporaryDirectory(prefix="edgenas-download-") as temporary:
-        _download(Path(temporary) / ARCHIVE, archive, track)
-        _unpack(Path(temporary) / ARCHIVE, folder)
+    with scratch("download") as temporary:
+        _download(temporary / ARCHIVE, archive, track)
+        _unpack(temporary / ARCHIVE, folder)
     return folder
 
 

@@ -109,14 +109,19 @@ class Session {
     const [input] = session.inner.inputMetadata;
     session.name = input.name;
     session.shape = input.shape.map((size) => (typeof size === "number" ? size : 1));
+    session.type = input.type;
     if (resident) session.feeds = { [session.name]: await session.randomInput() };
     return session;
   }
 
   async randomInput() {
     const random = generator(SEED);
-    const values = Float32Array.from({ length: this.shape.reduce((a, b) => a * b, 1) }, () => 2 * random() - 1);
-    if (!this.onGpu) return new ort.Tensor("float32", values, this.shape);
+    const length = this.shape.reduce((a, b) => a * b, 1);
+    const values =
+      this.type === "uint8" // what passes between the blocks of an int8 network
+        ? Uint8Array.from({ length }, () => 256 * random())
+        : Float32Array.from({ length }, () => 2 * random() - 1);
+    if (!this.onGpu) return new ort.Tensor(this.type, values, this.shape);
     const device = await ort.env.webgpu.device;
     // The size is rounded up to what WebGPU writes at once.
     this.buffer = device.createBuffer({
@@ -125,7 +130,7 @@ class Session {
     });
     device.queue.writeBuffer(this.buffer, 0, values);
     this.device = device;
-    return ort.Tensor.fromGpuBuffer(this.buffer, { dataType: "float32", dims: this.shape });
+    return ort.Tensor.fromGpuBuffer(this.buffer, { dataType: this.type, dims: this.shape });
   }
 
   /** Run once on the random input, to the very end. */

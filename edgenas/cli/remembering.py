@@ -1,0 +1,32 @@
+"""A run remembers the commands that made it: those that ended well, as they were given."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from edgenas.processes import is_main_process
+
+if TYPE_CHECKING:
+    from edgenas.run import Run
+
+_RUN, _GIVEN = "edgenas.run", "edgenas.given"
+
+
+def given(ctx: click.Context, arguments: Sequence[str]) -> None:
+    """Keep what the command line says."""
+    ctx.meta[_GIVEN] = list(arguments)
+
+
+def remembering(run: Run) -> Run:
+    """The run that the current command works on."""
+    click.get_current_context().meta[_RUN] = run
+    return run
+
+
+def ended_well(ctx: click.Context) -> None:
+    if _RUN in ctx.meta and is_main_process():
+        ctx.meta[_RUN].remember(shlex.join(["edgenas", *ctx.meta[_GIVEN]]))

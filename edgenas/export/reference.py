@@ -1,0 +1,74 @@
+"""What a model's files must compute, by their precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgenas.errors import CheckpointError
+from edgenas.export.parity import HALF_TOLERANCE, NOISE_SHARE, Parity, compare, root_mean_square
+from edgenas.graph import get_format
+from edgenas.quantisation import IMAGE, Quantisation
+from edgenas.quantisation.calibration import Calibration
+from edgenas.quantisation.computation import simulate
+from edgenas.supernet import Network, fold
+
+AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Reference:
+    """scores: `(n, classes)` that a file is held to. floats: those of the torch network.
+
+    allowed: see `Parity`. quantisation: of a file in int8.
+
+    A file in int8 is held to a simulation of its own integers, so that a broken kernel is told from what int8 costs. It may
+    be one and a half times as far from that as that is from float32, or one step.
+    """
+
+    scores: np.ndarray
+    floats: np.ndarray
+    allowed: float | None = None
+    quantisation: Quantisation | None = None
+
+    def compare(self, outputs: np.ndarray) -> Parity:
+        return compare(self.scores, outputs, self.allowed)
+
+
+@torch.no_grad()
+def reference(network: Network, images: Tensor, precision: str, calibration: Calibration | None = None) -> Reference:
+    """images: `(n, 3, r, r)`, normalised. calibration: of the int8 files, which need one."""
+    floats = torch.cat([network(batch) for batch in images.split(AT_ONCE)]).numpy()
+    if precision == "fp16":
+        return Reference(floats, floats, HALF_TOLERANCE * max(1.0, float(np.abs(floats).max())))
+    if precision != "int8":
+        return Reference(floats, floats)
+    if calibration is None:
+        raise CheckpointError("How this model's int8 files were calibrated is not known any more. Export them again.")
+    quantisation = calibration.quantisation(network.specs)
+    computed = simulate(quantisation, fold(network))
+    scores = torch.cat([computed(batch) for batch in images.split(AT_ONCE)]).numpy()
+    allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - floats))
+    return Reference(scores, floats, allowed, quantisation)
+
+
+def as_input(images: Tensor, format_name: str, quantisation: Quantisation | None = None) -> np.ndarray:
+    """`(n, 3, r, r)` images in the layout and the type that files of a format take.
+
+    quantisation: of a file in int8.
+    """
+    form = get_format(format_name)
+    array = images.permute(["NCHW".index(letter) for letter in form.layout]).numpy()
+    if quantisation is not None and quantisation.integer_ends:
+        return np.ascontiguousarray(quantisation.ranges[IMAGE].steps(array, form.integers))
+    return np.ascontiguousarray(array, dtype=form.dtype)
+
+
+def as_scores(outputs: np.ndarray, quantisation: Quantisation | None = None) -> np.ndarray:
+    """A file's outputs as logits."""
+    if quantisation is None or outputs.dtype.kind == "f":
+        return outputs
+    return quantisation.scores.values(outputs)

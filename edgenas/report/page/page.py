@@ -1,0 +1,136 @@
+"""The page: what a run has shown, in one HTML file that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgenas import names
+from edgenas.data import DataReport
+from edgenas.export import ExportedModel, Verification
+from edgenas.extras import require
+from edgenas.files import now, write_text
+from edgenas.report.classes import ClassRow
+from edgenas.report.comparison import Contestant, judged_by, side_by_side
+from edgenas.report.page.drawing import DrawnNetwork
+from edgenas.report.page.mistakes import Mistake
+from edgenas.report.page.svg import as_svg
+from edgenas.report.prediction import on_prediction
+from edgenas.report.summary import Row
+from edgenas.run import Run
+from edgenas.search import SearchRecord
+from edgenas.statistics import wilson
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPLATE = "page.html.j2"
+MOST_CLASSES = 40
+"""Of which a confusion matrix is drawn."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page shows. What is empty or None has no section, or says why.
+
+    figures: by what they show. networks: the chosen ones on the devices that they were chosen for, by the budget.
+    best: the most accurate verified model, of which classes and mistakes are shown, with the verification that says so.
+    without_images: why there are no mistakes and no data report, where the images cannot be had.
+    """
+
+    records: Sequence[SearchRecord]
+    rows: Sequence[Row]
+    files: Sequence[Contestant]
+    classes: Sequence[ClassRow]
+    judgement: Sequence[str]
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    networks: Mapping[str, DrawnNetwork] = field(default_factory=dict)
+    best: tuple[ExportedModel, Verification] | None = None
+    mistakes: Sequence[Mistake] = ()
+    data: DataReport | None = None
+    without_images: str = ""
+
+
+def write_page(path: Path, run: Run, content: Content) -> None:
+    """Raises EdgeNASError without the extra `report`."""
+    require("report", "The page")
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"percent": _percent, "printable": names.printable, "ms": _ms}
+    template = environment.from_string(resources(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
+    write_text(path, template.render(_context(run, content)))
+
+
+def _context(run: Run, content: Content) -> dict[str, Any]:
+    about = run.config["data"]
+    return {
+        "name": names.of_file(run.path.name),
+        "source": names.of_file(about["source"]),
+        "images": about["images"],
+        "class_names": run.classes,
+        "begins_with": run.provenance.get("pretrained", {}),
+        "recipe": run.recipe.to_dict(),
+        "metrics": run.metrics(),
+        "space": run.space.name,
+        "count": run.space.count(),
+        "content": content,
+        "figures": {what: as_svg(figure, f"figure{i}", what) for i, (what, figure) in enumerate(content.figures.items())},
+        "compared": side_by_side(content.files),
+        "metric": judged_by(run),
+        "predictions": [line for record in content.records for line in on_prediction(record)],
+        "provenances": _provenances(content.records),
+        "classes": _classes(content.best),
+        "confusion": _confusion(content.best),
+        "kernels": sorted({kernel for network in content.networks.values() for kernel in network.kernels} & {1, 3, 5, 7}),
+        "commands": run.commands(),
+        "version": version("edgenas"),
+        "date": now(),
+    }  # fmt: skip
+
+
+def _provenances(records: Sequence[SearchRecord]) -> list[tuple[str, dict[str, Any]]]:
+    """Of the latencies that searches went by, each device and execution once."""
+    found = {f"{r.device}, {r.execution}": {"kind": r.latency_kind} | r.latency_provenance.to_json() for r in records}
+    return list(found.items())
+
+
+def _classes(best: tuple[ExportedModel, Verification] | None) -> list[dict[str, Any]]:
+    """Of each class that there are test images of: how many, the share that is recognised, and its interval; worst first."""
+    if best is None:
+        return []
+    model, verification = best
+    confusion = np.array(verification.confusion)
+    rows = []
+    for i, label in enumerate(model.classes):
+        if count := int(confusion[i].sum()):
+            recall = confusion[i, i] / count
+            others = confusion[i] - np.diag(confusion.diagonal())[i]
+            taken_for = model.classes[int(others.argmax())] if others.any() else "-"
+            rows.append(
+                {"label": label, "images": count, "recall": recall, "interval": wilson(recall, count), "taken": taken_for}
+            )
+    return sorted(rows, key=lambda row: row["recall"])
+
+
+def _confusion(best: tuple[ExportedModel, Verification] | None) -> list[list[tuple[int, float]]] | None:
+    """Counts, each with its share of the row; None where there are too many classes to look at."""
+    if best is None or len(best[1].confusion) > MOST_CLASSES:
+        return None
+    confusion = np.array(best[1].confusion)
+    shares = confusion / np.maximum(1, confusion.sum(1, keepdims=True))
+    return [list(zip(map(int, row), map(float, part), strict=True)) for row, part in zip(confusion, shares, strict=True)]
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
