@@ -20,7 +20,11 @@ PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for prec
 @click.command("export")
 @run_argument
 @click.option(
-    "--format", "formats", type=click.Choice(list(FORMATS)), multiple=True, help="May be given several times.  [default: all]"
+    "--format",
+    "formats",
+    type=click.Choice(list(FORMATS)),
+    multiple=True,
+    help="May be given several times.  [default: onnx, tflite, and what the search's runtime opens]",
 )
 @click.option(
     "--architecture", metavar="ID", help="One member of a search's front by its id.  [default: the best of every search]"

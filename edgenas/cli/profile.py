@@ -40,7 +40,10 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 @click.option("--width", type=float, default=1.0, show_default=True, help="With --space: multiplies all channels.")
 @click.option("--resolutions", type=Resolutions(), help="With --space: image sizes, such as 96,112.  [default: the preset's]")
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
-@click.option("--runtime", help="onnxruntime or litert; in a browser onnxruntime-web-webgpu or -wasm.  [default: the device's]")
+@click.option(
+    "--runtime",
+    help="onnxruntime, litert, openvino, opencv, ncnn; in a browser onnxruntime-web-webgpu or -wasm.  [default: the device's]",
+)
 @click.option("--threads", type=int, help="[default: the device's]")
 @click.option("--precision", type=click.Choice(precisions()), default="fp32", show_default=True)
 @click.option("--time", "seconds", type=SECONDS, help="Spend about this long, such as 5m, instead of a fixed number of rounds.")

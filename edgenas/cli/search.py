@@ -39,7 +39,7 @@ from edgenas.search import STRATEGIES, get_strategy
 @click.option("--memory", type=BYTES, help="The most memory for activations, such as 1MB.")
 @click.option("--macs", type=COUNT, help="The most multiply-accumulates, such as 40M.")
 @click.option("--parameters", type=COUNT, help="The most parameters, such as 500k.")
-@click.option("--runtime", help="Latencies in this runtime: onnxruntime or litert.  [default: the device's]")
+@click.option("--runtime", help="Latencies in this runtime, such as litert or ncnn.  [default: the device's]")
 @click.option("--strategy", default="bayesian", show_default=True, help=f"One of {', '.join(STRATEGIES)}.")
 @click.option(
     "--evaluations",
@@ -96,4 +96,4 @@ def command(
     for record in searched.records:
         show_front(record)
     say_all(searched.judgement)
-    say(f"Next: edgenas export {pasted(opened.path)} --format onnx --format tflite")
+    say(f"Next: edgenas export {pasted(opened.path)}")

@@ -16,6 +16,7 @@ from edgenas.pipeline.verify import verify_run
 
 @click.command("verify")
 @run_argument
+@click.option("--runtime", "runtimes", multiple=True, help="In this one; may be given several times.  [default: all here]")
 @click.option("--device", help="Verify what was chosen for this device, on the device itself; with --on.")
 @click.option("--on", metavar="ssh://USER@HOST[:PORT]", help="Where the device is.")
 @click.option("--provision", is_flag=True, help="Copy the runtime to a device that lacks it, even without internet.")
@@ -23,23 +24,32 @@ from edgenas.pipeline.verify import verify_run
 @click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: its outputs count, its latency does not.")
 @data_option
 def command(
-    run: Path | None, device: str | None, on: str | None, provision: bool, images: int | None, allow_emulated: bool,
-    data: str | None,
+    run: Path | None, runtimes: tuple[str, ...], device: str | None, on: str | None, provision: bool, images: int | None,
+    allow_emulated: bool, data: str | None,
 ) -> None:  # fmt: skip
     """Prove each exported file in its runtimes: outputs equal to torch's, in int8 to a simulation's; accuracy on the test
     images; latency.
 
     \b
     edgenas verify runs/photos
+    edgenas verify runs/photos --runtime onnxruntime --runtime ncnn
     edgenas verify runs/photos --device pi4 --on ssh://pi@raspberrypi.local
 
-    Here, ONNX files run in ONNX Runtime, TFLite files in LiteRT and in tflite-runtime; on a device, the files that were chosen
-    for it run in the runtime that they were chosen for. Where outputs differ the command fails, and a file that no runtime
-    computes as it should is renamed to *.rejected.
+    Here, ONNX files run in ONNX Runtime, OpenVINO and OpenCV, TFLite files in LiteRT and tflite-runtime, ncnn's in ncnn, as far
+    as these are installed; on a device, the files that were chosen for it run in the runtime that they were chosen for. Where
+    outputs differ the command fails, and a file that is right in no runtime is renamed to *.rejected.
     """
     opened = open_run(run)
     verified = verify_run(
-        opened, device=device, on=on, provision=provision, images=images, allow_emulated=allow_emulated, data=data, track=track
+        opened,
+        runtimes=runtimes,
+        device=device,
+        on=on,
+        provision=provision,
+        images=images,
+        allow_emulated=allow_emulated,
+        data=data,
+        track=track,
     )
     show_verified(verified)
     verified.require_passed()

@@ -41,7 +41,7 @@ def write_bundle(
 
     dataset: the run's images: a few of the test images become the self-test. verifications: of these files, for the card.
     """
-    files = {file.name: file.read_bytes() for file in [*model.files, model.folder / "model.json"]}
+    files = {file.name: file.read_bytes() for file in [*usable(model), model.folder / "model.json"]}
     files |= {
         "labels.txt": ("\n".join(model.classes) + "\n").encode(),
         "predict.py": _source(predict.__file__),
@@ -54,6 +54,11 @@ def write_bundle(
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(f"{path.stem}/{name}", _date()), data, zipfile.ZIP_DEFLATED)
+
+
+def usable(model: ExportedModel) -> list[Path]:
+    """The model files that `predict.py` opens."""
+    return [file for file in model.files if file.suffix in predict.LAYOUTS]
 
 
 def unpack_bundle(path: Path, folder: Path) -> Path:
@@ -78,7 +83,7 @@ def unpack_bundle(path: Path, folder: Path) -> Path:
 
 def requirements(model: ExportedModel) -> str:
     """What pip is to install for one of the files, whatever the machine. 32-bit ARM has wheels of tflite-runtime alone."""
-    suffixes = {file.suffix for file in model.files}
+    suffixes = {file.suffix for file in usable(model)}
     first = next(suffix for suffix in _REQUIREMENTS if suffix in suffixes)
     return "numpy\npillow>=10.1\n" + _REQUIREMENTS[first] + (_ON_ARMV7L if ".tflite" in suffixes else "")
 
@@ -96,7 +101,7 @@ def self_test(model: ExportedModel, dataset: Dataset) -> bytes:
     with Image.open(io.BytesIO(picture)) as opened:
         pixels = prepare.square(opened, how.resolution, how.fit, how.value_range)
     stored = {"images": images, "picture": np.frombuffer(picture, np.uint8), "picture_pixels": pixels}
-    for file in model.files:
+    for file in usable(model):
         classifier = predict.Classifier(model.folder, file=file.name)
         stored[f"logits {file.name}"] = np.stack([classifier.logits(image) for image in images])
     content = io.BytesIO()

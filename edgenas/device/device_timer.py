@@ -31,12 +31,15 @@ import subprocess
 import sys
 import threading
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 # onnxruntime's Linux wheels send usage data and keep an identifier in the home folder unless this is set before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
+
+# openvino sends them by this package when it is imported, and goes without where that cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 FILL_MS = 3.0
 """How long a model runs within a round. Many short visits outlive a busy spell better than one long visit."""
@@ -358,12 +361,12 @@ def environment(runtime):
 
     runtime: as in a job. `fingerprint` names the machine: CPU model, number of cores and architecture.
     """
-    importlib.import_module(runtime["module"])
+    module = importlib.import_module(runtime["module"])
     cpu = _cpu_model()
     cores, quota = os.cpu_count() or 1, cpu_quota()
     return {
         "runtime": runtime["name"],
-        "runtime_version": version(runtime["package"]),
+        "runtime_version": _version(runtime["package"], module),
         "execution_providers": [runtime["provider"]],
         "machine": _machine(),
         "cpu": cpu,
@@ -383,6 +386,14 @@ def environment(runtime):
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "emulated": _emulated(platform.machine()),
     }
+
+
+def _version(package, module):
+    """Of the package, or of the module where another package or the system has brought it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return module.__version__
 
 
 def _cpu_model():

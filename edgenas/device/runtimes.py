@@ -21,6 +21,7 @@ from edgenas.values import unknown
 PYTHON, BROWSER = "python", "browser"
 CPU_TIME, WALL_TIME = device_timer.CPU_TIME, device_timer.WALL_TIME
 
+OPENERS = Path(__file__).parent / "openers"
 TFLITE_RUNTIME_PYTHON = "EDGENAS_TFLITE_RUNTIME_PYTHON"
 
 
@@ -113,10 +114,14 @@ def require_precision(runtime: str, precision: str) -> None:
         raise UsageError(f"{precision} cannot be timed in {runtime} in this version: choose `runtime` {others}.")
 
 
+def runtimes_for(format_name: str) -> list[Runtime]:
+    """Those that open files of a format in a Python, be they here or not."""
+    return [runtime for runtime in RUNTIMES.values() if runtime.format == format_name and runtime.where == PYTHON]
+
+
 def runtimes_of(format_name: str) -> list[tuple[Runtime, Path]]:
     """Those that open files of a format in a Python of this machine, each with that Python."""
-    those = [runtime for runtime in RUNTIMES.values() if runtime.format == format_name and runtime.where == PYTHON]
-    return [(runtime, python) for runtime in those if (python := runtime.python) is not None]
+    return [(runtime, python) for runtime in runtimes_for(format_name) if (python := runtime.python) is not None]
 
 
 def open_session(execution: Execution, model: str | Path | bytes) -> device_timer.Session:
@@ -143,6 +148,12 @@ register_runtime(_on_cpu("onnxruntime", "onnx", ("fp32", "fp16", "int8"), "CPUEx
 register_runtime(_xnnpack("litert", module="ai_edge_litert.interpreter", package="ai-edge-litert"))
 register_runtime(_xnnpack("tflite-runtime", module="tflite_runtime.interpreter", package="tflite-runtime",
                           own_python=tflite_runtime_python))  # fmt: skip
+register_runtime(_on_cpu("openvino", "onnx", ("fp32",), "OpenVINO CPU", module="openvino", package="openvino",
+                         opener=OPENERS / "open_openvino.py"))  # fmt: skip
+register_runtime(_on_cpu("opencv", "onnx", ("fp32",), "OpenCV DNN", module="cv2", package="opencv-python-headless",
+                         opener=OPENERS / "open_opencv.py"))  # fmt: skip
+register_runtime(_on_cpu("ncnn", "ncnn", ("fp32",), "ncnn CPU", module="ncnn", package="ncnn",
+                         opener=OPENERS / "open_ncnn.py"))  # fmt: skip
 # ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
 # everywhere, what computed.
 register_runtime(Runtime("onnxruntime-web-webgpu", "onnx", ("fp32",), "webgpu", BROWSER))

@@ -1,7 +1,7 @@
 """Subnets as files for devices, and the proof that they work."""
 
 import edgenas.torch_setup  # noqa: F401 (before torch)
-from edgenas.export.export import export
+from edgenas.export.export import USUAL_FORMATS, export
 from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing, load_exports
 from edgenas.export.parity import Parity, compare
 from edgenas.export.verify import VERIFIED, Testbed, Verification, load_verifications, verify, verify_classifier
@@ -9,6 +9,7 @@ from edgenas.graph import FORMATS
 
 __all__ = [
     "FORMATS",
+    "USUAL_FORMATS",
     "VERIFIED",
     "Budget",
     "ExportedModel",

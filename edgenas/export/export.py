@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ import torch
 
 from edgenas.data import Split
 from edgenas.device import Execution, python_target
-from edgenas.device.runtimes import runtimes_of
+from edgenas.device.runtimes import runtimes_for, runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
-from edgenas.export.model import Budget, ExportedModel, Preprocessing
+from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import TOLERANCE
 from edgenas.export.reference import AT_ONCE, Reference, as_input, as_scores, reference
-from edgenas.files import now, replacing
-from edgenas.graph import FORMATS, ModelFormat, get_format
+from edgenas.files import now
+from edgenas.graph import ModelFormat, get_format, with_tflite_metadata
 from edgenas.graph.format import check_support
 from edgenas.quantisation import IMAGE, Range
 from edgenas.quantisation.calibration import Calibration, calibrate
@@ -27,6 +27,9 @@ from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
 from edgenas.values import plain
+
+USUAL_FORMATS = ("onnx", "tflite")
+"""Those whose runtimes EdgeNAS brings with it."""
 
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
 CALIBRATION_IMAGES = 256
@@ -38,7 +41,7 @@ def export(
     evaluator: Evaluator,
     architecture: Architecture,
     folder: Path,
-    formats: Iterable[str] = FORMATS,
+    formats: Iterable[str] = USUAL_FORMATS,
     *,
     precisions: Iterable[str] = ("fp32",),
     per_tensor: bool = False,
@@ -57,8 +60,9 @@ def export(
     budgets, provenance: what is to be remembered of where the architecture comes from.
     finetuned: the subnet after it was trained on by itself, which is written unless it is worse than the inherited one.
 
-    Each file is run in its runtime before it takes its place. Raises ParityError, leaving nothing, when its outputs
-    differ from torch's, or in int8 from a simulation's, and UsageError for an unknown format or precision.
+    Each file is run before it takes its place, in the runtimes that its budgets are of where they are here, else in the first
+    that opens it. Raises ParityError, leaving nothing, when its outputs differ from torch's, or in int8 from a simulation's,
+    and UsageError for an unknown format or precision.
     """
     chosen = [(get_format(name), precision) for name in formats for precision in precisions]
     for form, precision in chosen:
@@ -89,11 +93,11 @@ def export(
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
+    searched = {budget.execution.runtime for budget in budgets}
     for form, precision in chosen:
-        path = model.file(form.name, precision)
-        with replacing(path) as temporary:
-            temporary.write_bytes(model_file(model, network, form.name, precision))
-            check_parity(temporary.read_bytes(), form.name, reference(network, images, precision, calibration), images, path)
+        file, content = model.variant(form.name, precision), model_file(model, network, form.name, precision)
+        check_parity(content, file, reference(network, images, precision, calibration), images, searched)
+        file.write(content)
     model.save(network)
     return model
 
@@ -153,7 +157,11 @@ def model_file(model: ExportedModel, network: Network, kind: str, precision: str
         "provenance": json.dumps(model.provenance | {"budgets": [plain(budget) for budget in model.budgets]}),
     }
     batch = None if model.dynamic_batch and form.dynamic_batch else 1
-    return form.build(network.specs, weights, precision, batch=batch, metadata=metadata | about, **extra)
+    content = form.build(network.specs, weights, precision, batch=batch, metadata=metadata | about, **extra)
+    if kind == "tflite":
+        how = model.preprocessing
+        content = with_tflite_metadata(content, model.classes, how.mean, how.std, model.architecture.id)
+    return content
 
 
 def _end(limits: Range, form: ModelFormat) -> dict[str, Any]:
@@ -162,21 +170,29 @@ def _end(limits: Range, form: ModelFormat) -> dict[str, Any]:
     return {"type": form.integers, "scale": float(limits.scale), "zero_point": limits.zero_point + least}
 
 
-def check_parity(content: bytes, kind: str, expected: Reference, images: torch.Tensor, path: Path) -> None:
+def check_parity(
+    content: bytes, file: ModelFile, expected: Reference, images: torch.Tensor, wanted: Collection[str] = ()
+) -> None:
     """Raises ParityError when a file computes something else than it must on these images, and EdgeNASError where nothing here
-    opens it."""
+    opens it. wanted: the runtimes that it is for; one that is not here is left out."""
+    path, kind = file.path, file.format
     if not (here := runtimes_of(kind)):
-        raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried.")
-    runtime, python = here[0]
-    array = as_input(images, kind, expected.quantisation)
-    outputs = as_scores(python_target(python).run(content, array, Execution(runtime.name)), expected.quantisation)
-    parity = expected.compare(outputs)
-    if not parity.holds:
-        found, allowed = parity.max_difference, TOLERANCE * parity.scale
-        if parity.difference is not None and parity.allowed is not None:
-            found, allowed = parity.difference, parity.allowed
-        whose = "its simulation's" if expected.quantisation else "torch's"
-        raise ParityError(
-            f"{path} was not written: its outputs differ from {whose} by {found:.2g} (allowed: {allowed:.2g}). "
-            f"Please report this architecture: {path.parent.name}"
-        )
+        packages = " or ".join(f"pip install {runtime.package}" for runtime in runtimes_for(kind))
+        raise EdgeNASError(f"{path} was not written: no runtime on this machine opens {kind} files, so it cannot be tried",
+                           packages)  # fmt: skip
+    array, whose = as_input(images, kind, expected.quantisation), "its simulation's" if expected.quantisation else "torch's"
+    asked = [(runtime, python) for runtime, python in here if runtime.name in wanted and file.precision in runtime.precisions]
+    for runtime, python in asked or here[:1]:
+        try:
+            outputs = as_scores(python_target(python).run(content, array, Execution(runtime.name)), expected.quantisation)
+        except EdgeNASError as error:
+            raise EdgeNASError(f"{path} was not written: {runtime.name} cannot compute it. {error}") from error
+        parity = expected.compare(outputs)
+        if not parity.holds:
+            found, allowed = parity.max_difference, TOLERANCE * parity.scale
+            if parity.difference is not None and parity.allowed is not None:
+                found, allowed = parity.difference, parity.allowed
+            raise ParityError(
+                f"{path} was not written: in {runtime.name} its outputs differ from {whose} by {found:.2g} (allowed: "
+                f"{allowed:.2g}). Please report this architecture: {path.parent.name}"
+            )

@@ -2,7 +2,7 @@
 
 model.json           architecture, classes, preprocessing, provenance, how int8 was calibrated
 weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
-model.onnx, model.tflite; of other precisions than fp32 model-<precision>.onnx
+model.onnx, model.tflite, model.ncnn.param with model.ncnn.bin; of other precisions than fp32 model-<precision>.onnx
 verify.json          what verification measured here; verify-<device>.json: on a device
 """
 
@@ -16,6 +16,7 @@ from edgenas.data.prepare import described
 from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
+from edgenas.files import write_bytes
 from edgenas.graph import FORMATS, get_format
 from edgenas.latency.table import Kind
 from edgenas.metric import ACCURACY, Score
@@ -87,11 +88,27 @@ class Budget:
 
 
 class ModelFile(NamedTuple):
-    """One file of a model: where it is, in which format and precision."""
+    """A model in one format and precision. path: of its file, or of the first of its format's files."""
 
     path: Path
     format: str
     precision: str = "fp32"
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Of all its files."""
+        first, *others = get_format(self.format).suffixes
+        stem = self.path.name.removesuffix(first)
+        return self.path, *(self.path.with_name(stem + suffix) for suffix in others)
+
+    @property
+    def content(self) -> bytes:
+        """As `ModelFormat.build` gave it."""
+        return get_format(self.format).join(*(path.read_bytes() for path in self.paths))
+
+    def write(self, content: bytes) -> None:
+        for path, part in zip(self.paths, get_format(self.format).split(content), strict=True):
+            write_bytes(path, part)
 
 
 @dataclass(frozen=True)
@@ -150,19 +167,23 @@ class ExportedModel:
         return fill(network, tensors, self.folder / "weights.safetensors").eval()
 
     def file(self, format_name: str, precision: str = "fp32") -> Path:
-        """Where the file of a format and precision is, or would be."""
-        return self.folder / f"model{precision_suffix(precision)}{get_format(format_name).suffix}"
+        """Where the file of a format and precision is, or would be; of several, the first."""
+        return self.folder / f"model{precision_suffix(precision)}{get_format(format_name).suffixes[0]}"
+
+    def variant(self, format_name: str, precision: str = "fp32") -> ModelFile:
+        """That of a format and precision, which may be there or not."""
+        return ModelFile(self.file(format_name, precision), format_name, precision)
 
     @property
     def variants(self) -> list[ModelFile]:
-        """The model files that are there, with what is in them."""
-        known = [(form.name, precision) for form in FORMATS.values() for precision in form.precisions]
-        return [ModelFile(self.file(*kind), *kind) for kind in known if self.file(*kind).exists()]
+        """The formats and precisions that are there."""
+        known = [self.variant(form.name, precision) for form in FORMATS.values() for precision in form.precisions]
+        return [file for file in known if all(path.exists() for path in file.paths)]
 
     @property
     def files(self) -> list[Path]:
         """The model files that are there."""
-        return [variant.path for variant in self.variants]
+        return [path for variant in self.variants for path in variant.paths]
 
 
 def _upgrade(data: dict[str, Any], version: int) -> None:

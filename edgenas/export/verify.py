@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ import torch
 
 from edgenas.data import Dataset, Decoder
 from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
-from edgenas.device.runtimes import runtimes_of
+from edgenas.device.runtimes import PYTHON, runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity
@@ -117,15 +117,21 @@ class Testbed:
         return (file.format, file.precision) == (get_runtime(self.execution.runtime).format, self.execution.precision)
 
 
-def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]:
+def testbeds_here(files: Sequence[ModelFile], threads: int = 1, runtimes: Collection[str] = ()) -> list[Testbed]:
     """Everything on this machine that executes one of these files, with so many threads as far as there are cores.
+
+    runtimes: these alone; all that are installed unless told otherwise. Raises UsageError for an unknown one, and EdgeNASError
+    for one that is not installed or opens none of the files.
 
     Each runs in a process of its own, as it will on a device: beside torch, in memory that training has left scattered,
     networks were up to 10 % slower.
     """
+    _require_here(runtimes, files)
     testbeds = []
     for kind, precisions in _precisions(files).items():
         for runtime, python in runtimes_of(kind):
+            if runtimes and runtime.name not in runtimes:
+                continue
             target = python_target(python)
             environment = target.environment(runtime.name)
             for precision in precisions:
@@ -135,6 +141,16 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1) -> list[Testbed]
     return testbeds
 
 
+def _require_here(runtimes: Collection[str], files: Sequence[ModelFile]) -> None:
+    for runtime in (get_runtime(name, PYTHON) for name in runtimes):
+        if runtime.python is None:
+            how = "bash tools/tflite_runtime.sh" if runtime.own_python else f"pip install {runtime.package}"
+            raise EdgeNASError(f"{runtime.name} is not installed", how)
+        if not any(file.format == runtime.format for file in files):
+            raise EdgeNASError(f"{files[0].path.parent} holds no {runtime.format} file, which is what {runtime.name} opens: "
+                               f"export it again, with `format` {runtime.format}.")  # fmt: skip
+
+
 def _precisions(files: Sequence[ModelFile]) -> dict[str, set[str]]:
     """By format, those of these files."""
     return {kind: {file.precision for file in files if file.format == kind} for kind in dict.fromkeys(f.format for f in files)}
@@ -142,20 +158,22 @@ def _precisions(files: Sequence[ModelFile]) -> dict[str, set[str]]:
 
 def verify(
     model: ExportedModel, space: SearchSpace, dataset: Dataset, tables: Sequence[LatencyTable] = (), track: Track = quiet,
-    *, testbeds: Sequence[Testbed] | None = None, images: int | None = None,
+    *, testbeds: Sequence[Testbed] | None = None, runtimes: Collection[str] = (), images: int | None = None,
 ) -> list[Verification]:  # fmt: skip
     """Run a model's files on test images and on the timer, and keep the result beside them: verify.json, or verify-DEVICE.json.
 
     tables: timed latencies: of this machine's, the speed that it had then is what latencies are stated for, and where its
         blocks cover the space, they predict. Those of other machines are left aside.
-    testbeds: where; this machine unless told otherwise. images: so many of the test set, evenly spread; None: all.
+    testbeds: where; this machine unless told otherwise, in all runtimes that are installed, or in `runtimes`.
+    images: so many of the test set, evenly spread; None: all.
 
-    A file whose outputs are not what they must be, in any runtime, is renamed to <file>.rejected, so that nobody ships it.
-    Raises EdgeNASError when there is no file for these testbeds.
+    A file whose outputs are not what they must be wherever it was tried is renamed to <file>.rejected, so that nobody ships it.
+    Raises EdgeNASError when there is no file for these testbeds, and, with all others verified and kept, when one of several
+    cannot compute a file.
     """
     files = model.variants
     if testbeds is None:
-        testbeds = testbeds_here(files, model.budgets[0].execution.threads if model.budgets else 1)
+        testbeds = testbeds_here(files, model.budgets[0].execution.threads if model.budgets else 1, runtimes)
     pairs = [(file, testbed) for file in files for testbed in testbeds if testbed.takes(file)]
     if not pairs:
         raise EdgeNASError(f"{model.folder} holds no model file that can run there: export it again.")
@@ -175,14 +193,29 @@ def verify(
         low, high = map(float, table.interval(space, predicted_ms))
         return predicted_ms, low, high
 
-    results = [
-        _verify_file(file.path.name, file.path.read_bytes(), testbed, trial, tables, predict)
-        for file, testbed in track(pairs, f"Verifying {model.architecture.id}", len(pairs))
-    ]
-    for name in {result.file for result in results} - {result.file for result in results if result.passed}:
-        (model.folder / name).rename(model.folder / f"{name}.rejected")
-    _save(model.folder, results)
+    results, failures = [], []
+    for file, testbed in track(pairs, f"Verifying {model.architecture.id}", len(pairs)):
+        try:
+            results.append(_verify_file(file.path.name, file.content, testbed, trial, tables, predict))
+        except EdgeNASError as error:
+            if len(testbeds) == 1:
+                raise
+            failures.append(f"{testbed.execution.runtime} {testbed.environment.runtime_version} cannot compute {file.path}. "
+                            f"{error}")  # fmt: skip
+    _reject(files, results)
+    if results:
+        _save(model.folder, results)
+    if failures:
+        others = [f"`runtime` {name}" for name in dict.fromkeys(result.execution.runtime for result in results)]
+        raise EdgeNASError(" ".join(failures), f"verify without it: add {' and '.join(others)}." if others else "")
     return results
+
+
+def _reject(files: Sequence[ModelFile], results: Sequence[Verification]) -> None:
+    """Rename what was right nowhere."""
+    right, wrong = ({result.file for result in results if result.passed == kind} for kind in (True, False))
+    for path in [path for file in files if file.path.name in wrong - right for path in file.paths]:
+        path.rename(path.with_name(f"{path.name}.rejected"))
 
 
 def verify_classifier(

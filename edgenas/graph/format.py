@@ -8,6 +8,7 @@ from typing import Protocol
 import onnx
 
 from edgenas.errors import UsageError
+from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn, join_ncnn, read_ncnn_metadata, split_ncnn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
 from edgenas.graph.tflite import build_empty_tflite, build_tflite, read_tflite_metadata
@@ -19,20 +20,21 @@ from edgenas.values import unknown
 
 
 class ModelFormat(Protocol):
-    """How a chain of blocks becomes the bytes of a file.
+    """How a chain of blocks becomes the bytes of a file, or of several that belong together.
 
-    name: by which runtimes and commands ask for it. suffix: of its files, with the dot.
+    name: by which runtimes and commands ask for it. suffixes: of its files, with the dot.
     precisions: those that it can be written in, `fp32` first.
     layout: of an image at its input, `NCHW` or `NHWC`. dtype: of the image's values, as numpy names it.
-    dynamic_batch: whether a file can take any number of images at once.
+    batches: whether a file can take several images at once. dynamic_batch: and any number.
     integers: the type of 8-bit values in int8 files.
     """
 
     name: str
-    suffix: str
+    suffixes: tuple[str, ...]
     precisions: tuple[str, ...]
     layout: str
     dtype: str
+    batches: bool
     dynamic_batch: bool
     integers: str
 
@@ -56,9 +58,29 @@ class ModelFormat(Protocol):
         """What `build` was given as metadata."""
         ...
 
+    def split(self, content: bytes) -> tuple[bytes, ...]:
+        """What `build` gave as the content of each file, one per suffix."""
+        ...
 
-class Onnx:
-    name, suffix, layout, dtype, dynamic_batch, integers = "onnx", ".onnx", "NCHW", "float32", True, "uint8"
+    def join(self, *parts: bytes) -> bytes:
+        """The reverse of `split`."""
+        ...
+
+
+class _OneFile:
+    """What formats have in common whose content is that of a single file."""
+
+    def split(self, content: bytes) -> tuple[bytes, ...]:
+        return (content,)
+
+    def join(self, *parts: bytes) -> bytes:
+        (content,) = parts
+        return content
+
+
+class Onnx(_OneFile):
+    name, layout, dtype, batches, dynamic_batch, integers = "onnx", "NCHW", "float32", True, True, "uint8"
+    suffixes: tuple[str, ...] = (".onnx",)
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
 
     def build(
@@ -80,8 +102,9 @@ class Onnx:
         return {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
 
 
-class TfLite:
-    name, suffix, layout, dtype, dynamic_batch, integers = "tflite", ".tflite", "NHWC", "float32", False, "int8"
+class TfLite(_OneFile):
+    name, layout, dtype, batches, dynamic_batch, integers = "tflite", "NHWC", "float32", True, False, "int8"
+    suffixes: tuple[str, ...] = (".tflite",)
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
 
     def build(
@@ -98,6 +121,31 @@ class TfLite:
 
     def metadata(self, content: bytes) -> dict[str, str]:
         return read_tflite_metadata(content)
+
+
+class Ncnn:
+    name, layout, dtype, batches, dynamic_batch, integers = "ncnn", "NCHW", "float32", False, False, "int8"
+    suffixes: tuple[str, ...] = (".ncnn.param", ".ncnn.bin")
+    precisions: tuple[str, ...] = ("fp32",)
+
+    def build(
+        self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
+        batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
+    ) -> bytes:  # fmt: skip
+        check_support(self, precision, batch)
+        return build_ncnn(blocks, weights, metadata=metadata)
+
+    def empty(self) -> bytes:
+        return build_empty_ncnn()
+
+    def metadata(self, content: bytes) -> dict[str, str]:
+        return read_ncnn_metadata(content)
+
+    def split(self, content: bytes) -> tuple[bytes, ...]:
+        return split_ncnn(content)
+
+    def join(self, *parts: bytes) -> bytes:
+        return join_ncnn(*parts)
 
 
 FORMATS: dict[str, ModelFormat] = {}
@@ -123,9 +171,12 @@ def check_support(form: ModelFormat, precision: str, batch: int | None = 1) -> N
     """Raises UsageError for what a format cannot be written in."""
     if precision not in form.precisions:
         raise UsageError(f"A {form.name} file cannot be written in {precision}: choose {' or '.join(form.precisions)}.")
+    if batch != 1 and not form.batches:
+        raise UsageError(f"A {form.name} file takes a fixed number of images at once, which is 1: leave `batch` at that.")
     if batch is None and not form.dynamic_batch:
         raise UsageError(f"A {form.name} file takes a fixed number of images at once: give a batch.")
 
 
 register_format(Onnx())
 register_format(TfLite())
+register_format(Ncnn())

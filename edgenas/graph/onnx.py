@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgenas.graph.gates import CLIP, OFFSET, SLOPE, clipped_gates, clipped_weights
 from edgenas.graph.weights import BlockWeights
 from edgenas.space import BlockSpec, is_flat, program_of
 from edgenas.space.program import (
@@ -32,6 +33,8 @@ OPSET = 17
 IR_VERSION = 8  # read by every ONNX Runtime since 1.12, so that old devices are served too
 INPUT, OUTPUT = "image", "output"
 
+_LIMITS = {"relu6": {"low": 0.0, "high": 6.0}, CLIP: {"low": 0.0, "high": 1.0}}
+
 
 def build_onnx(
     blocks: Sequence[BlockSpec],
@@ -50,11 +53,12 @@ def build_onnx(
     The model maps `image`, float32 `(batch, channels, resolution, resolution)`, to `output`, float32
     `(batch, classes)` for a network that ends in a head, `(batch, channels, resolution, resolution)` otherwise.
     """
+    clipped = [clipped_weights(program_of(spec), arrays) for spec, arrays in zip(blocks, weights, strict=True)]
     graph = OnnxGraph(np.float16 if half else np.float32)
     element = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     is_image, is_scores = half and blocks[0].in_channels == 3, half and is_flat(blocks[-1])
     value = graph.add("Cast", [INPUT], f"{INPUT}.half", to=element) if is_image else INPUT
-    value = add_blocks(graph, blocks, weights, value)
+    value = add_blocks(graph, blocks, clipped, value)
     if is_scores:
         graph.add("Cast", [value], OUTPUT, to=TensorProto.FLOAT)
     graph.nodes[-1].output[0] = OUTPUT
@@ -108,7 +112,7 @@ class OnnxGraph:
         return values[steps[-1].name]
 
     def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
-        return program_of(spec)
+        return clipped_gates(program_of(spec))
 
     def step(self, step: Step, name: str, inputs: list[str], weights: BlockWeights) -> str:
         """Append a step; return the name of its value."""
@@ -138,11 +142,13 @@ class OnnxGraph:
         return [self.constant(f"{name}.{kind}", weights[f"{step.name}.{kind}"]) for kind in kinds]
 
     def activation(self, kind: str, value: str, name: str) -> str:
-        if kind == "relu6":
-            limits = [self.constant(f"{value}.{end}", np.array(limit)) for end, limit in (("low", 0.0), ("high", 6.0))]
-            return self.add("Clip", [value, *limits], name)
+        if kind in _LIMITS:
+            low, high = (self.constant(f"{name}.{end}", np.array(_LIMITS[kind][end])) for end in ("low", "high"))
+            return self.add("Clip", [value, low, high], name)
         if kind == "gate":
-            return self.add("HardSigmoid", [value], name, alpha=1 / 6, beta=0.5)
+            slope, offset = (self.constant(f"{name}.{part}", np.array(n)) for part, n in (("slope", SLOPE), ("offset", OFFSET)))
+            line = self.add("Add", [self.add("Mul", [value, slope], f"{name}.product"), offset], f"{name}.line")
+            return self.activation(CLIP, line, name)
         return self.add({"relu": "Relu", "hswish": "HardSwish"}[kind], [value], name)
 
     def model(

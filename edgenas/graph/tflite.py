@@ -36,6 +36,7 @@ from edgenas.space.program import (
 INPUT, OUTPUT = "image", "output"
 SIGNATURE = "serving_default"
 SCHEMA_VERSION, FILE_IDENTIFIER = 3, b"TFL3"
+STANDARD_METADATA = "TFLITE_METADATA"  # what others look for: see `tflite_metadata`
 ALIGNMENT = 16  # of buffers, in bytes: `force_align` in the schema
 
 Op, _Fused = schema.BuiltinOperator, schema.ActivationFunctionType
@@ -94,10 +95,11 @@ def build_empty_tflite() -> bytes:
 def read_tflite_metadata(content: bytes) -> dict[str, str]:
     """What `build_tflite` was given as metadata."""
     model = schema.ModelT.InitFromPackedBuf(content)
-    return {e.name.decode(): bytes(model.buffers[e.buffer].data).decode() for e in model.metadata or []}
+    own = [entry for entry in model.metadata or [] if entry.name.decode() != STANDARD_METADATA]
+    return {entry.name.decode(): bytes(model.buffers[entry.buffer].data).decode() for entry in own}
 
 
-class _Buffer(schema.BufferT):
+class AlignedBuffer(schema.BufferT):
     """Constant data, aligned as runtimes that map the file into memory need it; the generated code does not align."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:
@@ -125,7 +127,7 @@ class TfliteGraph:
         return tuple(int(size) for size in self.tensors[value].shape)
 
     def buffer(self, data: bytes) -> int:
-        self.buffers.append(_Buffer(data=np.frombuffer(data, np.uint8)))
+        self.buffers.append(AlignedBuffer(data=np.frombuffer(data, np.uint8)))
         return len(self.buffers) - 1
 
     def constant(self, name: str, array: np.ndarray) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from edgenas.data import Dataset
 from edgenas.deployment import write_bundle
+from edgenas.device import get_runtime
 from edgenas.errors import UsageError
-from edgenas.export import FORMATS, ExportedModel, export, load_verifications, verify
+from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, load_verifications, verify
 from edgenas.latency import timed_tables
 from edgenas.pipeline.verify import Verified
 from edgenas.pipeline.winners import metric_of, winners
@@ -38,7 +39,7 @@ def export_run(
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
-    Fine-tuned weights are written where there are any that are no worse. formats: all unless told otherwise.
+    Fine-tuned weights are written where there are any that are no worse. formats: see `formats_for` unless told otherwise.
     precisions: `fp32`, `fp16`, `int8`; each format is written in each. per_tensor: int8 with one scale for all channels of a
         weight, as some accelerators want it. integer_ends: int8 files take and give integers.
     dynamic_batch: let files take any number of images at once, where their format can.
@@ -64,7 +65,7 @@ def export_run(
                 evaluator.by(metric_of(run, budgets)),
                 subnet,
                 run.path / "export" / subnet.id,
-                formats or tuple(FORMATS),
+                formats or formats_for(budgets, precisions or ()),
                 precisions=precisions or ("fp32",),
                 per_tensor=per_tensor,
                 integer_ends=integer_ends,
@@ -77,6 +78,12 @@ def export_run(
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, track)
     return Exported(tuple(models), tuple(judge_export(run, models)))
+
+
+def formats_for(budgets: Sequence[Budget], precisions: Sequence[str] = ("fp32",)) -> tuple[str, ...]:
+    """ONNX, TFLite, and what the runtimes of these searches open, where it can be written in these precisions."""
+    searched = (get_runtime(budget.execution.runtime).model_format for budget in budgets)
+    return tuple(dict.fromkeys([*USUAL_FORMATS, *(form.name for form in searched if {*precisions} <= {*form.precisions})]))
 
 
 def _bundle(path: Path, run: Run, model: ExportedModel, dataset: Dataset, track: Track) -> None:

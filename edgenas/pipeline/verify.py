@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgenas.data import Dataset
@@ -46,29 +47,31 @@ class Verified:
         """Raises ParityError naming the rejected files, where there are any."""
         if self.rejected:
             raise ParityError(
-                f"Outputs differ from what they must be: {', '.join(self.rejected)}. What no runtime computes rightly was "
-                "renamed to *.rejected: export again, and please report it."
+                f"Outputs differ from what they must be: {', '.join(self.rejected)}. Do not use them there; what no runtime "
+                "computes rightly is now named *.rejected. Export again, and please report it."
             )
 
 
 @checked
 def verify_run(
-    run: Run, *, device: str | None = None, on: str | None = None, provision: bool = False, images: Images | None = None,
-    allow_emulated: bool = False, data: GivenText | Dataset | None = None, track: Track = quiet,
+    run: Run, *, runtimes: Sequence[str] = (), device: str | None = None, on: str | None = None, provision: bool = False,
+    images: Images | None = None, allow_emulated: bool = False, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Verified:  # fmt: skip
     """Prove a run's exported files: outputs equal to torch's, accuracy on the test images, latency.
 
-    Here in every runtime that takes them; with `device`, a name, and `on`, its ssh address, on that device: the files that were
-    chosen for it, in the runtime that they were chosen for. provision: copy the runtime there.
-    images: use so many test images. allow_emulated: accept a device under qemu, whose latency says nothing.
+    Here in every installed runtime that takes them, or in `runtimes` alone; with `device`, a name, and `on`, its ssh address,
+    on that device: the files that were chosen for it, in the runtime that they were chosen for. provision: copy the runtime
+    there. images: use so many test images. allow_emulated: accept a device under qemu, whose latency says nothing.
     data: where the run's images are now, or they.
     """
     match device, on:
         case None, None:
             if provision:
                 raise UsageError("`provision` is for a device: say which with `device` and `on`.")
-            results = _here(run, load_images(run, data, track), images, track)
+            results = _here(run, load_images(run, data, track), runtimes, images, track)
         case str(), str():
+            if runtimes:
+                raise UsageError("`runtime` is for this machine: on a device, files run in what they were chosen for.")
             dataset = load_images(run, data, track)
             results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
         case _:
@@ -76,15 +79,21 @@ def verify_run(
     return Verified(results, tuple(judge_files(run)), judged_by(run))
 
 
-def _here(run: Run, dataset: Dataset, images: int | None, track: Track) -> Results:
+def _here(run: Run, dataset: Dataset, runtimes: Sequence[str], images: int | None, track: Track) -> Results:
     models = _exports(run)
-    if tflite_runtime_python() is None and any(file.suffix == ".tflite" for model in models for file in model.files):
+    if (
+        not runtimes
+        and tflite_runtime_python() is None
+        and any(file.suffix == ".tflite" for model in models for file in model.files)
+    ):
         log.info(
             "Not verified in tflite-runtime, which is not installed (bash tools/tflite_runtime.sh does that): "
             "TFLite files run in LiteRT alone."
         )
     tables = timed_tables()
-    return tuple((model, tuple(verify(model, run.space, dataset, tables, track, images=images))) for model in models)
+    return tuple(
+        (model, tuple(verify(model, run.space, dataset, tables, track, runtimes=runtimes, images=images))) for model in models
+    )
 
 
 def _on_device(

@@ -5,7 +5,7 @@ To add one, write its program and its torch module, and register both:
     def shuffle(p: Program, spec: BlockSpec) -> None: ...
     register_operator(Operator("shuffle", shuffle, "my_package.modules:Shuffle", residual=True))
 
-Spaces can then use it by its name, and costs, training, ONNX and TFLite files follow.
+Spaces can then use it by its name, and costs, training and files of all formats follow.
 """
 
 from __future__ import annotations

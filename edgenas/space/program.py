@@ -1,8 +1,8 @@
 """`Program`: what a block computes, as a short list of named steps.
 
-Costs, weights, ONNX, quantised ONNX and TFLite interpret the same steps. Every step writes one value, which has the step's
-name and keeps it in every format: `conv`, and `conv.relu` after its activation. In a network, `block3.conv.relu` is the value
-of block 3: a stable name, by which an observer can key the ranges of activations. The block's input is `INPUT`.
+Costs, weights, ONNX, quantised ONNX, TFLite and ncnn interpret the same steps. Every step writes one value, which has the
+step's name and keeps it in every format: `conv`, and `conv.relu` after its activation. In a network, `block3.conv.relu` is the
+value of block 3: a stable name, by which an observer can key the ranges of activations. The block's input is `INPUT`.
 """
 
 from __future__ import annotations

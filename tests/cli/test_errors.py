@@ -37,6 +37,8 @@ def images(folder: Path, classes=("cat", "dog"), n=8) -> Path:
 def test_verifying_on_a_device_needs_both_its_name_and_its_address(at_work):
     fails(edgenas("verify", RUN, "--device", "pi4"), 2, "--device and --on belong together")
     fails(edgenas("verify", RUN, "--provision"), 2, "--provision is for a device")
+    there = ["--device", "pi4", "--on", "ssh://pi@nowhere", "--runtime", "ncnn"]
+    fails(edgenas("verify", RUN, *there), 2, "--runtime is for this machine")
     result = edgenas("verify", RUN, "--device", "pi4", "--on", "ssh://pi@nowhere")
     fails(result, 2, "No file of runs/digits was chosen for pi4", "edgenas search runs/digits --device pi4")
     fails(edgenas("search", RUN, "--latency", "1ms", "--confidence", "1"), 2, "--confidence")

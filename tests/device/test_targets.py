@@ -8,13 +8,23 @@ import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from edgenas.device import Execution, Stopwatch, device_timer, get_runtime, python_target, tflite_runtime_python
+from edgenas.device import (
+    Execution,
+    Stopwatch,
+    device_timer,
+    get_runtime,
+    open_session,
+    python_target,
+    tflite_runtime_python,
+)
+from edgenas.device.runtimes import OPENERS, PYTHON
 from edgenas.device.targets import JobTarget, LatencyTarget, timing_job
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
@@ -24,10 +34,16 @@ from tests.conftest import ORT
 LIGHT = (BlockSpec("conv", 8, 3, 0, 8, kernel=3),)
 HEAVY = (BlockSpec("conv", 32, 16, 0, 64, kernel=5),)
 
-PROVIDERS = {"onnxruntime": "CPUExecutionProvider", "litert": "XNNPACK", "onnxruntime-web-wasm": "wasm"}
+PROVIDERS = {
+    "onnxruntime": "CPUExecutionProvider", "litert": "XNNPACK", "onnxruntime-web-wasm": "wasm",
+    "openvino": "OpenVINO CPU", "opencv": "OpenCV DNN", "ncnn": "ncnn CPU",
+}  # fmt: skip
 
 TARGETS = {"python": python_target, "browser": None}
-MEMBERS = [("python", "onnxruntime"), ("python", "litert"), ("browser", "onnxruntime-web-wasm")]
+MEMBERS = [
+    *(("python", runtime) for runtime in ("onnxruntime", "litert", "openvino", "opencv", "ncnn")),
+    ("browser", "onnxruntime-web-wasm"),
+]
 
 
 @pytest.fixture
@@ -35,7 +51,16 @@ def target(request: pytest.FixtureRequest) -> LatencyTarget:
     return request.getfixturevalue("page").target if request.param == "browser" else TARGETS[request.param]()
 
 
-@pytest.mark.parametrize(("target", "runtime"), MEMBERS, indirect=["target"])
+@pytest.fixture
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Its name; the test is skipped where it is not installed."""
+    found = get_runtime(request.param)
+    if found.where == PYTHON and found.python is None:
+        pytest.skip(f"{found.name} is not installed: pip install {found.package}")
+    return found.name
+
+
+@pytest.mark.parametrize(("target", "runtime"), MEMBERS, indirect=True)
 class TestContract:
     def test_environment_is_json_and_names_what_matters(self, target: LatencyTarget, runtime: str) -> None:
         environment = json.loads(json.dumps(target.environment(runtime).to_json()))
@@ -100,13 +125,27 @@ def test_a_runtime_that_is_not_there(target: LatencyTarget) -> None:
         target.environment("tflite-runtime")
 
 
-def test_both_runtimes_compute_the_same() -> None:
+@pytest.mark.parametrize("runtime", ["litert", "openvino", "opencv", "ncnn"], indirect=True)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_all_runtimes_compute_the_same(runtime: str, threads: int) -> None:
     images = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
-    onnx = python_target().run(model_bytes(REFERENCE, "onnxruntime"), images, ORT)
-    nhwc = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    np.testing.assert_allclose(
-        onnx, python_target().run(model_bytes(REFERENCE, "litert"), nhwc, Execution("litert")), atol=1e-5
-    )
+    expected = python_target().run(model_bytes(REFERENCE, "onnxruntime"), images, ORT)
+    if get_runtime(runtime).model_format.layout == "NHWC":
+        images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    found = python_target().run(model_bytes(REFERENCE, runtime), images, Execution(runtime, threads))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "opencv", "ncnn"], indirect=True)
+def test_one_thread_does_all_the_work(runtime: str) -> None:
+    """So that its CPU time is what the model takes."""
+    session = open_session(Execution(runtime), model_bytes(HEAVY, runtime))
+    session.invoke()
+    own, all_threads = time.thread_time(), time.process_time()
+    for _ in range(30):
+        session.invoke()
+    own, all_threads = time.thread_time() - own, time.process_time() - all_threads
+    assert 0 < own <= all_threads < 1.2 * own
 
 
 def test_tflite_runtime_in_its_own_python() -> None:
@@ -185,11 +224,16 @@ def test_a_python_that_is_not_there() -> None:
         python_target("/no/python").environment("onnxruntime")
 
 
-def test_the_timer_reads_as_python_3_8_and_needs_nothing_of_ours() -> None:
-    tree = ast.parse(Path(device_timer.__file__).read_text(), feature_version=(3, 8))
+ON_DEVICES = [Path(device_timer.__file__), *sorted(OPENERS.glob("open_*.py"))]
+
+
+@pytest.mark.parametrize("file", ON_DEVICES, ids=lambda file: file.stem)
+def test_what_runs_on_devices_reads_as_python_3_8_and_needs_nothing_of_ours(file: Path) -> None:
+    tree = ast.parse(file.read_text(), feature_version=(3, 8))
     imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported - set(sys.stdlib_module_names) == {"numpy"}
+    module = {"open_opencv": "cv2"}.get(file.stem, file.stem.removeprefix("open_"))
+    assert imported - set(sys.stdlib_module_names) - {module} == {"numpy"}
 
 
 OPEN = """
@@ -226,6 +270,17 @@ def test_onnxruntime_sends_and_keeps_nothing(silenced: bool, tmp_path: Path) -> 
         if not left:
             pytest.skip("this wheel of ONNX Runtime has no telemetry: there is nothing to silence")
         assert any("Microsoft" in path for path in left)
+
+
+@pytest.mark.parametrize("runtime", ["openvino"], indirect=True)
+def test_openvino_sends_nothing(runtime: str) -> None:
+    """Importing it sends an event by what it calls `tm`: its package for that, or a stand-in where that is missing."""
+    assert find_spec("openvino_telemetry") is None, "the timer has not hidden it"
+    code = (f"import sys; sys.path.insert(0, {str(Path(device_timer.__file__).parent)!r})\n"
+            f"import device_timer; device_timer.environment({get_runtime(runtime).for_timer()!r})\n"
+            "from openvino.tools.ovc.telemetry_utils import tm; print(tm.__name__)")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
 
 
 class SharedCore:

@@ -40,6 +40,9 @@ CHAINS = {
     "resnet with pooling": (pooled := get_space("resnet", "small", 10, resolutions=(50,))).blocks(pooled.smallest),
 }
 
+FAMILIES_CHAINS = {name: blocks for name, blocks in CHAINS.items() if name.split()[-1] in ("largest", "smallest", "pooling")}
+"""The ends of every family."""
+
 
 def reference(blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], image: np.ndarray) -> np.ndarray:
     """NCHW float32 in; `(batch, classes)` or NCHW out, in double precision so that only the runtime's rounding is left."""

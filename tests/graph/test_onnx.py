@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgenas.graph import build_empty_onnx, build_onnx
-from edgenas.space import BlockSpec
-from tests.graph.reference import CHAINS, TINY, block_specs, reference, relative_error, weights_and_image
+from edgenas.device import Execution, get_runtime, open_session
+from edgenas.graph import build_empty_onnx, build_ncnn, build_onnx
+from edgenas.space import OPERATORS, BlockSpec, Operator, Program, register_operator
+from tests.graph.reference import CHAINS, FAMILIES_CHAINS, TINY, block_specs, reference, relative_error, weights_and_image
 
 
 def run(model: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
@@ -36,6 +37,50 @@ def test_any_block_computes_what_torch_computes(spec: BlockSpec, batch: int, see
 def test_any_network_computes_what_torch_computes(blocks: tuple[BlockSpec, ...]) -> None:
     weights, image = weights_and_image(blocks, batch=1)
     assert relative_error(run(build_onnx(blocks, weights), image), reference(blocks, weights, image)) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["opencv", "openvino"])
+@pytest.mark.parametrize("blocks", FAMILIES_CHAINS.values(), ids=FAMILIES_CHAINS)
+def test_any_network_computes_the_same_elsewhere(blocks: tuple[BlockSpec, ...], name: str) -> None:
+    if get_runtime(name).python is None:
+        pytest.skip(f"{name} is not installed: pip install {get_runtime(name).package}")
+    weights, image = weights_and_image(blocks, batch=1)
+    session = open_session(Execution(name), build_onnx(blocks, weights).SerializeToString())
+    assert relative_error(session.run(image), reference(blocks, weights, image)) < 1e-4
+
+
+def test_gates_are_clips_within_the_layers_before_them() -> None:
+    """OpenCV 5.0 computes Mul(x, HardSigmoid(y)) wrongly, and a node of its own takes time."""
+    spec = BlockSpec("mbconv", 9, 4, 12, 4, 3, 1, "relu6", se=True)
+    weights, image = weights_and_image([spec], batch=1)
+    model = build_onnx([spec], weights)
+    assert [node.op_type for node in model.graph.node] == [
+        "Conv", "Clip", "Conv", "Clip", "GlobalAveragePool", "Conv", "Relu", "Conv", "Clip", "Mul", "Conv"
+    ]  # fmt: skip
+    assert relative_error(run(model, image), reference([spec], weights, image)) < 1e-5
+
+
+def test_a_gate_of_what_no_layer_gives_is_written_out() -> None:
+    """As an operator of one's own may have it: the mean of what it scales."""
+
+    def gated(p: Program, spec: BlockSpec) -> None:
+        p.global_mean("mean")
+        p.scale("scale", "input", p.act("gate"))
+
+    register_operator(Operator("gated", gated, "nowhere:Module", keeps_channels=True))
+    try:
+        spec = BlockSpec("gated", 6, 4, 0, 4)
+        image = np.random.default_rng(0).uniform(-6, 6, (1, 4, 6, 6)).astype(np.float32)
+        image += np.array([-9, -1, 1, 9], np.float32).reshape(1, 4, 1, 1)
+        expected = image * np.clip(image.mean((2, 3), keepdims=True) / 6 + 0.5, 0, 1)
+        for name, content in {
+            "onnxruntime": build_onnx([spec], [{}]).SerializeToString(),
+            "ncnn": build_ncnn([spec], [{}]),
+        }.items():
+            if get_runtime(name).python is not None:
+                np.testing.assert_allclose(open_session(Execution(name), content).run(image), expected, atol=1e-5)
+    finally:
+        del OPERATORS["gated"]
 
 
 def test_a_named_batch_takes_any_number_of_images() -> None:
