@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgenas.processes import is_main_process
-
 if TYPE_CHECKING:
     from edgenas.run import Run
 
@@ -28,5 +26,9 @@ def remembering(run: Run) -> Run:
 
 
 def ended_well(ctx: click.Context) -> None:
-    if _RUN in ctx.meta and is_main_process():
+    if _RUN not in ctx.meta:
+        return
+    from edgenas.processes import is_main_process  # here, since it brings torch
+
+    if is_main_process():
         ctx.meta[_RUN].remember(shlex.join(["edgenas", *ctx.meta[_GIVEN]]))
