@@ -61,5 +61,5 @@ def show_front(record: SearchRecord) -> None:
     if record.alike:
         console.print(
             f"~ {record.validation_images} validation images cannot tell it from the best (within one standard error of the "
-            "highest, image by image), and of these the fastest is the best."
+            "highest, image by image). Best is the fastest of these that gives up no more than half a point."
         )

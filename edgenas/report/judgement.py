@@ -99,8 +99,8 @@ def on_search(winners: Sequence[tuple[Result, int]]) -> list[str]:
     if alike and low is not None and high is not None and (high - low) / 2 > COARSE:
         sentences.append(
             f"On {best.images} validation images {_percent(best.value)}{_of(best)} means {_interval(best)}: {alike} other "
-            f"subnet{'s' * (alike > 1)} of the front for {best.name} cannot be told from it, so that the fastest of them was "
-            "chosen. More validation images would tell."
+            f"subnet{'s' * (alike > 1)} of the front for {best.name} cannot be told from it. More validation images would "
+            "tell."
         )
     return sentences
 

@@ -22,6 +22,9 @@ from edgenas.search.ledger import Ledger
 from edgenas.space.genome import A
 from edgenas.statistics import Z
 
+MOST_GIVEN_UP = 0.005
+"""Of the metric, for a faster network."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -60,15 +63,24 @@ class Evidence:
         return Score("accuracy", value, value, value, value) if count is None else Score.of_accuracy(value, count)
 
     def is_alike(self, i: int, best: int) -> bool:
-        """Whether an architecture is within one standard error of a better one, so that the cheaper is to be preferred.
+        """Whether an architecture is within one standard error of a better one, on the same images.
 
-        That is the rule of one standard error (Breiman et al., 1984, Classification and Regression Trees, 3.4.3), of the
-        difference on the same images. Where the predictor ranks, the difference that is expected counts; else the measured one.
+        That is the rule of one standard error (Breiman et al., 1984, Classification and Regression Trees, 3.4.3).
         """
-        measured, error = self._difference(best, i)
-        if self.ranks:
-            return bool(self.expected[best] - self.expected[i] <= math.sqrt(self.trust) * error)
-        return measured <= error
+        _, error = self._difference(best, i)
+        return self.given_up(i, best) <= (math.sqrt(self.trust) if self.ranks else 1) * error
+
+    def is_as_good(self, i: int, best: int) -> bool:
+        """Whether the cheaper of two is to be preferred: they are alike, and no more than `MOST_GIVEN_UP` is lost by it.
+
+        Where images are so few that a standard error is many points, whoever set a budget wants what seems best within it.
+        """
+        return self.is_alike(i, best) and self.given_up(i, best) <= MOST_GIVEN_UP
+
+    def given_up(self, i: int, best: int) -> float:
+        """By how much an architecture is worse than a better one: as expected, where the predictor ranks, else as measured."""
+        value = self.expected if self.ranks else self.measured
+        return float(value[best] - value[i])
 
     def _difference(self, one: int, other: int) -> tuple[float, float]:
         """As measured, and its standard error: by the same images where they are known to be."""

@@ -30,7 +30,7 @@ class SearchRecord:
     metric: what the search maximised, and its accuracies are. score: of the best; None before version 6.
     validation_images: on how many images they were measured; None where that is unknown, as before version 5.
     tied: ids of the other members of the front that are within one standard error of its most accurate one; `best` is the
-        fastest of all of these.
+        fastest of all that give up no more than half a point.
     """
 
     device: Name

@@ -79,8 +79,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """front: within the budget, by rising latency and expected accuracy. best: of those within one standard error of its last,
-    of which most is expected, the fastest (`Evidence.is_alike`). alike: the others of those.
+    """front: within the budget, by rising latency and expected accuracy. best: the fastest that is as good as its last, of
+    which most is expected (`Evidence.is_as_good`). alike: the others within one standard error of that.
 
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
@@ -184,13 +184,13 @@ def search(
     found = [
         _measured_front(space, table, confidence, ledger, predictor, evidence, budget, constraints) for budget in budgets_ms
     ]
-    shifts = [_shift(ledger, front) for front, _ in found]
+    shifts = [_shift(ledger, front) for front, *_ in found]
     claims = [_claim(within(accuracy, budget), predictor, ledger) if quality.ranks else None for budget in budgets_ms]
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
     order = {architecture: i for i, (architecture, _) in enumerate(ledger.items())}
     return [
-        SearchResult(alike[0], front, alike[1:], quality, shift, claim, outcome, evidence.score(order[alike[0].architecture]))
-        for (front, alike), shift, claim in zip(found, shifts, claims, strict=True)
+        SearchResult(best, front, alike, quality, shift, claim, outcome, evidence.score(order[best.architecture]))
+        for (front, best, alike), shift, claim in zip(found, shifts, claims, strict=True)
     ]
 
 
@@ -221,9 +221,9 @@ def _measured_front(
     evidence: Evidence,
     budget_ms: float,
     constraints: Sequence[Constraint],
-) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-    """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints; and those
-    of it that are within one standard error of its last, the fastest first.
+) -> tuple[tuple[Candidate, ...], Candidate, tuple[Candidate, ...]]:
+    """The front, by expected accuracy, of everything that was evaluated and is within the budget and the constraints; the
+    fastest of it that is as good as its last; and the others that are alike.
 
     Of those that differ by rounding alone the fastest is on it.
     """
@@ -245,5 +245,6 @@ def _measured_front(
         score = evidence.score(i)
         front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes,
                                float(expected[i]), score.low, score.high))  # fmt: skip
-    alike = [c for i, c in zip(members, front, strict=True) if i == members[-1] or evidence.is_alike(i, members[-1])]
-    return tuple(front), tuple(alike)
+    last, those = members[-1], list(zip(members, front, strict=True))
+    best = next(c for i, c in those if i == last or evidence.is_as_good(i, last))
+    return tuple(front), best, tuple(c for i, c in those if c is not best and (i == last or evidence.is_alike(i, last)))

@@ -144,7 +144,7 @@ def test_few_validation_images_are_told_where_they_cannot_choose():
     winner = result(0.88, 500, name="a")
     (sentence,) = on_search([(winner, 1)])
     assert "On 500 validation images 88.0 % means 84.9 to 90.6 %" in sentence
-    assert "1 other subnet of the front for a cannot be told from it, so that the fastest" in sentence
+    assert "1 other subnet of the front for a cannot be told from it. More" in sentence
     assert on_search([(winner, 0)]) == []  # nothing is like it
     assert on_search([(result(0.88, 50_000), 1)]) == []  # the interval is narrow
     assert on_search([]) == []

@@ -1,5 +1,7 @@
 """What chance is told from: which of two architectures is better."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from edgenas import cost
 from edgenas.errors import EdgeNASError
 from edgenas.metric import Answers, Metric
 from edgenas.search import Ledger, search
-from edgenas.search.evidence import luck
+from edgenas.search.evidence import MOST_GIVEN_UP, luck
 
 BALANCED = Metric("balanced")
 
@@ -35,7 +37,10 @@ def test_of_alike_the_fastest_is_the_best(micro_space, table, tmp_path):
     (result,) = search(micro_space, table, answering(micro_space, 40, gain=0.0), ledger, (1.5,), evaluations=25)
     assert result.score.images == 40
     everyone = (result.best, *result.alike)
-    assert result.best.latency_ms == min(c.latency_ms for c in everyone)
+    value = attrgetter("expected_accuracy" if result.predictor.ranks else "validation_accuracy")
+    as_good = [c for c in everyone if value(c) >= value(result.front[-1]) - MOST_GIVEN_UP]
+    assert result.best.latency_ms == min(c.latency_ms for c in as_good)
+    assert len(as_good) < len(everyone)  # 40 images tell little, and what seems best is not given up for that
     assert result.front[-1] in everyone
 
 
