@@ -121,7 +121,7 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1, runtimes: Collec
     """Everything on this machine that executes one of these files, with so many threads as far as there are cores.
 
     runtimes: these alone; all that are installed unless told otherwise. Raises UsageError for an unknown one, and EdgeNASError
-    for one that is not installed or opens none of the files.
+    for one that is not installed, and where none opens any of the files.
 
     Each runs in a process of its own, as it will on a device: beside torch, in memory that training has left scattered,
     networks were up to 10 % slower.
@@ -142,13 +142,15 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1, runtimes: Collec
 
 
 def _require_here(runtimes: Collection[str], files: Sequence[ModelFile]) -> None:
-    for runtime in (get_runtime(name, PYTHON) for name in runtimes):
+    wanted = [get_runtime(name, PYTHON) for name in runtimes]
+    for runtime in wanted:
         if runtime.python is None:
             how = "bash tools/tflite_runtime.sh" if runtime.own_python else f"pip install {runtime.package}"
             raise EdgeNASError(f"{runtime.name} is not installed", how)
-        if not any(file.format == runtime.format for file in files):
-            raise EdgeNASError(f"{files[0].path.parent} holds no {runtime.format} file, which is what {runtime.name} opens: "
-                               f"export it again, with `format` {runtime.format}.")  # fmt: skip
+    if wanted and not any(file.format == runtime.format for file in files for runtime in wanted):
+        opened = " and ".join(f"`format` {name}" for name in dict.fromkeys(runtime.format for runtime in wanted))
+        raise EdgeNASError(f"{files[0].path.parent} holds nothing that {' or '.join(runtimes)} opens: export it again, with "
+                           f"{opened}.")  # fmt: skip
 
 
 def _precisions(files: Sequence[ModelFile]) -> dict[str, set[str]]:

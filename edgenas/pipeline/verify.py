@@ -91,6 +91,9 @@ def _here(run: Run, dataset: Dataset, runtimes: Sequence[str], images: int | Non
             "TFLite files run in LiteRT alone."
         )
     tables = timed_tables()
+    opened = {get_runtime(name).format for name in runtimes}
+    able = [model for model in models if not runtimes or any(file.format in opened for file in model.variants)]
+    models = able or models[:1]  # which says what is missing
     return tuple(
         (model, tuple(verify(model, run.space, dataset, tables, track, runtimes=runtimes, images=images))) for model in models
     )

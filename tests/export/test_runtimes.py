@@ -99,7 +99,7 @@ def test_runtimes_that_are_asked_for_must_be_there(evaluator, tmp_path, monkeypa
     assert [t.execution.runtime for t in find_testbeds(model.variants, runtimes=["onnxruntime"])] == ["onnxruntime"]
     with pytest.raises(UsageError, match="Did you mean 'onnxruntime'"):
         find_testbeds(model.variants, runtimes=["onnxruntim"])
-    with pytest.raises(EdgeNASError, match="holds no tflite file, which is what litert opens"):
+    with pytest.raises(EdgeNASError, match=r"holds nothing that litert opens.*`format` tflite"):
         find_testbeds(model.variants, runtimes=["litert"])
     monkeypatch.setattr("edgenas.device.runtimes.find_spec", lambda name: None)
     with pytest.raises(EdgeNASError, match="ncnn is not installed: pip install ncnn"):
