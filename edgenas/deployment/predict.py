@@ -86,7 +86,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def _opened(folder: Path, runtime: str | None, threads: int, file: str | None) -> tuple[Path, str, Any]:
     """The model file, the name of its runtime, and a function from its input to its output."""
-    files = sorted(path for path in folder.glob("model*") if path.suffix in LAYOUTS)
+    files = [path for path in folder.glob("model*") if path.suffix in LAYOUTS]
+    files.sort(key=lambda path: ("-" in path.stem, path.name))  # float32, which has no precision in its name, before the others
     if file is not None:
         files = [path for path in files if path.name == file]
     for name in [runtime] if runtime else RUNTIMES:

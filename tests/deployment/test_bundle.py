@@ -182,6 +182,8 @@ def test_what_is_no_bundle_is_refused(tmp_path, exported):
 
 
 def test_the_runtime_that_is_there_is_taken(unpacked):
+    (unpacked / "model-fp16.onnx").touch()  # of less precision, and no model: not taken
     assert Classifier(unpacked).runtime == "onnxruntime"
+    (unpacked / "model-fp16.onnx").unlink()
     (unpacked / "model.onnx").unlink()
     assert Classifier(unpacked).runtime == "litert"
