@@ -29,9 +29,6 @@ def load_images(
         return data
     recorded = recorded_split(run)
     about, how = run.config["data"], decoder_of(run)
-    if how.size > (largest := max(at_least, *run.space.resolutions)):
-        damaged = f"{run.path / 'config.toml'} is damaged"
-        raise CheckpointError(f"{damaged}: its images have {how.size} pixels, its largest network takes {largest}.")
     try:
         dataset = load_dataset(
             data or names.to_file(about["source"]),

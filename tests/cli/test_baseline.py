@@ -9,9 +9,10 @@ import onnx
 import pytest
 
 from edgenas.baseline import OWN, SCRATCH, begins_with, folder_of, load_baselines
-from edgenas.cli.display import percent
+from edgenas.cli.display import scored
 from edgenas.errors import DivergenceError
 from edgenas.export import load_exports, load_verifications
+from edgenas.metric import ACCURACY
 from edgenas.run import Run
 from tests.baseline.conftest import hide_weights, put_weights
 from tests.cli.conftest import edgenas
@@ -58,7 +59,7 @@ def test_it_says_what_it_does_and_what_came_of_it(run):
     assert "lenet-28: 2 epochs, beginning with random weights\n" in said
     for baseline in load_baselines(run):
         first = baseline.verifications[0]
-        assert f"{baseline.name}: {percent(first.accuracy)} of {first.images} test images, {first.latency_ms:.3f} ms" in said
+        assert f"{baseline.name}: {scored(first.score(ACCURACY))} of {first.images} test images, " in said
     assert f"Next: edgenas report {run.path}" in said
 
 

@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgenas.data import load_dataset
-from edgenas.errors import CheckpointError, DataError
-from edgenas.run import Run
-from edgenas.training import load_images
+from edgenas.errors import DataError
 from tests.data.images import write_folder, zip_folder
 from tests.edges.conftest import bounded
 
@@ -81,12 +79,3 @@ def test_a_label_of_3_gb_in_a_shard(tmp_path: Path) -> None:
         pytest.raises(DataError, match=r"00001.cls in .* has 3,221,225,472 bytes: it is to hold a class"),
     ):
         load_dataset(str(tmp_path / "shards"), size=8)
-
-
-def test_images_larger_than_any_network_of_the_run_takes(old_workspace: Path, tmp_path: Path) -> None:
-    shutil.copytree(old_workspace / "runs/old", tmp_path / "run")
-    config = tmp_path / "run/config.toml"
-    size = Run.open(tmp_path / "run").config["data"]["size"]
-    config.write_text(config.read_text().replace(f"size = {size}", "size = 2048"))
-    with bounded(), pytest.raises(CheckpointError, match="is damaged: its images have 2048 pixels, its largest network takes "):
-        load_images(Run.open(tmp_path / "run"))
