@@ -40,7 +40,7 @@ def test_what_can_be_done_without_is_noted_once(without, caplog):
     with caplog.at_level("INFO", "edgenas"):
         assert not any(is_installed("report", "A picture", "There are tables.") for _ in range(3))
     assert caplog.messages == [
-        "A picture needs matplotlib, which is not installed: pip install 'edgenas[report]'. There are tables."
+        "A picture needs jinja2 and matplotlib, which are not installed: pip install 'edgenas[report]'. There are tables."
     ]
 
 

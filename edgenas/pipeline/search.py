@@ -94,6 +94,8 @@ def search_run(
     evaluator = Evaluator(load_supernet(run), dataset)
     asked = (budgets_ms, latencies.device, str(latencies.execution), elsewhere_ms, confidence, sizes, runtime, strategy,
              evaluations, seconds, storage, seed, weights_key(run.weights), maximised.name)  # fmt: skip
+    if storage is not None:
+        Ledger(storage, weights_key(run.weights), space)  # one that cannot be opened is refused before anything is written
     with attempt(run.path / "search", asked) as (search_id, goes_on):
         own = run_ledger(run, maximised, search_id)
         ledger = own if storage is None else _shared_ledger(run, storage, own, search_id)

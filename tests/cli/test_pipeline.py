@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from edgenas.cli.display import percent
-from edgenas.device import load_device, python_target, tflite_runtime_python
+from edgenas.device import load_device, python_target
+from edgenas.device.runtimes import runtimes_of
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import load_table
 from edgenas.pipeline.search import run_ledger
@@ -38,9 +39,10 @@ def test_searches_keep_their_budget_and_report_true_evaluations(at_work):
             assert candidate.latency_low_ms < candidate.latency_ms < candidate.latency_high_ms <= record.budget_ms
             assert candidate.latency_ms == pytest.approx(table.predict_one(run.space, candidate.architecture))
         assert record.best.validation_accuracy == evaluator.accuracy(record.best.architecture)
-        # The best is the fastest of those that cannot be told from the most accurate.
+        # The best is the fastest of those that cannot be told from the most accurate, and give up next to nothing.
         assert record.best == record.front[-1] or record.front[-1] in record.alike
-        assert record.best.latency_ms == min(c.latency_ms for c in (record.best, *record.alike))
+        assert all(c.latency_ms >= record.best.latency_ms for c in record.alike
+                   if c.expected_accuracy >= record.front[-1].expected_accuracy - 1e-9)  # fmt: skip
         given = run_ledger(run).answers(record.best.architecture)
         assert given.accuracy == record.best.validation_accuracy
 
@@ -64,8 +66,8 @@ def test_exports_are_what_was_searched_and_pass_in_every_runtime(at_work):
     assert {model.architecture for model in models} >= chosen
     for model in models:
         verified = load_verifications(model.folder)
-        runtimes = {"onnxruntime", "litert"} | ({"tflite-runtime"} if tflite_runtime_python() else set())
-        assert {v.execution.runtime for v in verified} == runtimes
+        runtimes = {name for form in ("onnx", "tflite") for name in (r.name for r, _ in runtimes_of(form))}
+        assert {v.execution.runtime for v in verified} == runtimes >= {"onnxruntime", "litert"}
         for v in verified:
             assert v.passed
             assert v.parity.max_difference < 1e-4
@@ -205,7 +207,7 @@ def test_a_file_that_computes_something_else_is_refused(at_work, tmp_path):
     first.file("onnx").write_bytes(wrong or proto.SerializeToString())
     result = edgenas("verify", run)
     assert result.exit_code == 1
-    assert "renamed to *.rejected" in result.output
+    assert "is now named *.rejected" in result.output
     assert not first.file("onnx").exists()
     assert (first.folder / "model.onnx.rejected").exists()
     assert first.file("tflite").exists()

@@ -31,7 +31,7 @@ def test_a_bundle_is_of_one_network(at_work, tmp_path):
 
 
 def test_run_and_bundle_predict_alike(at_work, picture, tmp_path):
-    best = max(load_exports(RUN / "export"), key=lambda model: model.validation_accuracy)
+    best = max(load_exports(RUN / "export"), key=lambda model: model.validation.value)
     bundle = tmp_path / "cat.zip"
     result = edgenas("export", RUN, "--architecture", best.architecture.id, "--bundle", bundle)
     assert result.exit_code == 0, result.output
