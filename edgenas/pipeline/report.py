@@ -83,7 +83,7 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
         },
     )
     write_classes(run.path, run, classes)
-    content = Content(records, rows, files, classes, judgement)
+    content = Content(records, rows, files, judgement)
     pictures, page = _drawn(run, content, data, track) if is_installed("report", "The page, with its pictures,") else ([], None)
     return Report(tuple(rows), tuple(files), tuple(classes), tuple(records), tuple(pictures), tuple(judgement), page)
 

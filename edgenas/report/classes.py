@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.export import load_exports, load_verifications
+from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
 from edgenas.files import write_text
 from edgenas.run import Run
 
@@ -40,7 +40,7 @@ def class_rows(run: Run) -> list[ClassRow]:
     rows: list[ClassRow] = []
     for model in load_exports(run.path / "export"):
         for v in load_verifications(model.folder, len(model.classes)):
-            rows += _rows(model.architecture.id, v.file, v.execution.runtime, np.array(v.confusion), model.classes)
+            rows += rows_of(model, v)
     return sorted(rows, key=lambda row: math.inf if row.recall is None else row.recall)
 
 
@@ -51,19 +51,21 @@ def write_classes(folder: Path, run: Run, rows: list[ClassRow]) -> None:
     _write_csv(folder / "confusion.csv", columns, _confusions(run))
 
 
-def _rows(id_: str, file: str, runtime: str, confusion: np.ndarray, classes: tuple[str, ...]) -> Iterator[ClassRow]:
+def rows_of(model: ExportedModel, verification: Verification) -> Iterator[ClassRow]:
+    """Of one model's file in one runtime, in the order of its classes."""
+    confusion = np.array(verification.confusion)
     right, images, called = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     mistaken = confusion - np.diag(right)
-    for i, label in enumerate(classes):
+    for i, label in enumerate(model.classes):
         yield ClassRow(
-            id_,
-            file,
-            runtime,
+            model.architecture.id,
+            verification.file,
+            verification.execution.runtime,
             label,
             int(images[i]),
             recall=float(right[i] / images[i]) if images[i] else None,
             precision=float(right[i] / called[i]) if called[i] else None,
-            taken_for=classes[mistaken[i].argmax()] if mistaken[i].any() else None,
+            taken_for=model.classes[mistaken[i].argmax()] if mistaken[i].any() else None,
         )
 
 

@@ -16,7 +16,7 @@ from edgenas.data import DataReport
 from edgenas.export import ExportedModel, Verification
 from edgenas.extras import require
 from edgenas.files import now, write_text
-from edgenas.report.classes import ClassRow
+from edgenas.report.classes import ClassRow, rows_of
 from edgenas.report.comparison import Contestant, judged_by, side_by_side
 from edgenas.report.page.drawing import DrawnNetwork
 from edgenas.report.page.mistakes import Mistake
@@ -47,7 +47,6 @@ class Content:
     records: Sequence[SearchRecord]
     rows: Sequence[Row]
     files: Sequence[Contestant]
-    classes: Sequence[ClassRow]
     judgement: Sequence[str]
     figures: Mapping[str, Figure] = field(default_factory=dict)
     networks: Mapping[str, DrawnNetwork] = field(default_factory=dict)
@@ -101,22 +100,11 @@ def _provenances(records: Sequence[SearchRecord]) -> list[tuple[str, dict[str, A
     return list(found.items())
 
 
-def _classes(best: tuple[ExportedModel, Verification] | None) -> list[dict[str, Any]]:
-    """Of each class that there are test images of: how many, the share that is recognised, and its interval; worst first."""
-    if best is None:
-        return []
-    model, verification = best
-    confusion = np.array(verification.confusion)
-    rows = []
-    for i, label in enumerate(model.classes):
-        if count := int(confusion[i].sum()):
-            recall = confusion[i, i] / count
-            others = confusion[i] - np.diag(confusion.diagonal())[i]
-            taken_for = model.classes[int(others.argmax())] if others.any() else "-"
-            rows.append(
-                {"label": label, "images": count, "recall": recall, "interval": wilson(recall, count), "taken": taken_for}
-            )
-    return sorted(rows, key=lambda row: row["recall"])
+def _classes(best: tuple[ExportedModel, Verification] | None) -> list[tuple[ClassRow, tuple[float, float]]]:
+    """Of each class that there are test images of, with the interval of its recall; the worst first."""
+    rows = [] if best is None else [(row, row.recall) for row in rows_of(*best)]
+    known = sorted(((row, recall) for row, recall in rows if recall is not None), key=lambda pair: pair[1])
+    return [(row, wilson(recall, row.images)) for row, recall in known]
 
 
 def _confusion(best: tuple[ExportedModel, Verification] | None) -> list[list[tuple[int, float]]] | None:
