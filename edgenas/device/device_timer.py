@@ -64,6 +64,9 @@ INPUT_SEED = 0
 
 CPU_TIME, WALL_TIME = "cpu", "wall"
 
+IN_32_BIT = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
+"""What a 32-bit program runs on, by what the kernel calls the machine."""
+
 WITH_HOST = "--with-host"
 """After JOB_DIR: end when standard input does."""
 
@@ -463,7 +466,7 @@ def run_images(session, images):
 def _machine():
     """What this Python is built for, in the words of `uname -m`, which tells the kernel's machine: that may have more bits."""
     name = platform.machine()
-    return name if sys.maxsize > 2**32 else {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}.get(name, name)
+    return name if sys.maxsize > 2**32 else IN_32_BIT.get(name, name)
 
 
 def main(folder):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
+from edgenas.device.device_timer import IN_32_BIT
 from edgenas.errors import EdgeNASError
 from edgenas.values import Within, decoded_json, read
 from edgenas.values.kinds import Line, Name
@@ -26,9 +27,6 @@ PROBE = (
 
 _Number = Annotated[int, Within(0, 1000)]
 _ANSWER = tuple[tuple[_Number, _Number], Name, Line, Annotated[int, Within(32, 64)], bool]
-
-IN_32_BIT = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
-"""What a 32-bit program runs on, by what the kernel calls the machine."""
 
 WITHOUT_NUMPY = ("armv7l", "armv6l")
 """Machines for which PyPI has no numpy; Debian and Raspberry Pi OS have."""
