@@ -53,19 +53,23 @@ def write_classes(folder: Path, run: Run, rows: list[ClassRow]) -> None:
 
 def rows_of(model: ExportedModel, verification: Verification) -> Iterator[ClassRow]:
     """Of one model's file in one runtime, in the order of its classes."""
-    confusion = np.array(verification.confusion)
+    v = verification
+    return _rows(model.architecture.id, v.file, v.execution.runtime, np.array(v.confusion), model.classes)
+
+
+def _rows(id_: str, file: str, runtime: str, confusion: np.ndarray, classes: tuple[str, ...]) -> Iterator[ClassRow]:
     right, images, called = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     mistaken = confusion - np.diag(right)
-    for i, label in enumerate(model.classes):
+    for i, label in enumerate(classes):
         yield ClassRow(
-            model.architecture.id,
-            verification.file,
-            verification.execution.runtime,
+            id_,
+            file,
+            runtime,
             label,
             int(images[i]),
             recall=float(right[i] / images[i]) if images[i] else None,
             precision=float(right[i] / called[i]) if called[i] else None,
-            taken_for=model.classes[mistaken[i].argmax()] if mistaken[i].any() else None,
+            taken_for=classes[mistaken[i].argmax()] if mistaken[i].any() else None,
         )
 
 
