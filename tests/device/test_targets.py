@@ -145,7 +145,7 @@ def test_one_thread_does_all_the_work(runtime: str) -> None:
     for _ in range(30):
         session.invoke()
     own, all_threads = time.thread_time() - own, time.process_time() - all_threads
-    assert 0 < own <= all_threads < 1.2 * own
+    assert 0 < all_threads < 1.2 * own
 
 
 def test_tflite_runtime_in_its_own_python() -> None:
