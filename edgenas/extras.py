@@ -11,10 +11,11 @@ from edgenas.errors import EdgeNASError
 EXTRAS = {
     "browser": ("cryptography", "segno"),
     "heic": ("pillow_heif",),
+    "mlflow": ("mlflow",),
     "report": ("jinja2", "matplotlib"),
     "tensorboard": ("tensorboard",),
 }
-"""The modules of an extra, as pyproject.toml has them."""
+"""The modules of an extra, as pyproject.toml has them; of MLflow its client, mlflow-skinny, is enough."""
 
 log = logging.getLogger("edgenas")
 note_once = cache(log.info)
