@@ -115,8 +115,8 @@ def test_the_cache_can_be_moved(monkeypatch, tmp_path):
 
 def test_json_has_a_row_of_numbers_on_a_line_and_says_what_json_says():
     data = {
-        "confusion": [[1, 2], [3, 4]], "names": ["a", "b\u00e9"], "empty": [], "none": {}, 3: None, "mixed": [1, "a", [2.5, True]],
-        "nested": [{"a": [1e-9]}, {}],
+        "confusion": [[1, 2], [3, 4]], "names": ["a", "b\u00e9"], "empty": [], "none": {}, 3: None, 
+        "mixed": [1, "a", [2.5, True]], "nested": [{"a": [1e-9]}, {}],
     }  # fmt: skip
     text = to_json(data)
     assert json.loads(text) == json.loads(json.dumps(data))

@@ -14,7 +14,7 @@ import click
 from edgenas.cli.notes import shown_notes
 from edgenas.cli.remembering import ended_well, given
 from edgenas.cli.stopping import exit_status, terminable
-from edgenas.cli.vocabulary import in_flags
+from edgenas.cli.vocabulary import worded
 from edgenas.errors import EdgeNASError, UsageError
 
 # In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
@@ -68,13 +68,10 @@ class Story(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        def worded(text: str) -> str:
-            return in_flags(text, ctx.invoked_subcommand, lambda name: self.get_command(ctx, name))
-
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name is no reason to stop
         try:
-            with terminable(), shown_notes(worded):
+            with terminable(), shown_notes():
                 result = super().invoke(ctx)
                 ended_well(ctx)
                 return result

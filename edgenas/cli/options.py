@@ -135,6 +135,9 @@ resolutions_option = click.option(
 )
 
 
+ABOUT_IMAGES_AND_SPACE = ("stream", "fit", "family", "preset", "width", "resolutions")
+
+
 def images_and_space_options(command: F) -> F:
     """What a training takes: images, how they are decoded, and the space whose networks learn them."""
     options = (
@@ -160,6 +163,17 @@ seed_option = click.option(
 def given_options(ctx: click.Context) -> dict[str, Any]:
     """The options that the command line names, without those that have their default."""
     return {name: value for name, value in ctx.params.items() if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+
+
+def given_again(ctx: click.Context, *names: str) -> list[str]:
+    """Some of the options that the command line names, as they are given to another command."""
+    words: list[str] = []
+    for option in ctx.command.params:
+        if isinstance(option, click.Option) and option.name in names and option.name in given_options(ctx):
+            value = ctx.params[option.name]
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words += [option.opts[0]] if option.is_flag else [option.opts[0], text]
+    return words
 
 
 def run_argument(command: F) -> F:

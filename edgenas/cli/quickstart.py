@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import percent, say, say_all
+from edgenas.cli.answering import Answering
+from edgenas.cli.display import answer, answer_all, percent, say
 from edgenas.cli.options import PATH, SECONDS
 from edgenas.cli.show_files import show_verified
 from edgenas.cli.show_latency import show_table
@@ -29,7 +30,7 @@ from edgenas.space import Architecture, SearchSpace
 from edgenas.training import FineTuned
 
 
-@click.command("quickstart")
+@click.command("quickstart", cls=Answering)
 @click.option(
     "--photos",
     "folder",
@@ -68,7 +69,7 @@ class _Shown(Watch):
 
     def trained(self, trained: Trained, accuracy: float, images: int) -> None:
         show_trained(trained)
-        say(f"     The largest subnet has {percent(accuracy)} on {images} test images.")
+        answer(f"     The largest subnet has {percent(accuracy)} on {images} test images.")
 
     def profiled(self, table: LatencyTable, space: SearchSpace) -> None:
         show_table(table, space)
@@ -76,13 +77,13 @@ class _Shown(Watch):
     def searched(self, searched: Searched) -> None:
         show_searched(searched)
         show_front(searched.records[-1])
-        say_all(searched.judgement)
+        answer_all(searched.judgement)
 
     def finetuned_one(self, architecture: Architecture, tuned: FineTuned) -> None:
         show_finetuned(architecture, tuned)
 
     def finetuned(self, finetuned: FineTunedWinners) -> None:
-        say_all(finetuned.judgement)
+        answer_all(finetuned.judgement)
 
     def verified(self, verified: Verified) -> None:
         show_verified(verified)
@@ -97,4 +98,4 @@ class _Shown(Watch):
         show_report(run, report)
         if not any(row.breaks_budget for row in report.rows):
             picture = f", the picture is {report.pictures[0]}, all of it as a page {report.page}" if report.pictures else ""
-            say(f"The model files are in {run.path / 'export'}{picture}.")
+            answer(f"The model files are in {run.path / 'export'}{picture}.")

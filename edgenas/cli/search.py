@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say, say_all
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer_all
 from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
-from edgenas.cli.show_search import show_front, show_searched
+from edgenas.cli.show_search import conclude_search, show_front, show_searched
 from edgenas.latency import CONFIDENCE
 from edgenas.metric import NAMES as METRICS
-from edgenas.names import pasted
 from edgenas.pipeline.search import EVALUATIONS, search_run, split_budgets
 from edgenas.search import STRATEGIES, get_strategy
 
 
-@click.command("search")
+@click.command("search", cls=Answering)
 @run_argument
 @click.option("--device", help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/.  [default: cpu]")
 @click.option(
@@ -95,5 +95,6 @@ def command(
     show_searched(searched)
     for record in searched.records:
         show_front(record)
-    say_all(searched.judgement)
-    say(f"Next: edgenas export {pasted(opened.path)}")
+    answer_all(searched.judgement)
+    conclude_search(opened, searched.records)
+    reply(searched)

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 import click
 
 from edgenas.bars import track
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import conclude
 from edgenas.cli.options import (
     PATH,
     SECONDS,
@@ -32,7 +34,7 @@ from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, SCHEMES, parse_set
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
-@click.command("train-supernet")
+@click.command("train-supernet", cls=Answering)
 @images_and_space_options
 @click.option("--out", type=PATH, help="The run folder to make.  [default: runs/<data>]")
 @click.option("--resume", type=PATH, metavar="RUN", help="Continue an interrupted run.")
@@ -140,9 +142,13 @@ def _created(data: str, given: dict[str, Any]) -> Run:
 
 def train_and_show(run: Run, data: str | None) -> None:
     try:
-        show_trained(train(run, data, track=track, report=show_epoch))
+        trained = train(run, data, track=track, report=show_epoch)
     except KeyboardInterrupt as stop:
         _stopped(run, stop)
+    show_trained(trained)
+    how = "Trained" if run.recipe.epochs else "Imported"
+    conclude(f"{how if trained.is_new else f'{how} already'}: {run.path}.", "profile", "--device", "cpu", "--run", run.path)
+    reply(trained)
 
 
 def _stopped(run: Run, stop: KeyboardInterrupt) -> NoReturn:

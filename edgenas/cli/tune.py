@@ -7,24 +7,27 @@ from typing import Any
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import console, counted, percent, say, table
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer, conclude, percent, say, tabulate
 from edgenas.cli.options import (
+    ABOUT_IMAGES_AND_SPACE,
     PATH,
     SECONDS,
+    given_again,
     given_options,
     images_and_space_options,
     precision_option,
     seed_option,
 )
 from edgenas.errors import UsageError
-from edgenas.names import pasted
 from edgenas.pipeline.tune import TRIALS, Tuned, open_tuning, require_trials, write_tuned
 from edgenas.tuning import SAMPLERS, Trial
+from edgenas.words import counted
 
 SHOWN = 8
 
 
-@click.command("tune")
+@click.command("tune", cls=Answering)
 @images_and_space_options
 @precision_option
 @seed_option
@@ -57,12 +60,15 @@ def command(ctx: click.Context, data: str | None, seconds: float | None, trials:
     finally:  # an interrupted one shows what it has
         if tuned := write_tuned(opened):
             show(tuned)
+            about = ["--recipe", str(tuned.recipe), *given_again(ctx, "data", *ABOUT_IMAGES_AND_SPACE)]
+            conclude(f"Found a recipe in {counted(len(tuned.trials), 'trial')}.", "train-supernet", *about)
     require_trials(tuned)
+    reply(tuned)
 
 
 def show_trial(trial: Trial) -> None:
     found = "diverged" if trial.accuracy == 0 else f"validation accuracy {percent(trial.accuracy)}"
-    early = f", given up after {counted(trial.epochs)}" if trial.pruned else ""
+    early = f", given up after {counted(trial.epochs, 'epoch')}" if trial.pruned else ""
     say(f"trial {trial.number:>3}  {found}{early}  {', '.join(f'{name} {value:.3g}' for name, value in trial.fields.items())}")
 
 
@@ -73,15 +79,14 @@ def show(tuned: Tuned) -> None:
         for t in tuned.trials[:SHOWN]
     ]
     best = tuned.trials[0]
-    console.print(table("Best trials", ["trial", "validation", "epochs", *best.fields], lines))
+    tabulate("Best trials", ["trial", "validation", "epochs", *best.fields], lines)
     if tuned.importances:
-        say("Importance: " + ", ".join(f"{name} {percent(share, 0)}" for name, share in tuned.importances.items()))
+        answer("Importance: " + ", ".join(f"{name} {percent(share, 0)}" for name, share in tuned.importances.items()))
     own = next((trial for trial in tuned.trials if trial.own), None)
     if own is not None and own is not best:
-        say(f"The recipe as it was, trial {own.number}, had {percent(own.accuracy)} after {counted(own.epochs)}.")
-    say(tuned.summary)
-    say(
-        f"Trials this short prefer what learns fast: for a training much longer than {counted(tuned.epochs)} the best "
+        answer(f"The recipe as it was, trial {own.number}, had {percent(own.accuracy)} after {counted(own.epochs, 'epoch')}.")
+    answer(tuned.summary)
+    answer(
+        f"Trials this short prefer what learns fast: for a training much longer than {counted(tuned.epochs, 'epoch')} the best "
         "learning rate may be another. The best of many looks better than it is: only a training of its own tells."
     )
-    say(f"Next: edgenas train-supernet --recipe {pasted(tuned.recipe)} with the same --data and --space")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,6 +63,18 @@ class Report:
     judgement: tuple[str, ...]
     page: Path | None
 
+    def kept(self) -> dict[str, Any]:
+        """The content of report.json."""
+        return {
+            "winners": [asdict(row) for row in self.rows],
+            "baselines": [asdict(file) for file in self.files if file.is_baseline],
+            "judgement": list(self.judgement),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """With what was written."""
+        return self.kept() | {"pictures": list(self.pictures), "page": self.page}
+
 
 @checked
 def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Track = quiet) -> Report:
@@ -74,18 +86,14 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
     records = require_records(run, "report on")
     rows, files, classes = summarise(run), contestants(run), class_rows(run)
     judgement = judge(run, files)
-    write_json(
-        run.path / "report.json",
-        {
-            "winners": [asdict(row) for row in rows],
-            "baselines": [asdict(file) for file in files if file.is_baseline],
-            "judgement": judgement,
-        },
-    )
+    report = Report(tuple(rows), tuple(files), tuple(classes), tuple(records), (), tuple(judgement), None)
+    write_json(run.path / "report.json", report.kept())
     write_classes(run.path, run, classes)
     content = Content(records, rows, files, judgement)
-    pictures, page = _drawn(run, content, data, track) if is_installed("report", "The page, with its pictures,") else ([], None)
-    return Report(tuple(rows), tuple(files), tuple(classes), tuple(records), tuple(pictures), tuple(judgement), page)
+    if not is_installed("report", "The page, with its pictures,"):
+        return report
+    pictures, page = _drawn(run, content, data, track)
+    return replace(report, pictures=tuple(pictures), page=page)
 
 
 def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track) -> tuple[list[Path], Path]:
