@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgenas.cli.display import answer, answer_all, conclude, percent, scored, tabulate
+from edgenas.cli.show_devices import show_comparison as show_device_comparison
 from edgenas.names import pasted
 from edgenas.pipeline.report import Report
 from edgenas.report import ClassRow, Contestant, Row, on_prediction, side_by_side
@@ -22,6 +23,8 @@ def show_report(run: Run, report: Report) -> None:
         answer(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
     for record in report.records:
         answer_all(on_prediction(record))
+    if report.devices:
+        show_device_comparison(report.devices)
     for picture in report.pictures:
         answer(f"Drawn: {picture}")
     answer_all(report.judgement)
