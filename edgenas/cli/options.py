@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from edgenas.cli.remembering import remembering
+from edgenas.metric import NAMES as METRICS
 from edgenas.pipeline.train import DEFAULT_FAMILY
 from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, FAMILIES
@@ -148,6 +149,13 @@ def images_and_space_options(command: F) -> F:
     return command
 
 
+metric_option = click.option(
+    "--metric",
+    metavar="|".join(METRICS),
+    default=METRICS[0],
+    show_default=True,
+    help="What makes one network better than another. For uneven classes: balanced, the mean recall of all classes.",
+)
 precision_option = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),

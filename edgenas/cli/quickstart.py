@@ -18,6 +18,7 @@ from edgenas.cli.show_report import show_report
 from edgenas.cli.show_search import show_front, show_searched
 from edgenas.cli.show_training import show_by_hand, show_epoch, show_epoch_by_hand, show_finetuned, show_trained
 from edgenas.latency import LatencyTable
+from edgenas.metric import NAMES as METRICS
 from edgenas.pipeline.baseline import ByHand
 from edgenas.pipeline.finetune import FineTunedWinners
 from edgenas.pipeline.quickstart import DIGITS, Watch, photos, tell
@@ -40,8 +41,13 @@ from edgenas.training import FineTuned
 )
 @click.option("--out", type=PATH, help="The run folder to make.  [default: runs/quickstart or runs/<photos>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 100s, 5m for photos]")
+@click.option(
+    "--metric",
+    metavar="|".join(METRICS),
+    help="What makes one network better than another; for uneven classes balanced.  [default: accuracy]",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:
+def command(folder: Path | None, out: Path | None, seconds: float | None, metric: str | None, seed: int) -> None:
     """The whole pipeline, beside networks that people pick by hand. Needs no network.
 
     \b
@@ -55,7 +61,7 @@ def command(folder: Path | None, out: Path | None, seconds: float | None, seed: 
     if seconds:
         story = replace(story, seconds=seconds)
     out = out or (Path("runs/quickstart") if folder is None else default_folder(story.data))
-    tell(story, out, seed, track=track, watch=_Shown())
+    tell(story, out, seed, metric=metric, track=track, watch=_Shown())
 
 
 class _Shown(Watch):

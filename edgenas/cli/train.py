@@ -16,6 +16,7 @@ from edgenas.cli.options import (
     Counts,
     given_options,
     images_and_space_options,
+    metric_option,
     precision_option,
     seed_option,
 )
@@ -23,7 +24,6 @@ from edgenas.cli.remembering import remembering
 from edgenas.cli.show_training import show_epoch, show_trained
 from edgenas.cli.stopping import exit_status
 from edgenas.errors import UsageError
-from edgenas.metric import NAMES as METRICS
 from edgenas.names import pasted
 from edgenas.pipeline.train import create, default_folder, train
 from edgenas.processes import is_main_process, together
@@ -72,13 +72,7 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     show_default=True,
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
 )
-@click.option(
-    "--metric",
-    metavar="|".join(METRICS),
-    default=METRICS[0],
-    show_default=True,
-    help="What makes one network better than another. For uneven classes: balanced, the mean recall of all classes.",
-)
+@metric_option
 @click.option("--balance", is_flag=True, help="Draw images of rare classes more often.")
 @click.option(
     "--recipe",
