@@ -51,18 +51,17 @@ def command(ctx: click.Context, data: str | None, seconds: float | None, trials:
     edgenas train-supernet --data photos/ --space mobilenetv3 --preset tiny --recipe runs/photos/tune/recipe.toml
     edgenas tune --data photos/ --time 2h --epochs 5 --storage postgresql://user@host/edgenas
 
-    Many short trainings are compared by the validation accuracy, or another --metric, of the largest and the smallest subnet; the first has the
-    recipe as it is, bad ones are given up early. Each is kept when it is finished: the same command goes on from there,
-    and several machines with one --storage work together.
+    Many short trainings are compared by the validation accuracy, or another --metric, of the largest and the smallest subnet;
+    the first has the recipe as it is, bad ones are given up early. Each is kept when it is finished: the same command goes
+    on from there, and several machines with one --storage work together.
     """
     if data is None:
         raise UsageError("Say what to tune for with `data`.")
     given = {name: value for name, value in given_options(ctx).items() if name in options}
     opened = open_tuning(data, seconds=seconds, trials=trials, track=track, **given)
     try:
-        opened.tuning.run(
-            seconds=seconds, trials=trials, track=track, report=partial(show_trial, metric=opened.tuning.metric.label)
-        )
+        shown = partial(show_trial, metric=opened.tuning.metric.label)
+        opened.tuning.run(seconds=seconds, trials=trials, track=track, report=shown)
     finally:  # an interrupted one shows what it has
         if tuned := write_tuned(opened):
             show(tuned)

@@ -43,7 +43,8 @@ class OpenTuning:
 class Tuned:
     """The finished trials, the best first. recipe: the file that was written. epochs: of each trial.
 
-    summary: how the best was found. metric: by which they are judged. importances: how much each setting matters; empty while there are too few trials to tell.
+    summary: how the best was found. metric: by which they are judged.
+    importances: how much each setting matters; empty while there are too few trials to tell.
     """
 
     trials: tuple[Trial, ...]
@@ -84,8 +85,8 @@ def open_tuning(
 
     out: the run folder, whose tune/ all goes into. epochs: of each trial; unless told otherwise, `TRIALS` trials fit into the
     time. sampler: one of `edgenas.tuning.SAMPLERS`. recipe_file, precision: what is not tuned.
-    storage: the URL of a database of trials that several machines share. metric: by which trials are judged. The others are those of `create` in
-    `edgenas.pipeline.train`.
+    storage: the URL of a database of trials that several machines share. metric: by which trials are judged.
+    The others are those of `create` in `edgenas.pipeline.train`.
     """
     if seconds is None and trials is None:
         raise UsageError("Say how long to tune with `seconds`, or how many trials to make with `trials`.")
@@ -121,8 +122,8 @@ def write_tuned(opened: OpenTuning) -> Tuned | None:
     _write_trials(opened.folder / "trials.csv", tuning, trials)
     summary = (
         f"The best of {whole} trials of {opened.epochs} epoch{'s' * (opened.epochs != 1)} each ({len(trials) - whole} more "
-        f"were given up early): {tuning.metric.label} {100 * best.accuracy:.2f} % on {len(tuning.dataset.validation)} validation images, mean of the "
-        "largest and the smallest subnet."
+        f"were given up early): {tuning.metric.label} {100 * best.accuracy:.2f} % on {len(tuning.dataset.validation)} "
+        "validation images, mean of the largest and the smallest subnet."
     )
     # The file holds what differs from the defaults: what was given, and what was found.
     own, defaults = tuning.recipe.to_dict(), DEFAULTS.to_dict()

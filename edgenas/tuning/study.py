@@ -43,8 +43,8 @@ class Trial:
     """One short training.
 
     fields: of the recipe. accuracy: by the study's metric, in 0..1 on validation images, the mean of the largest and the
-    smallest subnet after the last epoch that it was trained for; 0 where the training diverged. pruned: whether it was given up early.
-    own: whether its fields are those of the recipe that is tuned.
+    smallest subnet after the last epoch that it was trained for; 0 where the training diverged.
+    pruned: whether it was given up early. own: whether its fields are those of the recipe that is tuned.
     """
 
     number: int
