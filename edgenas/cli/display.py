@@ -73,7 +73,8 @@ def conclude(achieved: str, *do_next: str | os.PathLike[str]) -> None:
 
     do_next: the words of that command, after `edgenas`.
     """
-    answer(achieved + (f" Next: edgenas {' '.join(map(pasted, do_next))}" if do_next else ""))
+    words = [str(word) if str(word).startswith("--") else pasted(word) for word in do_next]
+    answer(" ".join([achieved, *(["Next: edgenas", *words] if words else [])]))
 
 
 def tabulate(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], keys: int = 1) -> None:

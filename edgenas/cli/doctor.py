@@ -17,9 +17,7 @@ from edgenas.words import counted
 
 @click.command("doctor", cls=Answering)
 @click.option("--device", help="Look at this device instead: a profile such as pi4, or your own in devices/.")
-@click.option(
-    "--on", metavar="local|ssh://USER@HOST[:PORT]", help="Where the device is.  [default: local, if it is this machine]"
-)
+@click.option("--on", metavar="local|ssh://USER@HOST[:PORT]", help="Where it is.  [default: local, if it is this machine]")
 def command(device: str | None, on: str | None) -> None:
     """Look for what is missing, slow or broken, and say what to do about it. Nothing is changed.
 

@@ -30,9 +30,7 @@ def check_disk() -> Iterator[Finding]:
 def _check(name: str, folder: Path, what: str) -> Finding:
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        return Finding(
-            AREA, name, BROKEN, f"{there} cannot be written, where {what} go", "work in another folder, or mend its rights."
-        )
+        return Finding(AREA, name, BROKEN, f"{there} cannot be written, for {what}", "mend its rights, or use another folder.")
     free = shutil.disk_usage(there).free
     found = f"{free / 1e9:.1f} GB are free at {there}, for {what}"
     if free < LEAST:

@@ -39,9 +39,7 @@ def _threads(about: Provenance, area: str) -> Finding:
     usable = about.usable_cores or about.cores or 1
     found = f"{usable} at once{cores}{granted}"
     if about.cores is not None and usable < about.cores:
-        return Finding(
-            area, "threads", NOTE, f"{found}, of {about.cores} cores in all", "raise the quota or the affinity for more."
-        )
+        return Finding(area, "threads", NOTE, f"{found}, of {about.cores} cores in all", "raise the quota for more.")
     return Finding(area, "threads", OK, found)
 
 

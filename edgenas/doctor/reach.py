@@ -63,8 +63,8 @@ def _browser(device: DeviceProfile) -> Finding:
     if not has("browser"):
         return Finding(AREA, "browser", BROKEN, "its browser cannot be asked to measure", "pip install 'edgenas[browser]'")
     cable = "adb is there for a USB cable" if shutil.which("adb") else "no adb is there for a USB cable"
-    return Finding(AREA, "browser", OK, f"measured by a page that it opens: `profile(device={pasted(device.name)}, on=browser)`; "
-                                        f"{cable}")  # fmt: skip
+    how = f"measured by a page that it opens: `profile(device={pasted(device.name)}, on=browser)`; {cable}"
+    return Finding(AREA, "browser", OK, how)
 
 
 def _here(device: DeviceProfile) -> Iterator[Finding]:
