@@ -53,7 +53,7 @@ def _requirements() -> Iterator[Finding]:
     if wrong:
         yield Finding(AREA, "packages", BROKEN, "; ".join(wrong), "pip install --upgrade edgenas")
     else:
-        yield Finding(AREA, "packages", OK, ", ".join(found))
+        yield Finding(AREA, "packages", OK, f"all {len(found)} that it needs: {', '.join(found)}")
 
 
 def _parsed(requirement: str) -> tuple[str, str]:

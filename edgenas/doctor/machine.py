@@ -28,9 +28,8 @@ def check_machine(about: Provenance, area: str = AREA) -> Iterator[Finding]:
     if about.temperature_c is not None:
         yield Finding(area, "temperature", OK, f"{about.temperature_c:.0f} °C")
     for warning in (w for w in about.warnings if "while it was measured" not in w):  # of what is measured now there is nothing
-        found, _, advice = warning.rstrip(".").partition(": ")
-        steps = advice or "expect times to vary."
-        yield Finding(area, _about_what(warning), NOTE, found, steps)
+        found, _, advice = warning.rstrip(".").rpartition(". " if ". " in warning else ": ")
+        yield Finding(area, _about_what(warning), NOTE, found or advice, advice if found else "expect times to vary.")
 
 
 def _threads(about: Provenance, area: str) -> Finding:

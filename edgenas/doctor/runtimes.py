@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor, nn
 
 from edgenas.device import RUNTIMES, Execution, LatencyTarget, Runtime, python_target
 from edgenas.device.runtimes import BROWSER
@@ -18,7 +19,9 @@ from edgenas.progress import Track, quiet
 from edgenas.supernet import Network, fold
 
 AREA = "runtimes"
-SEED, IMAGES, ROUNDS = 0, 2, 4
+SEED, IMAGES, STATISTICS, ROUNDS = 0, 2, 64, 4
+GAIN = 10.0
+"""Of linear layers, as they begin: so logits are as large as a trained network's."""
 
 
 def check_runtimes(track: Track = quiet) -> Iterator[Finding]:
@@ -43,10 +46,7 @@ def _in_a_browser(runtime: Runtime) -> Finding:
 def try_runtime(runtime: Runtime, target: LatencyTarget, area: str) -> Finding:
     """Have a runtime compute the network that is timed beside everything else, and time it."""
     reinstall = f"install it again: pip install --force-reinstall {runtime.package}"
-    with torch.random.fork_rng():
-        torch.manual_seed(SEED)
-        network = Network(REFERENCE).eval()
-        images = torch.rand(IMAGES, 3, network.resolution, network.resolution)
+    network, images = _lively_network()
     content, execution = runtime.model_format.build(REFERENCE, fold(network)), Execution(runtime.name)
     try:
         outputs = target.run(content, as_input(images, runtime.format), execution)
@@ -60,3 +60,18 @@ def try_runtime(runtime: Runtime, target: LatencyTarget, area: str) -> Finding:
         return Finding(area, runtime.name, BROKEN, wrong, f"do not use it here; {reinstall}")
     took = f"{milliseconds:.3f} ms for a small network"
     return Finding(area, runtime.name, OK, f"{version} computes what torch does, to {parity.max_difference:.0e}; {took}")
+
+
+def _lively_network() -> tuple[Network, Tensor]:
+    """A network whose outputs depend on its images, as a trained one's do, and images for it: `(n, 3, r, r)`."""
+    with torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        network = Network(REFERENCE)
+        images = torch.randn(STATISTICS, 3, network.resolution, network.resolution)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+        elif isinstance(module, nn.Linear):
+            module.weight *= GAIN
+    network.train()(images)  # batch norm then keeps activations as large as the images' values
+    return network.eval(), images[:IMAGES]
