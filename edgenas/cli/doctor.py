@@ -9,6 +9,7 @@ import click
 from edgenas.bars import track
 from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer
+from edgenas.cli.options import device_names
 from edgenas.cli.vocabulary import worded
 from edgenas.doctor import Finding
 from edgenas.pipeline.doctor import Diagnosis, examine
@@ -16,7 +17,10 @@ from edgenas.words import counted
 
 
 @click.command("doctor", cls=Answering)
-@click.option("--device", help="Look at this device instead: a profile such as pi4, or your own in devices/.")
+@click.option(
+    "--device", shell_complete=device_names,
+    help="Look at this device instead: a profile such as pi4, or your own in devices/.",
+)  # fmt: skip
 @click.option("--on", metavar="local|ssh://USER@HOST[:PORT]", help="Where it is.  [default: local, if it is this machine]")
 def command(device: str | None, on: str | None) -> None:
     """Look for what is missing, slow or broken, and say what to do about it. Nothing is changed.

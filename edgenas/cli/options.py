@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from edgenas.cli.remembering import remembering
+from edgenas.device.profile import device_folders
 from edgenas.metric import NAMES as METRICS
 from edgenas.pipeline.train import DEFAULT_FAMILY
 from edgenas.run import Run
@@ -62,8 +64,16 @@ class AnyPath(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         return Path(value)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
 
 PATH = AnyPath()
+
+
+def device_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Those that a shell may complete to."""
+    return sorted({path.stem for folder in device_folders() for path in folder.glob(f"{incomplete}*.toml")})
 
 
 class Budget(click.ParamType):

@@ -12,7 +12,7 @@ import click
 from edgenas.bars import track
 from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer, conclude
-from edgenas.cli.options import PATH, SECONDS, SPACE_HELP, Resolutions
+from edgenas.cli.options import PATH, SECONDS, SPACE_HELP, Resolutions, device_names
 from edgenas.cli.show_latency import about_table, show_drift, show_table
 from edgenas.cli.stopping import exit_status
 from edgenas.device import load_device, precisions
@@ -26,7 +26,10 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 
 
 @click.command("profile", cls=Answering)
-@click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, or your own in devices/.")
+@click.option(
+    "--device", default="cpu", show_default=True, shell_complete=device_names,
+    help="A device profile: cpu, pi4, or your own in devices/.",
+)  # fmt: skip
 @click.option(
     "--on",
     metavar="local|ssh://USER@HOST[:PORT]|browser[:adb]",

@@ -10,7 +10,7 @@ import click
 from edgenas.bars import track
 from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer_all
-from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
+from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, device_names, open_run, run_argument
 from edgenas.cli.show_devices import show_devices
 from edgenas.cli.show_search import conclude_search, show_front, show_searched
 from edgenas.latency import CONFIDENCE
@@ -25,6 +25,7 @@ from edgenas.search import STRATEGIES, get_strategy
 @click.option(
     "--device",
     multiple=True,
+    shell_complete=device_names,
     help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/. Several, each with a budget of its own, are "
     "searched for one after the other and compared.  [default: cpu]",
 )

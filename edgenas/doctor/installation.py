@@ -15,12 +15,13 @@ import torch
 import edgenas
 from edgenas.device import device_timer
 from edgenas.doctor.finding import BROKEN, NOTE, OK, Finding
-from edgenas.extras import PURPOSES, has
+from edgenas.extras import EXTRAS, PURPOSES, has
 
-AREA, EXTRAS, TELEMETRY = "installation", "extras", "telemetry"
+AREA, TELEMETRY = "installation", "telemetry"
 OLDEST_PYTHON = (3, 11)
 
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?\s*$")
+_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?\s*(>=\s*(?P<least>[0-9.]+))?")
+"""Such as `psycopg[binary]>=3.2`."""
 
 
 def check_installation() -> Iterator[Finding]:
@@ -38,28 +39,32 @@ def check_installation() -> Iterator[Finding]:
 
 def _requirements() -> Iterator[Finding]:
     """What EdgeNAS cannot do without, by the versions that it asks for."""
-    try:
-        wanted = distribution("edgenas").requires or []
-    except PackageNotFoundError:
-        yield Finding(AREA, "packages", NOTE, "EdgeNAS runs from its sources: what it needs is not known", "pip install .")
-        return
     found, wrong = [], []
-    for requirement in (text for text in wanted if ";" not in text):
-        name, least = _parsed(requirement)
+    for name, least in _packages("").items():
         there = _version(name)
         found.append(f"{name} {there}")
         if there is None or _numbers(there) < _numbers(least):
             wrong.append(f"{name} {there or 'is missing'}{f', which needs {least}' if there else ''}")
-    if wrong:
+    if not found:
+        yield Finding(AREA, "packages", NOTE, "EdgeNAS runs from its sources: what it needs is not known", "pip install .")
+    elif wrong:
         yield Finding(AREA, "packages", BROKEN, "; ".join(wrong), "pip install --upgrade edgenas")
     else:
         yield Finding(AREA, "packages", OK, f"all {len(found)} that it needs: {', '.join(found)}")
 
 
-def _parsed(requirement: str) -> tuple[str, str]:
-    """The name and the least version of `numpy>=1.26`."""
-    match = _REQUIREMENT.match(requirement)
-    return (match[1], match[2] or "0") if match else (requirement, "0")
+def _packages(extra: str) -> dict[str, str]:
+    """What EdgeNAS itself, or an extra of it, asks for, with the least version; nothing where that is not known."""
+    try:
+        requirements = distribution("edgenas").requires or []
+    except PackageNotFoundError:
+        return {}
+    found = {}
+    for package, _, marker in (text.partition(";") for text in requirements):
+        match, of = _REQUIREMENT.match(package.strip()), re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
+        if match and match["name"] != "edgenas" and (of[1] if of else "") == extra:
+            found[match["name"]] = match["least"] or "0"
+    return found
 
 
 def _numbers(text: str) -> list[int]:
@@ -87,10 +92,10 @@ def _torch() -> Finding:
 
 def check_extras() -> Iterator[Finding]:
     for extra, purpose in PURPOSES.items():
-        if has(extra):
-            yield Finding(EXTRAS, extra, OK, purpose)
+        if has(extra) if extra in EXTRAS else all(map(_version, _packages(extra))):
+            yield Finding("extras", extra, OK, purpose)
         else:
-            yield Finding(EXTRAS, extra, NOTE, f"missing; for {purpose}", f"pip install 'edgenas[{extra}]'")
+            yield Finding("extras", extra, NOTE, f"missing; for {purpose}", f"pip install 'edgenas[{extra}]'")
 
 
 def check_telemetry() -> Iterator[Finding]:
