@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgenas.cli import main
-from edgenas.device import Execution, Provenance, get_runtime, python_target, ssh, table_path
+from edgenas.device import Execution, Provenance, get_runtime, python_target, ssh
 from edgenas.doctor import (
     BROKEN,
     NOTE,
@@ -33,6 +33,7 @@ from edgenas.doctor import runtimes as runtimes_module
 from edgenas.doctor.runtimes import try_runtime
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.extras import PURPOSES
+from edgenas.latency import table_path
 from tests.test_extras import PROJECT
 
 
