@@ -62,6 +62,7 @@ def try_runtime(runtime: Runtime, target: LatencyTarget, area: str) -> Finding:
     return Finding(area, runtime.name, OK, f"{version} computes what torch does, to {parity.max_difference:.0e}; {took}")
 
 
+@torch.no_grad()
 def _lively_network() -> tuple[Network, Tensor]:
     """A network whose outputs depend on its images, as a trained one's do, and images for it: `(n, 3, r, r)`."""
     with torch.random.fork_rng():
