@@ -87,32 +87,50 @@ def tabulate(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], 
         return
     cells = [[printable(cell) for cell in row] for row in rows]
     console.print(title, style="bold")
-    for shown in _side_by_side(columns, cells, keys, console.width):
-        grid = Table(header_style="bold", box=SIMPLE_HEAD, show_edge=False, padding=(0, GAP - 1, 0, 0))
-        for column in shown:
-            name = columns[column]
-            grid.add_column(name.removeprefix("<"), justify="left" if name.startswith("<") else "right", overflow="fold")
+    for widths in _side_by_side(columns, cells, keys, console.width):
+        grid = Table(
+            header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0)
+        )  # fmt: skip
+        for column, width in widths.items():
+            name, justify = columns[column].removeprefix("<"), "left" if columns[column].startswith("<") else "right"
+            grid.add_column(name, justify=justify, overflow="fold", width=width)  # type: ignore[arg-type]
         for row in cells:
-            grid.add_row(*(row[column] for column in shown))
+            grid.add_row(*(row[column] for column in widths))
         console.print(grid)
         console.print()
 
 
-def _side_by_side(columns: Sequence[str], rows: Sequence[Sequence[str]], keys: int, width: int) -> list[list[int]]:
-    """Which columns are shown beside each other: as many as fit, one at least, beside those that say what a row is of."""
-    wanted = [
-        max([max(map(cell_len, name.removeprefix("<").split() or [""])), *(cell_len(row[i]) for row in rows)])
-        for i, name in enumerate(columns)
-    ]
-    wanted = [min(w, MOST_TEXT) if columns[i].startswith("<") else w for i, w in enumerate(wanted)]
-    parts: list[list[int]] = [list(range(keys))]
+def _side_by_side(columns: Sequence[str], rows: Sequence[Sequence[str]], keys: int, width: int) -> list[dict[int, int]]:
+    """Which columns are shown beside each other, and how wide: as many as fit, one at least, beside those that say what a row
+    is of. Headings may be wrapped for that, and long texts."""
+    least, most = [], []
+    for column, name in enumerate(columns):
+        longest = max((cell_len(row[column]) for row in rows), default=0)
+        heading = name.removeprefix("<")
+        text = min(longest, MOST_TEXT) if name.startswith("<") else longest
+        least.append(max([text, *map(cell_len, heading.split())]))
+        most.append(max(longest, cell_len(heading)))
+    parts = [list(range(keys))]
     for column in range(keys, len(columns)):
-        shown = [*parts[-1], column]
-        if len(parts[-1]) > keys and sum(wanted[i] for i in shown) + GAP * (len(shown) - 1) > width:
-            parts.append([*range(keys), column])
-        else:
-            parts[-1] = shown
-    return parts
+        if len(parts[-1]) > keys and _total(least[i] for i in [*parts[-1], column]) > width:
+            parts.append(list(range(keys)))
+        parts[-1].append(column)
+    return [_fitted({i: least[i] for i in part}, most, width) for part in parts]
+
+
+def _fitted(widths: dict[int, int], most: Sequence[int], width: int) -> dict[int, int]:
+    """With the room that is left, or less where it is too much."""
+    for column in widths:
+        widths[column] += max(0, min(most[column] - widths[column], width - _total(widths.values())))
+    while _total(widths.values()) > width and max(widths.values()) > 1:
+        widths[max(widths, key=lambda column: widths[column])] -= 1
+    return widths
+
+
+def _total(widths: Iterable[int]) -> int:
+    """Of columns beside each other."""
+    each = list(widths)
+    return sum(each) + GAP * (len(each) - 1)
 
 
 def _width() -> int | None:

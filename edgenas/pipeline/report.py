@@ -111,8 +111,8 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
     pictures: list[Path] = []
     figures: dict[str, Figure] = {}
     networks: dict[str, DrawnNetwork] = {}
-    for (device, execution), group in groupby(content.records, key=lambda r: (r.device, r.execution)):
-        records = list(group)
+    groups = [(place, list(group)) for place, group in groupby(content.records, key=lambda r: (r.device, r.execution))]
+    for (device, execution), records in track(groups, "Drawing", len(groups)):
         table = load_table(load_device(device), run.space, execution, allow_emulated=True)
         genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
         evaluated = np.stack([table.predict(run.space, genomes), value], axis=1)
