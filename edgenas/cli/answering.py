@@ -55,7 +55,8 @@ def reply(answer: Any) -> None:
     from edgenas.processes import is_main_process
     from edgenas.values import plain
 
-    if click.get_current_context().meta.get(_AS_JSON) and is_main_process():
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(_AS_JSON) and is_main_process():
         click.echo(to_json(_strict(plain(answer))))
 
 

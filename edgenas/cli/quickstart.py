@@ -105,3 +105,4 @@ class _Shown(Watch):
         if not any(row.breaks_budget for row in report.rows):
             picture = f", the picture is {report.pictures[0]}, all of it as a page {report.page}" if report.pictures else ""
             answer(f"The model files are in {run.path / 'export'}{picture}.")
+        reply(report)

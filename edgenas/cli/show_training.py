@@ -23,6 +23,9 @@ def show_epoch(metrics: dict[str, Any]) -> None:
 
 
 def show_trained(trained: Trained) -> None:
+    if not trained.is_new:
+        answer(f"{trained.run.path} is trained already.")
+        return
     if trained.picture:
         answer(f"Drawn: {trained.picture}")
     answer_all(trained.judgement)

@@ -139,9 +139,11 @@ def train_and_show(run: Run, data: str | None) -> None:
         trained = train(run, data, track=track, report=show_epoch)
     except KeyboardInterrupt as stop:
         _stopped(run, stop)
-    show_trained(trained)
+    if trained.is_new:
+        show_trained(trained)
     how = "Trained" if run.recipe.epochs else "Imported"
-    conclude(f"{how if trained.is_new else f'{how} already'}: {run.path}.", "profile", "--device", "cpu", "--run", run.path)
+    done = f"{how}: {run.path}." if trained.is_new else f"{run.path} is trained already."
+    conclude(done, "profile", "--device", "cpu", "--run", run.path)
     reply(trained)
 
 
