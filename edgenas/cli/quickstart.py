@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgenas.bars import track
-from edgenas.cli.answering import Answering
+from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer, answer_all, percent, say
 from edgenas.cli.options import PATH, SECONDS
 from edgenas.cli.show_files import show_verified
