@@ -58,6 +58,8 @@ class LinkRidge:
     `ceiling` is c, once fitted.
     """
 
+    ceiling: float
+
     def __init__(self, space: Space):
         self.space = space
         self._base: LinkRidge | None = None
