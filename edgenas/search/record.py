@@ -131,8 +131,10 @@ def _upgrade(data: dict[str, Any], version: int) -> None:
     for candidate in (data["best"], *data["front"]):
         candidate.pop("id")
         candidate.setdefault("expected_accuracy", candidate["validation_accuracy"])  # before version 4 that was believed
-    if data.get("other") is not None:
-        _upgrade(data["other"], version)
+    if (other := data.get("other")) is not None:
+        if other.get("other") is not None:
+            raise TypeError("there are two precisions, not three")
+        _upgrade(other, version)
 
 
 FORMAT = Format("search result", SearchRecord, version=7, remedy="Search again.", upgrade=_upgrade)
