@@ -12,7 +12,7 @@ from edgenas.cli import COMMANDS, main
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 LINES = re.findall(r"^    (edgenas .+)$", re.sub(r"\\\n +", "", TEXT), re.MULTILINE)
-OPTIONAL = {"add-images", "pretrained", "quickstart", "tune"}
+OPTIONAL = {"add-images", "doctor", "pretrained", "quickstart", "tune"}
 
 
 @pytest.mark.parametrize("line", LINES)
