@@ -57,9 +57,8 @@ def test_every_command_can_answer_programs_and_be_quiet():
 
 
 def test_json_has_what_the_artefacts_have(copy):
-    kept = json.loads((copy / "report.json").read_text())
     told = document("report", copy)
-    assert has(told, kept)
+    assert has(told, json.loads((copy / "report.json").read_text()))
     assert told["page"] == str(copy / "report.html")
 
     verified = document("verify", copy)
