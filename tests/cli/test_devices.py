@@ -130,9 +130,8 @@ def test_interrupted_it_goes_on_with_the_device_that_was_left(found, here, monke
     searched.append("then")
     search_devices(run, budgets, evaluations=2)
     assert searched == ["cpu", "pi4", "then", "pi4", "cpu again", "pi4 again"]
-    searched.clear()
     search_devices(run, budgets, evaluations=0)
-    assert searched == ["cpu", "pi4", "cpu again", "pi4 again"]
+    assert searched[6:] == ["cpu", "pi4", "cpu again", "pi4 again"], "what has ended begins anew"
 
 
 def test_budgets_belong_to_devices(at_work):
