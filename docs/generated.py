@@ -61,8 +61,8 @@ def write_api_pages(folder: Path) -> None:
     public = "\n\n".join(_documented("edgenas", name) for name in edgenas.__all__ if name != "__version__")
     pages["index"] = (
         "# Python\n\nThe library is `import edgenas` and its names, which are on this page. Each step of a `Run` takes the "
-        "options of the function that it names, which are described in [edgenas.pipeline](pipeline.md). Beneath it are packages, "
-        "each with a page of its own; [As a library](../library.md) shows how they go together."
+        "options of the function that it names, which are described in [edgenas.pipeline](pipeline.md). Beneath it are "
+        "packages, each with a page of its own; [As a library](../library.md) shows how they go together."
         f"\n\n{public}\n\n{_contents(packages)}"
     )
     _write(folder, pages)
