@@ -69,7 +69,7 @@ def test_a_supernet_is_trained_and_a_subnet_taken_out_of_it(names):
 
 
 def test_the_search_works_alone(names):
-    assert names["docs/search.md", 0]["front"].optimal
+    assert names["docs/searching.md", 0]["front"].optimal
 
 
 def test_there_is_something_to_run():
