@@ -17,6 +17,18 @@ EXTRAS = {
 }
 """The modules of an extra, as pyproject.toml has them; of MLflow its client, mlflow-skinny, is enough."""
 
+PURPOSES = {
+    "report": "pictures and the page of a report",
+    "pretrained": "weights to begin with, learned from ImageNet",
+    "samples": "the digits of the quickstart",
+    "heic": "photos as iPhones take them",
+    "browser": "measuring phones in their browser",
+    "tensorboard": "watching a training in TensorBoard",
+    "postgresql": "sharing evaluations and trials in a PostgreSQL database",
+    "mysql": "sharing evaluations and trials in a MySQL database",
+}
+"""What an extra is for, the more usual first; those of runtimes bring what they are called by."""
+
 log = logging.getLogger("edgenas")
 note_once = cache(log.info)
 """Notes the same thing once in a process, however many trainings it is true of."""

@@ -25,7 +25,7 @@ RANK = {
     "supernet": 3, "device": 3, "data": 3, "predictor": 3,
     "latency": 4, "pretrained": 4,
     "training": 5,
-    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "deployment": 8, "report": 9, "pipeline": 10, "cli": 11,
+    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "deployment": 8, "doctor": 8, "report": 9, "pipeline": 10, "cli": 11,
 }  # fmt: skip
 
 

@@ -38,10 +38,10 @@ def settle(space: SearchSpace, dataset: Dataset, recipe: Recipe, track: Track = 
     return settled(space, dataset, recipe, own_device(), track)
 
 
-def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float) -> Recipe:
+def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float, track: Track = quiet) -> Recipe:
     """The recipe with as many epochs as this machine trains in `TRAINING_SHARE` of `seconds`."""
     trainer = Trainer(space, dataset, recipe, own_device())
-    return replace(recipe, epochs=epochs_in(trainer, TRAINING_SHARE * seconds))
+    return replace(recipe, epochs=epochs_in(trainer, TRAINING_SHARE * seconds, track))
 
 
 def train_supernet(
@@ -117,12 +117,8 @@ def score_in(row: dict[str, Any], name: str, images: int | None = None, constant
     return score
 
 
-def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
-    """Of the largest and the smallest subnet, in 0..1."""
-    return {f"{name}_validation_accuracy": given.accuracy for name, given in validation_answers(trainer, dataset).items()}
-
-
 def validation_answers(trainer: Trainer, dataset: Dataset) -> dict[str, Answers]:
+    """Of the largest and the smallest subnet."""
     evaluator, space = Evaluator(trainer.trained(), dataset), trainer.supernet.space
     largest = evaluator.evaluate(space.largest)
     return {"largest": largest, "smallest": largest if space.smallest == space.largest else evaluator.evaluate(space.smallest)}
