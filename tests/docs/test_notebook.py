@@ -7,8 +7,8 @@ import pytest
 from tests.docs.examples import ROOT
 
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
-QUICKER = {"epochs=12": "epochs=1, width=0.5, resolutions=(12,)", "seconds=60": "seconds=5", "evaluations=40": "evaluations=12",
-           'networks=["lenet"], epochs=1, width=0.5, resolutions=(12,)': 'networks=["lenet"], epochs=1'}  # fmt: skip
+QUICKER = {"epochs=12": "epochs=1, width=0.5, resolutions=(20,)", "seconds=60": "seconds=5", "evaluations=40": "evaluations=12",
+           'networks=["lenet"], epochs=1, width=0.5, resolutions=(20,)': 'networks=["lenet"], epochs=1'}  # fmt: skip
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
