@@ -48,8 +48,9 @@ def only_what_is_there(app: Sphinx, document: str, source: list[str]) -> None:
     """A pattern in the table of contents need not match a page."""
     if document == "index":
         folder = Path(app.srcdir)
-        lines = [line for line in source[0].splitlines() if not line.endswith("*") or list(folder.glob(f"{line}.md"))]
-        source[0] = "\n".join(lines)
+        source[0] = re.sub(
+            r"^[\w/-]+\*\n", lambda line: line[0] if list(folder.glob(f"{line[0].strip()}.md")) else "", source[0], flags=re.M
+        )
 
 
 def setup(app: Sphinx) -> None:

@@ -25,6 +25,9 @@ CHEAP = {"add-images", "data", "export", "predict", "pretrained", "report", "ver
 ELSEWHERE = ("://", "browser", "--data shards")
 """What is not on the machine that tests."""
 
+LIKEWISE = {"runs/flowers": "runs/photos", "flowers.zip": "photos/", "tulips/": "holiday/"}
+"""What pages call what is there under another name. Networks are named by eight hexadecimal digits."""
+
 PYTHON = in_language("python")
 
 
@@ -69,7 +72,7 @@ def test_a_supernet_is_trained_and_a_subnet_taken_out_of_it(names):
 
 
 def test_the_search_works_alone(names):
-    assert names["docs/search.md", 0]["front"].optimal
+    assert names["docs/searching.md", 0]["front"].optimal
 
 
 def test_there_is_something_to_run():
@@ -79,9 +82,11 @@ def test_there_is_something_to_run():
 @pytest.mark.parametrize("line", LINES)
 def test_commands_that_take_seconds_run(line, at_work):
     exported = sorted(path.name for path in (at_work / "runs/photos/export").iterdir())[0]
+    for written, instead in LIKEWISE.items():
+        line = line.replace(written, instead)
     if "cat.zip" in line and not line.startswith("export"):
         assert edgenas(["export", "runs/photos", "--architecture", exported, "--bundle", "cat.zip"]).exit_code == 0
-    result = edgenas(re.sub(r"\b1f0c53aa\b", exported, line).split())
+    result = edgenas(re.sub(r"\b[0-9a-f]{8}\b", exported, line).split())
     assert result.exit_code == 0, result.output
 
 
