@@ -16,8 +16,9 @@ from edgenas.device.runtimes import PYTHON, runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity
-from edgenas.export.reference import Reference, as_input, as_scores, reference
+from edgenas.export.reference import Reference, as_input, as_scores, of_whole_pixels, reference
 from edgenas.files import now
+from edgenas.graph import PLAIN, Ends
 from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
 from edgenas.metric import ACCURACY, Metric, Score, Tally
@@ -183,7 +184,7 @@ def verify(
         raise CheckpointError(f"{model.folder / 'model.json'} names other classes than the images have: export it again.")
     # As a user runs it: prepared as model.json says, each output the class that it names. What is expected is the run's own.
     trial = replace(
-        _Trial.of(dataset, model.preprocessing, images),
+        _Trial.of(dataset, model.preprocessing, images, model.ends),
         order=np.array([model.classes.index(name) for name in dataset.classes]),
         references=_references(model, model.network(space), dataset, images, {file.precision for file, _ in pairs}),
     )
@@ -263,6 +264,7 @@ class _Trial:
     """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and what a model's files must compute, by their precision.
 
     order: of a file's outputs, those of the data set's classes one after the other; None where they are in this order.
+    ends: of these files.
     """
 
     images: torch.Tensor
@@ -270,25 +272,29 @@ class _Trial:
     classes: int
     references: Mapping[str, Reference] = field(default_factory=dict)
     order: np.ndarray | None = None
+    ends: Ends = PLAIN
 
     @classmethod
-    def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None) -> _Trial:
+    def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None, ends: Ends = PLAIN) -> _Trial:
         """From the test images' files, as a user prepares them."""
         test = dataset.test_from_files(Decoder(how.resolution, how.fit, how.value_range))
         dataset = replace(dataset, mean=how.mean, std=how.std)
         chosen = np.linspace(0, len(test) - 1, min(count or len(test), len(test))).astype(int)
         batches = list(as_seen(dataset, test, how.resolution, chosen))
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        return cls(images, labels.numpy(), len(dataset.classes))
+        if how.input == "uint8":
+            images = of_whole_pixels(images, how.mean, how.std)
+        return cls(images, labels.numpy(), len(dataset.classes), ends=ends)
 
 
 def _references(
     model: ExportedModel, network: Network, dataset: Dataset, count: int | None, precisions: Iterable[str]
 ) -> dict[str, Reference]:
     """For images prepared as those that the network was trained on."""
-    how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range)
+    taken = model.preprocessing.input
+    how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range, taken)
     images = _Trial.of(dataset, how, count).images
-    return {precision: reference(network, images, precision, model.calibration) for precision in sorted(precisions)}
+    return {kind: reference(network, images, kind, model.calibration, model.ends) for kind in sorted(precisions)}
 
 
 def _verify_file(
@@ -299,8 +305,8 @@ def _verify_file(
     emulated = environment.emulated
     expected = trial.references.get(execution.precision)
     quantisation = expected.quantisation if expected else None
-    images = as_input(trial.images, get_runtime(execution.runtime).format, quantisation)
-    outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation)
+    images = as_input(trial.images, get_runtime(execution.runtime).format, quantisation, trial.ends)
+    outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation, trial.ends)
     if trial.order is not None and outputs.shape[1:] == trial.order.shape:
         outputs = outputs[:, trial.order]
 

@@ -48,8 +48,8 @@ class NcnnSession:
 
 
 def _matrix(array):
-    """In memory of ncnn's own, aligned as its kernels need it."""
-    return ncnn.Mat(np.ascontiguousarray(array)).clone()
+    """Numbers as float32, which it computes with, in memory of ncnn's own, aligned as its kernels need it."""
+    return ncnn.Mat(np.ascontiguousarray(array, np.float32)).clone()
 
 
 def open_session(runtime, model, threads):
