@@ -187,8 +187,8 @@ class TfliteGraph:
 
     def normalised(self, pixels: int, ends: Ends) -> int:
         """Pixels as the image that the first block takes, in float32 whatever the weights are kept in."""
-        shape, (shift, scale) = self.shape(pixels), ends.shift_and_scale
-        shift, scale = (TfliteGraph.constant(self, f"{INPUT}.{name}", n) for name, n in (("shift", shift), ("scale", scale)))
+        shape, numbers = self.shape(pixels), zip(("shift", "scale"), ends.shift_and_scale, strict=True)
+        shift, scale = (TfliteGraph.constant(self, f"{INPUT}.{name}", array) for name, array in numbers)
         value = self.add(Op.DEQUANTIZE, [pixels], f"{INPUT}.float", shape)
         value = self.add(Op.SUB, [value, shift], f"{INPUT}.shifted", shape, schema.SubOptionsT())
         return self.add(Op.DIV, [value, scale], f"{INPUT}.normalised", shape, schema.DivOptionsT())

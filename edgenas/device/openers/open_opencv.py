@@ -23,8 +23,8 @@ class OpenCvSession:
 def image_of(content):
     """The type and the shape of an ONNX file's first input, which OpenCV does not tell; sizes that may be any are 1.
 
-    They are in the file's graph (7), input (11), type (2), tensor_type (1): its elem_type (1), and in shape (2) the dim_value (1)
-    of every dim (1). The numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+    They are in the file's graph (7), input (11), type (2), tensor_type (1): its elem_type (1), and, in shape (2), the
+    dim_value (1) of every dim (1). The numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
     """
     for number in (7, 11, 2, 1):
         content = next(fields(content, number))
