@@ -37,6 +37,7 @@ def show_rows(rows: Sequence[Row]) -> None:
             row.runtime + (" (EMULATED)" if row.emulated else ""),
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}" + " >" * row.is_over,
+            *([sustained(row)] if any(row.sustained for row in rows) else []),
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
             validation(row),
             percent(row.torch_accuracy),
@@ -52,6 +53,7 @@ def show_rows(rows: Sequence[Row]) -> None:
         "<runtime",
         "predicted ms",
         "measured ms",
+        *(["median, p99 without a pause"] if any(row.sustained for row in rows) else []),
         "error",
         "validation",
         "torch accuracy",
@@ -95,6 +97,11 @@ def show_comparison(files: Sequence[Contestant]) -> None:
         images = compared.lines[0].of.images
         title = f"Beside networks that people pick by hand: {images} test images, latency of one on {compared.where}"
         console.print(table(title, columns, rows))
+
+
+def sustained(row: Row) -> str:
+    found = row.sustained
+    return "-" if found is None else f"{found.median_ms:.3f}, {found.p99_ms:.3f}"
 
 
 def validation(row: Row) -> str:

@@ -19,6 +19,7 @@ from edgenas.device.runtimes import (
     tflite_runtime_python,
 )
 from edgenas.device.ssh import Shell, ssh_shell, ssh_target
+from edgenas.device.sustained import Spell, Sustained
 from edgenas.device.targets import JobTarget, LatencyTarget, Stopwatch, python_target
 
 __all__ = [
@@ -34,7 +35,9 @@ __all__ = [
     "Provenance",
     "Runtime",
     "Shell",
+    "Spell",
     "Stopwatch",
+    "Sustained",
     "browser_target",
     "get_runtime",
     "load_device",

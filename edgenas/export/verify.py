@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from edgenas.data import Dataset, Decoder
-from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
+from edgenas.device import Execution, JobTarget, Provenance, Sustained, get_runtime, python_target
 from edgenas.device.runtimes import PYTHON, runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
@@ -47,6 +47,7 @@ class Verification:
     confusion: `(classes, classes)`: how many test images of each class (row) the file takes for each class (column).
     execution, latency_ms: of one image on this machine, in the statistic of `Bench`, at the speed that the machine had when its
         table was measured.
+    sustained: the file run without a pause, where that was asked for.
     predicted_ms: by the latency table of this execution on this machine, with its 90 % interval; None without a table.
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
@@ -70,6 +71,7 @@ class Verification:
     emulated: bool = False
     simulated_accuracy: Share | None = None
     float_agreement: Share | None = None
+    sustained: Sustained | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a confusion that cannot be."""
@@ -110,7 +112,7 @@ class Testbed:
     """
 
     execution: Execution
-    target: LatencyTarget
+    target: JobTarget
     environment: Provenance
     device: str = ""
 
@@ -162,13 +164,14 @@ def _precisions(files: Sequence[ModelFile]) -> dict[str, set[str]]:
 def verify(
     model: ExportedModel, space: SearchSpace, dataset: Dataset, tables: Sequence[LatencyTable] = (), track: Track = quiet,
     *, testbeds: Sequence[Testbed] | None = None, runtimes: Collection[str] = (), images: int | None = None,
+    sustained_s: float | None = None,
 ) -> list[Verification]:  # fmt: skip
     """Run a model's files on test images and on the timer, and keep the result beside them: verify.json, or verify-DEVICE.json.
 
     tables: timed latencies: of this machine's, the speed that it had then is what latencies are stated for, and where its
         blocks cover the space, they predict. Those of other machines are left aside.
     testbeds: where; this machine unless told otherwise, in all runtimes that are installed, or in `runtimes`.
-    images: so many of the test set, evenly spread; None: all.
+    images: so many of the test set, evenly spread; None: all. sustained_s: also run each file without a pause for so long.
 
     A file whose outputs are not what they must be wherever it was tried is renamed to <file>.rejected, so that nobody ships it.
     Raises EdgeNASError when there is no file for these testbeds, and, with all others verified and kept, when one of several
@@ -199,7 +202,8 @@ def verify(
     results, failures = [], []
     for file, testbed in track(pairs, f"Verifying {model.architecture.id}", len(pairs)):
         try:
-            results.append(_verify_file(file.path.name, file.content, testbed, trial, tables, predict))
+            results.append(_verify_file(file.path.name, file.content, testbed, trial, tables, predict, sustained_s,
+                                         track))  # fmt: skip
         except EdgeNASError as error:
             if len(testbeds) == 1:
                 raise
@@ -299,7 +303,8 @@ def _references(
 
 def _verify_file(
     name: str, content: bytes, testbed: Testbed, trial: _Trial, tables: Sequence[LatencyTable],
-    predict: Callable[[LatencyTable], tuple[float, float, float] | None],
+    predict: Callable[[LatencyTable], tuple[float, float, float] | None], sustained_s: float | None = None,
+    track: Track = quiet,
 ) -> Verification:  # fmt: skip
     execution, environment = testbed.execution, testbed.environment
     emulated = environment.emulated
@@ -341,6 +346,7 @@ def _verify_file(
         emulated=emulated,
         simulated_accuracy=float((expected.scores.argmax(1) == labels).mean()) if expected and quantisation else None,
         float_agreement=None if expected is None else float((classes == expected.floats.argmax(1)).mean()),
+        sustained=testbed.target.sustain(content, execution, sustained_s, track) if sustained_s else None,
     )
 
 
