@@ -49,7 +49,8 @@ class NcnnSession:
 
 def _matrix(array):
     """Numbers as float32, which it computes with, in memory of ncnn's own, aligned as its kernels need it."""
-    return ncnn.Mat(np.ascontiguousarray(array, np.float32)).clone()
+    floats = np.ascontiguousarray(array, np.float32)  # of which ncnn.Mat keeps no reference: a name does, until it is copied
+    return ncnn.Mat(floats).clone()
 
 
 def open_session(runtime, model, threads):
