@@ -6,6 +6,7 @@ Only `device_timer` imports a runtime; it and `device_measure` also run on devic
 from edgenas.device.browser import BrowserTarget, browser_target
 from edgenas.device.bundle import BundleTarget
 from edgenas.device.execution import Execution
+from edgenas.device.phone import PhoneTarget, phone_target
 from edgenas.device.profile import DEVICES, DeviceProfile, Estimate, load_device
 from edgenas.device.provenance import Provenance
 from edgenas.device.runtimes import (
@@ -32,6 +33,7 @@ __all__ = [
     "Execution",
     "JobTarget",
     "LatencyTarget",
+    "PhoneTarget",
     "Provenance",
     "Runtime",
     "Shell",
@@ -42,6 +44,7 @@ __all__ = [
     "get_runtime",
     "load_device",
     "open_session",
+    "phone_target",
     "precisions",
     "python_target",
     "register_runtime",
