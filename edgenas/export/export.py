@@ -18,7 +18,8 @@ from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import TOLERANCE
 from edgenas.export.reference import AT_ONCE, Reference, as_input, as_scores, of_whole_pixels, reference
-from edgenas.files import now
+from edgenas.export.torch_source import SOURCE, check_torch_source, torch_source
+from edgenas.files import now, write_text
 from edgenas.graph import PLAIN, Ends, ModelFormat, get_format, with_tflite_metadata
 from edgenas.graph.format import check_support
 from edgenas.quantisation import IMAGE, Range
@@ -109,7 +110,10 @@ def export(
         expected = reference(network, images, precision, calibration, model.ends)
         check_parity(content, file, expected, images, searched, model.ends)
         written.append((file, content))
+    source = torch_source(model, network, evaluator.supernet.space.batch_norm_epsilon)
+    check_torch_source(source, network, images)
     _remove_others(model)
+    write_text(model.folder / SOURCE, source)
     for file, content in written:
         file.write(content)
     model.save(network)

@@ -2,6 +2,7 @@
 
 model.json           architecture, classes, preprocessing, provenance, how int8 was calibrated
 weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
+network.py           the subnet in plain torch, which loads them without EdgeNAS
 model.onnx, model.tflite, model.ncnn.param with model.ncnn.bin; of other precisions than fp32 model-<precision>.onnx
 verify.json          what verification measured here; verify-<device>.json: on a device
 """
