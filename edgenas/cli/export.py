@@ -51,11 +51,12 @@ PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for prec
     "--runtime", "runtimes", type=click.Choice(list(RUNTIMES)), multiple=True,
     help="What the bundle is for; may be given several times.  [default: onnxruntime, litert]",
 )  # fmt: skip
+@click.option("--web", type=PATH, metavar="FOLDER", help="Make a page of one network, with a camera, for any web server.")
 @data_option
 def command(
     run: Path | None, formats: tuple[str, ...], architecture: str | None, precisions: tuple[str, ...], per_tensor: bool,
     integer_ends: bool, dynamic_batch: bool, image_type: str, answer: str, bundle: Path | None,
-    runtimes: tuple[str, ...], data: str | None,
+    runtimes: tuple[str, ...], web: Path | None, data: str | None,
 ) -> None:  # fmt: skip
     """Write the winners of a run's searches as files that a device runs.
 
@@ -77,12 +78,15 @@ def command(
     exported = export_run(
         opened, formats, precisions=precisions or ("fp32",), per_tensor=per_tensor, integer_ends=integer_ends,
         architecture=architecture, dynamic_batch=dynamic_batch, image_type=image_type, answer=answer,
-        bundle=bundle, runtimes=runtimes, data=data, track=track,
+        bundle=bundle, runtimes=runtimes, web=web, data=data, track=track,
     )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
         say(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
     say_all(exported.judgement)
+    if web is not None:
+        say(f"Written: {web}, a page that works offline once it was opened. Try it: "
+            f"python3 -m http.server -d {pasted(web)} 8000, then http://localhost:8000")  # fmt: skip
     if bundle is not None:
         say(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
             "pip install -r requirements.txt; python3 predict.py --self-test")  # fmt: skip

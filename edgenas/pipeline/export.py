@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgenas.data import Dataset
-from edgenas.deployment import write_bundle
+from edgenas.deployment import write_bundle, write_page
 from edgenas.deployment.predict import RUNTIMES
 from edgenas.device import get_runtime
 from edgenas.errors import UsageError
@@ -21,7 +21,7 @@ from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
 from edgenas.training.finetune import sweep_checkpoints
 from edgenas.values import checked, unknown
-from edgenas.values.kinds import Answer, GivenText, ImageType, NewFile
+from edgenas.values.kinds import Answer, GivenText, ImageType, NewFile, NewFolder
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def export_run(
     run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = ("fp32",), per_tensor: bool = False,
     integer_ends: bool = False, architecture: str | None = None, dynamic_batch: bool = False,
     image_type: ImageType = "float32", answer: Answer = "logits",
-    bundle: NewFile | None = None, runtimes: Sequence[str] = (), data: GivenText | Dataset | None = None, track: Track = quiet,
+    bundle: NewFile | None = None, runtimes: Sequence[str] = (), web: NewFolder | None = None,
+    data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
@@ -49,13 +50,14 @@ def export_run(
         a softmax. Both hold for all files of a network: those of an earlier export with other ends are removed.
     bundle: a .zip to make of one network: verified here, with all that it takes to use it without EdgeNAS. runtimes: that the
         bundle is for, the first by preference; what needs no more than its package unless told otherwise.
+    web: a folder to make of one network: a page with a camera, for any web server.
     data: where the run's images are now, or they.
 
     Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation, and UsageError
     where a bundle is to be made of several networks.
     """
-    if bundle is not None and integer_ends:
-        raise UsageError("The program of a bundle gives float32 images to its files: leave out `bundle` or `integer_ends`.")
+    if (bundle is not None or web is not None) and integer_ends:
+        raise UsageError("What is in a bundle, or in a page, gives no integers to its files: leave out `integer_ends`.")
     if runtimes and bundle is None:
         raise UsageError("`runtime` is what a bundle is for: add `bundle`, or say with `format` which files are wanted.")
     for name in runtimes:
@@ -65,9 +67,11 @@ def export_run(
         raise UsageError("Integers stand for logits: leave out `output` probabilities or `integer_ends`.")
     sweep_checkpoints(run)
     subnets = winners(run, architecture)
-    if bundle is not None and len(subnets) > 1:
+    if (bundle is not None or web is not None) and len(subnets) > 1:
         ids = " or ".join(f"`architecture` {subnet.id}" for subnet in subnets)
-        raise UsageError(f"A bundle is of one network, and the searches of {run.path} chose {len(subnets)}", f"add {ids}.")
+        raise UsageError(
+            f"A bundle, or a page, is of one network, and the searches of {run.path} chose {len(subnets)}", f"add {ids}."
+        )
     dataset = load_images(run, data, track)
     evaluator = Evaluator(load_supernet(run), dataset)
     models = []
@@ -91,6 +95,8 @@ def export_run(
         )
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, runtimes, track)
+    if web is not None:
+        write_page(web, models[0], track)
     return Exported(tuple(models), tuple(judge_export(run, models)))
 
 
