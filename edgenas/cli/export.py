@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say, say_all, scored
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer, answer_all, conclude, scored
 from edgenas.cli.options import PATH, data_option, open_run, run_argument
 from edgenas.deployment.predict import RUNTIMES
 from edgenas.errors import UsageError
@@ -15,11 +16,12 @@ from edgenas.export import FORMATS, ExportedModel
 from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
 from edgenas.values.kinds import ANSWERS, IMAGE_TYPES
+from edgenas.words import counted
 
 PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for precision in form.precisions))
 
 
-@click.command("export")
+@click.command("export", cls=Answering)
 @run_argument
 @click.option(
     "--format",
@@ -43,7 +45,7 @@ PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for prec
     help="uint8: let files take pixels, and normalise them themselves.",
 )  # fmt: skip
 @click.option(
-    "--output", "answer", type=click.Choice(ANSWERS), default="logits", show_default=True,
+    "--output", "gives", type=click.Choice(ANSWERS), default="logits", show_default=True,
     help="probabilities: let files end in a softmax.",
 )  # fmt: skip
 @click.option("--bundle", type=PATH, metavar="ZIP", help="Pack one network with all that it takes to use it, verified.")
@@ -55,7 +57,7 @@ PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for prec
 @data_option
 def command(
     run: Path | None, formats: tuple[str, ...], architecture: str | None, precisions: tuple[str, ...], per_tensor: bool,
-    integer_ends: bool, dynamic_batch: bool, image_type: str, answer: str, bundle: Path | None,
+    integer_ends: bool, dynamic_batch: bool, image_type: str, gives: str, bundle: Path | None,
     runtimes: tuple[str, ...], web: Path | None, data: str | None,
 ) -> None:  # fmt: skip
     """Write the winners of a run's searches as files that a device runs.
@@ -77,21 +79,24 @@ def command(
         raise UsageError("`per_tensor` and `integer_ends` are for int8: add `precision` int8.")
     exported = export_run(
         opened, formats, precisions=precisions or ("fp32",), per_tensor=per_tensor, integer_ends=integer_ends,
-        architecture=architecture, dynamic_batch=dynamic_batch, image_type=image_type, answer=answer,
+        architecture=architecture, dynamic_batch=dynamic_batch, image_type=image_type, answer=gives,
         bundle=bundle, runtimes=runtimes, web=web, data=data, track=track,
     )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        say(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
-    say_all(exported.judgement)
+        answer(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
+    answer_all(exported.judgement)
+    reply(exported)
     if web is not None:
-        say(f"Written: {web}, a page that works offline once it was opened. Try it: "
-            f"python3 -m http.server -d {pasted(web)} 8000, then http://localhost:8000")  # fmt: skip
+        answer(f"Written: {web}, a page that works offline once it was opened. Try it: "
+               f"python3 -m http.server -d {pasted(web)} 8000, then http://localhost:8000")  # fmt: skip
     if bundle is not None:
-        say(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
+        answer(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
             "pip install -r requirements.txt; python3 predict.py --self-test")  # fmt: skip
         return
-    say(f"Next: edgenas verify {pasted(opened.path)}")
+    written = sum(len(model.files) for model in exported.models)
+    conclude(f"{counted(written, 'file')} of {counted(len(exported.models), 'network')} in {opened.path / 'export'}.",
+             "verify", opened.path)  # fmt: skip
 
 
 def validation(model: ExportedModel) -> str:
