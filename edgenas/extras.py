@@ -11,10 +11,11 @@ from edgenas.errors import EdgeNASError
 EXTRAS = {
     "browser": ("cryptography", "segno"),
     "heic": ("pillow_heif",),
+    "mlflow": ("mlflow",),
     "report": ("jinja2", "matplotlib"),
     "tensorboard": ("tensorboard",),
 }
-"""The modules of an extra, as pyproject.toml has them."""
+"""The modules of an extra, as pyproject.toml has them; of MLflow its client, mlflow-skinny, is enough."""
 
 PURPOSES = {
     "report": "pictures and the page of a report",

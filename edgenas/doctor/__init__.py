@@ -1,5 +1,6 @@
 """What may be wrong with an installation, a machine or a device, and what to do about it."""
 
+import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.doctor.disk import check_disk
 from edgenas.doctor.finding import BROKEN, NOTE, OK, Finding
 from edgenas.doctor.installation import check_extras, check_installation, check_telemetry

@@ -9,7 +9,6 @@ from typing import Any
 
 from edgenas.data import Dataset
 from edgenas.errors import CheckpointError
-from edgenas.extras import is_installed
 from edgenas.metric import Answers, Metric, Score
 from edgenas.processes import is_main_process, own_device, wait_for_all
 from edgenas.progress import Track, quiet
@@ -17,6 +16,7 @@ from edgenas.run import Run
 from edgenas.space import SearchSpace
 from edgenas.training.evaluation import Evaluator, score
 from edgenas.training.loading import save_supernet
+from edgenas.training.loggers import loggers
 from edgenas.training.recipe import Recipe
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import epochs_in, settled
@@ -49,10 +49,10 @@ def train_supernet(
 ) -> None:
     """Train the run's supernet to the end of its recipe, from its checkpoint if it has one.
 
-    Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl and, with the extra `tensorboard`, to
-    TensorBoard's event file, and passes them to `report`. May be interrupted or killed at any time and called again. Of several
-    processes that train together (`edgenas.processes`) the first one does all of this, in a folder that all of them can read;
-    whoever goes on may be another number of processes.
+    Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl, tells them to `loggers`, and passes them
+    to `report`. May be interrupted or killed at any time and called again. Of several processes that train together
+    (`edgenas.processes`) the first one does all of this, in a folder that all of them can read; whoever goes on may be another
+    number of processes.
     """
     if run.weights.exists():
         return
@@ -77,7 +77,7 @@ def recording(
     run.keep_metrics(run.metrics(up_to_epoch=trainer.epoch))
     every, metric = max(1, trainer.recipe.epochs // EVALUATIONS), Metric.named(run.metric, dataset.classes)
 
-    with event_file(run, trainer.epoch) as add_scalar:
+    with loggers(run, trainer.epoch) as add_scalar:
 
         def after_epoch(result: EpochResult) -> None:
             metrics: dict[str, Any] = asdict(result)
@@ -93,18 +93,6 @@ def recording(
             report(metrics)
 
         yield after_epoch
-
-
-@contextmanager
-def event_file(run: Run, epoch: int) -> Iterator[Callable[[str, float, int], None]]:
-    """Takes a metric's name, value and epoch for TensorBoard, where that is installed; what it has after `epoch` is void."""
-    if not is_installed("tensorboard", "An event file of the training", "metrics.jsonl holds the same."):
-        yield lambda name, value, epoch: None
-        return
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(run.path / "tensorboard"), purge_step=epoch + 1) as board:
-        yield board.add_scalar
 
 
 def measured(trainer: Trainer, dataset: Dataset, metric: Metric) -> dict[str, Any]:
