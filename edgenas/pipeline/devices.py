@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,17 +81,21 @@ def search_devices(
     folder, dataset = run.path / "search", load_images(run, data, track)
     asked = [{place: [*where, *budgets_ms[place]] for place, where in places.items()}, options, weights_key(run.weights)]
     with attempt(folder, asked, _UNFINISHED) as (_, goes_on):
-        since = (folder / _UNFINISHED).stat().st_mtime
+        since, outcomes = (folder / _UNFINISHED).stat().st_mtime, {}
         for place, budgets in track(budgets_ms.items(), "Searching for devices", len(budgets_ms)):
             if not (goes_on and _is_done(run, tables[place], budgets, since)):
                 device, in_runtime = places[place]
-                search_run(run, budgets, device, runtime=in_runtime, data=dataset, track=track, **options)
+                found = search_run(run, budgets, device, runtime=in_runtime, data=dataset, track=track, **options)
+                outcomes[place] = found.outcome
         # What was evaluated for one device may be the better network for another.
         again = options | {"evaluations": 0, "data": dataset, "track": track}
-        found = {place: search_run(run, budgets, tables[place], **again) for place, budgets in budgets_ms.items()}
-    records = [record for each in found.values() for record in each.records]
+        searched = {}
+        for place, budgets in track(budgets_ms.items(), "Choosing among all", len(budgets_ms)):
+            found = search_run(run, budgets, tables[place], **again)
+            searched[place] = replace(found, outcome=outcomes.get(place, found.outcome))
+    records = [record for each in searched.values() for record in each.records]
     comparison = compare(run, records)
-    return SearchedDevices(found, comparison, draw_devices(run, records, comparison))
+    return SearchedDevices(searched, comparison, draw_devices(run, records, comparison))
 
 
 def compare(run: Run, records: Sequence[SearchRecord]) -> DeviceComparison:

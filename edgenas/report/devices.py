@@ -129,7 +129,7 @@ def lost_in_words(under: Under) -> str:
     """What a network loses under a budget, for a table: points with their 95 % interval, and how far it breaks the budget."""
     if not under.keeps:
         return f"{100 * under.over:.0f} % over"
-    return "best" if under.is_choice else f"{-100 * under.lost:+.1f}" + _within(under)
+    return "best" if under.is_choice else f"{round(-100 * under.lost, 1) + 0.0:+.1f}{_within(under)}"
 
 
 def _points(under: Under) -> str:
