@@ -36,7 +36,7 @@ def show_comparison(comparison: DeviceComparison) -> None:
     kinds = ", ".join(dict.fromkeys(f"{b.kind} on {b.device}" for b in comparison.budgets))
     tabulate(f"The best network for each device, and what it loses on the others (latencies {kinds})", columns, rows, keys=2)
     answer(
-        "Lost is accuracy, in points on the same validation images, with a 95 % interval; or the budget, which the upper end of "
-        "the latency's interval breaks by so much."
+        "Lost is accuracy, in points on the same validation images, with a 95 % interval; or the budget, which the upper end "
+        "of the latency's interval breaks by so much."
     )
     answer_all(in_words(comparison))
