@@ -105,15 +105,16 @@ def compare(run: Run, records: Sequence[SearchRecord]) -> DeviceComparison:
 
 
 def comparable(run: Run, records: Sequence[SearchRecord]) -> list[SearchRecord]:
-    """Those searches of a run that can be compared: by one metric, in one precision, of several devices or runtimes; else
-    none."""
+    """The last search for each of several devices or runtimes, as far as they can be compared: by one metric and in one
+    precision; none where there is one alone."""
 
     def what(record: SearchRecord) -> tuple[str, str]:
         return record.metric, record.execution.precision
 
     same = [record for record in records if what(record) == what(records[0]) and not record.limits]
-    several = len({(record.device, record.execution) for record in same}) > 1
-    return same if several and len(_ledger(run, same[0])) >= LEAST_SAMPLES else []
+    last = {(r.device, r.execution): r for r in sorted(same, key=lambda r: (r.date, r.budget_ms))}
+    chosen = [record for record in records if record in last.values()]
+    return chosen if len(chosen) > 1 and len(_ledger(run, chosen[0])) >= LEAST_SAMPLES else []
 
 
 def draw_devices(run: Run, records: Sequence[SearchRecord], comparison: DeviceComparison) -> Path | None:

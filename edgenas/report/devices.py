@@ -117,8 +117,8 @@ def in_words(comparison: DeviceComparison) -> list[str]:
     if len(common.chosen_for) == len(comparison.budgets):
         return [f"{common.id} is the best for all of these budgets: one network is enough."]
     worst = max(common.under, key=lambda under: under.lost)
-    certain = worst.lost_within is not None and worst.lost > worst.lost_within
-    doubt = "" if certain else ", which is no more than chance explains"
+    may_be_chance = worst.lost_within is not None and worst.lost <= worst.lost_within
+    doubt = ", which is no more than chance explains" if may_be_chance else ""
     return [
         f"One network for all of them: {common.id} keeps every budget, and loses at most {_points(worst)} points, where "
         f"{worst.budget} is the budget{doubt}."
