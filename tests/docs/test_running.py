@@ -18,6 +18,7 @@ QUICKER = {
         "compare()": 'compare(networks=["lenet"], epochs=1)',
     },
     ("docs/library.md", 1): {"epochs=3": "epochs=1, batch_size=256"},
+    ("docs/compare-devices.md", 0): {'"pi4": (60.0,)}': '"pi4": (60.0,)}, evaluations=12'},
 }  # fmt: skip
 """What makes an example small, by its page and its place there."""
 
