@@ -13,7 +13,7 @@ from edgenas.device import load_device
 from edgenas.latency import load_table
 from edgenas.pipeline import devices
 from edgenas.pipeline.devices import compare, search_devices, split_devices
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.report.devices import in_words, lost_in_words
 from edgenas.run import Run
 from edgenas.search import load_records
