@@ -34,7 +34,8 @@ html_theme = "furo"
 html_title = f"EdgeNAS {release}"
 # What the page shows is on the page: no fonts, scripts or badges from elsewhere.
 html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["console.css"]
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
