@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from edgenas.data import Dataset
 from edgenas.pipeline.winners import metric_of, winners
@@ -14,7 +15,7 @@ from edgenas.space import Architecture
 from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_images, load_supernet
 from edgenas.training.finetune import sweep_checkpoints
 from edgenas.training.recipe import check_length
-from edgenas.values import checked
+from edgenas.values import checked, plain
 from edgenas.values.kinds import Epochs, GivenText, LearningRate, Seconds, Seed
 
 
@@ -24,6 +25,15 @@ class FineTunedWinners:
 
     subnets: tuple[tuple[Architecture, FineTuned], ...]
     judgement: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Without the weights, which the run keeps."""
+        subnets = [
+            {"id": subnet.id, "architecture": str(subnet), "inherited": tuned.inherited, "score": tuned.score,
+             "standard_error": tuned.standard_error, "is_used": tuned.is_used}
+            for subnet, tuned in self.subnets
+        ]  # fmt: skip
+        return {"subnets": plain(subnets), "judgement": list(self.judgement)}
 
 
 @checked

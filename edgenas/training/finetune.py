@@ -123,7 +123,7 @@ def finetune(
         return Trainer(run.space.restricted_to(architecture), evaluator.dataset, recipe, own_device(), teacher)
 
     if seconds is not None:
-        recipe = replace(recipe, epochs=_epochs_begun(checkpoint, recipe) or epochs_in(trainer_of(recipe), seconds))
+        recipe = replace(recipe, epochs=_epochs_begun(checkpoint, recipe) or epochs_in(trainer_of(recipe), seconds, track))
     trainer = trainer_of(recipe)
     trainer.supernet.adopt(inherited)
     with suppress(CheckpointError):  # there is none, or one of another recipe, which this one replaces
