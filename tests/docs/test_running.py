@@ -25,7 +25,10 @@ CHEAP = {"add-images", "data", "export", "predict", "pretrained", "report", "ver
 ELSEWHERE = ("://", "browser", "--data shards")
 """What is not on the machine that tests."""
 
-PYTHON = in_language("python")
+ON_DEVICES = "docs/deploy/"
+"""Pages of programs that know nothing of EdgeNAS: `tests/deployment/test_pages_of_the_docs.py` runs those."""
+
+PYTHON = [example for example in in_language("python") if not example.page.startswith(ON_DEVICES)]
 
 
 def place(example) -> tuple[str, int]:
@@ -36,7 +39,7 @@ def runs_here(arguments: list[str]) -> bool:
     return arguments[0] in CHEAP and not any(word in " ".join(arguments) for word in ELSEWHERE)
 
 
-LINES = sorted({" ".join(words) for _, words in EDGENAS if runs_here(words)})
+LINES = sorted({" ".join(words) for where, words in EDGENAS if runs_here(words) and not where.startswith(ON_DEVICES)})
 
 
 @pytest.fixture(scope="module")
