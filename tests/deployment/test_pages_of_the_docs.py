@@ -1,23 +1,20 @@
-"""The pages on deployment: their commands exist, their Python runs, their C++ and Kotlin name what the files have."""
+"""The pages on deployment: their Python runs, their C++ and Kotlin name what the files have."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-import click
 import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from edgenas.cli import main
 from edgenas.device import get_runtime
 from edgenas.export import export
 from edgenas.supernet import Supernet
@@ -30,22 +27,6 @@ NEEDS = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-
-
-def commands() -> list[str]:
-    texts = [page.read_text(encoding="utf-8") for page in PAGES]
-    found = [
-        line for text in texts for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()
-    ]
-    return found + [line for text in texts for line in re.findall(r"`(edgenas [^`]*)`", text) if " " in line.strip()]
-
-
-@pytest.mark.parametrize("line", sorted({line for line in commands() if line.startswith("edgenas ") and len(line.split()) > 2}))
-def test_every_command_can_be_given(line: str) -> None:
-    name, *words = shlex.split(line)[1:]
-    command = main.get_command(click.Context(main), name)
-    assert command is not None, line
-    command.make_context(name, words)
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +74,3 @@ def test_files_are_as_the_other_languages_take_them(at_hand: Path) -> None:
     interpreter = Interpreter(model_path=str(at_hand / "model.tflite"))
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (taken["dtype"].__name__, taken["shape"][3], given["dtype"].__name__) == ("uint8", 3, "float32")
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
