@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,26 +33,28 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     network.eval()
 
 
-@torch.no_grad()
 def fold(network: Network) -> list[BlockWeights]:
     """The weights of each block for a runtime's graph: batch norm multiplied into the convolution before it."""
-    folded = []
-    for spec, block in zip(network.specs, network, strict=True):
-        weights: dict[str, np.ndarray] = {}
-        for name in weight_shapes(spec):
-            layer_name, kind = name.rsplit(".", 1)
-            norm = getattr(block, f"{layer_name}_norm", None)
-            value = (
-                block.get_parameter(name) if norm is None else _folded(block.get_parameter(f"{layer_name}.weight"), norm, kind)
-            )
-            weights[name] = value.float().cpu().contiguous().numpy()
-        folded.append(weights)
-    return folded
+    with torch.no_grad():
+        return [{name: value.cpu().contiguous().numpy() for name, value in block.items()} for block in folded(network)]
 
 
-def _folded(weight: Tensor, norm: nn.BatchNorm2d, kind: str) -> Tensor:
+def folded(network: Network) -> list[dict[str, Tensor]]:
+    """As `fold`, in torch: gradients reach the network's parameters. Statistics are those that it has."""
+    return [
+        {name: _folded(block, *name.rsplit(".", 1)).float() for name in weight_shapes(spec)}
+        for spec, block in zip(network.specs, network, strict=True)
+    ]
+
+
+def _folded(block: nn.Module, layer: str, kind: str) -> Tensor:
+    norm = getattr(block, f"{layer}_norm", None)
+    if norm is None:
+        return block.get_parameter(f"{layer}.{kind}")
     # In double precision: the only rounding is the one that storing the result costs.
     scale = norm.weight.double() / torch.sqrt(norm.get_buffer("running_var").double() + norm.eps)
     if kind == "weight":
+        weight = block.get_parameter(f"{layer}.weight")
         return weight.double() * scale.view(-1, *[1] * (weight.ndim - 1))
-    return norm.bias.double() - norm.get_buffer("running_mean").double() * scale
+    bias: Tensor = norm.bias.double() - norm.get_buffer("running_mean").double() * scale
+    return bias

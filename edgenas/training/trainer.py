@@ -24,6 +24,7 @@ from edgenas.supernet import Network, Supernet
 from edgenas.training.checkpoint import described, fill, load_tensors, save_tensors
 from edgenas.training.losses import distillation, supervised
 from edgenas.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from edgenas.training.quantised import QuantisedNetwork
 from edgenas.training.recipe import Recipe, recipe_of
 from edgenas.training.schemes import Draw, Phase, make_scheme
 from edgenas.training.teacher import OnnxTeacher
@@ -48,6 +49,7 @@ class Trainer:
     All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
     a checkpoint ends with the same weights as one that was never interrupted.
 
+    supernet: to be trained; one with new weights unless told otherwise.
     teacher: instead of the recipe's; it gives `(b, classes)` logits of `(b, 3, s, s)` normalised images, and is no part of
         checkpoints.
 
@@ -61,6 +63,7 @@ class Trainer:
         recipe: Recipe,
         device: str = "cpu",
         teacher: Callable[[Tensor], Tensor] | None = None,
+        supernet: Supernet | QuantisedNetwork | None = None,
     ):
         if recipe.precision == "auto":
             raise UsageError("The precision is still auto: edgenas.training.settled finds out which is the fastest here.")
@@ -70,12 +73,7 @@ class Trainer:
         self.scheme = make_scheme(space, recipe)
         self.augment = Augmentation.for_dataset(dataset, recipe.cutout, recipe.random_resized_crop)
         self.teacher = teacher or (OnnxTeacher(recipe.teacher, dataset) if recipe.teacher else None)
-        with torch.random.fork_rng(devices=[]):  # torch's layers initialise themselves from the global generator alone
-            torch.manual_seed(recipe.seed)
-            supernet = Supernet(
-                space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
-            )
-        self.supernet = supernet.to(self.device)
+        self.supernet = (new_supernet(space, recipe) if supernet is None else supernet).to(self.device)
         if world_size() > 1:
             self._join()
         self.optimizer = make_optimizer(self.supernet, recipe)
@@ -282,6 +280,14 @@ class Trainer:
 
     def _about(self) -> dict[str, Any]:
         return {"space": self.supernet.space.fingerprint, "recipe": self.recipe.to_dict(), "images": len(self.dataset.train)}
+
+
+def new_supernet(space: SearchSpace, recipe: Recipe) -> Supernet:
+    with torch.random.fork_rng(devices=[]):  # torch's layers initialise themselves from the global generator alone
+        torch.manual_seed(recipe.seed)
+        return Supernet(
+            space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
+        )
 
 
 @dataclass(frozen=True)

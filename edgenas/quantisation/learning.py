@@ -1,0 +1,65 @@
+"""`LearnedRanges`: ranges that a network learns together with its weights, computing as its int8 file will."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+import edgenas.torch_setup  # noqa: F401
+from edgenas.quantisation.computation import Steps, Weights, in_integers, straight
+from edgenas.quantisation.ranges import GATE, GATE_LIMIT, STEPS, Range, calibrated, sources
+from edgenas.quantisation.scheme import Quantisation
+
+_LEAST_SCALE = 1e-9
+
+
+class LearnedRanges(nn.Module):
+    """The ranges of a network's calibrated values, each end times e to the power of a learned number, which begins at 0.
+
+    So an end that is zero stays zero, as after a ReLU, and that of a ReLU6 never passes 6: the end of a range is what cuts off.
+    """
+
+    def __init__(self, begin: Quantisation):
+        super().__init__()
+        self._begin = begin
+        values = calibrated(begin.blocks)
+        own = [begin.own[value.name] for value in values]
+        ends = {
+            "low": [limits.low for limits in own],
+            "high": [limits.high for limits in own],
+            "most": [GATE_LIMIT if value.activation == "relu6" else float("inf") for value in values],
+        }
+        for name, numbers in ends.items():
+            self.register_buffer(f"_{name}", torch.tensor(numbers, dtype=torch.float64), persistent=False)
+        self.lower, self.upper = (nn.Parameter(torch.zeros(len(own))) for _ in range(2))
+
+    def forward(self, images: Tensor, weights: Sequence[Weights]) -> Tensor:
+        """What the int8 network with these ranges makes of `(n, 3, r, r)` images. weights: see `in_integers`."""
+        quantisation = self.quantisation
+        return in_integers(quantisation, weights, self._steps(quantisation))(images)
+
+    @property
+    def quantisation(self) -> Quantisation:
+        """With the ranges as they are now."""
+        names, (lower, upper) = [value.name for value in calibrated(self._begin.blocks)], self._ends()
+        ends = zip(names, lower.tolist(), upper.tolist(), strict=True)
+        return replace(self._begin, own={name: Range(low, high) for name, low, high in ends})
+
+    def _ends(self) -> tuple[Tensor, Tensor]:
+        low, high, most = (self.get_buffer(f"_{name}") for name in ("low", "high", "most"))
+        return low * self.lower.exp(), torch.minimum(high * self.upper.exp(), most)
+
+    def _steps(self, quantisation: Quantisation) -> dict[str, Steps]:
+        """Of all values; gradients reach the ends."""
+        lower, upper = self._ends()
+        scale = ((upper - lower) / STEPS).clamp(min=_LEAST_SCALE)
+        names = [value.name for value in calibrated(quantisation.blocks)]
+        exact = Steps(*(torch.stack(some) for some in zip(*(Steps.of(quantisation.ranges[name]) for name in names), strict=True)))
+        scales = straight(scale.float(), exact.scale.to(scale.device)).unbind()
+        zeros = straight((-lower / scale).float(), exact.zero.to(scale.device)).unbind()
+        own = {name: Steps(*both) for name, *both in zip(names, scales, zeros, strict=True)}
+        own[""] = Steps(*(number.to(scale.device) for number in Steps.of(GATE)))
+        return {name: own[source] for name, source in sources(quantisation.blocks).items()}
