@@ -9,7 +9,6 @@ import click
 from edgenas.bars import track
 from edgenas.cli.display import say, say_all, scored
 from edgenas.cli.options import PATH, data_option, open_run, run_argument
-from edgenas.errors import UsageError
 from edgenas.export import FORMATS, ExportedModel
 from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
@@ -31,7 +30,7 @@ PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for prec
 )
 @click.option(
     "--precision", "precisions", type=click.Choice(PRECISIONS), multiple=True,
-    help="May be given several times.  [default: fp32]",
+    help="May be given several times.  [default: that which each was searched in]",
 )  # fmt: skip
 @click.option("--per-tensor", is_flag=True, help="In int8: one scale for all channels of a weight; some accelerators want it.")
 @click.option("--integer-ends", is_flag=True, help="Let int8 files take and give integers, in place of float32.")
@@ -55,10 +54,8 @@ def command(
     requirements.txt, python predict.py photo.jpg.
     """
     opened = open_run(run)
-    if (per_tensor or integer_ends) and "int8" not in precisions:
-        raise UsageError("`per_tensor` and `integer_ends` are for int8: add `precision` int8.")
     exported = export_run(
-        opened, formats, precisions=precisions or ("fp32",), per_tensor=per_tensor, integer_ends=integer_ends,
+        opened, formats, precisions=precisions, per_tensor=per_tensor, integer_ends=integer_ends,
         architecture=architecture, dynamic_batch=dynamic_batch, bundle=bundle, data=data, track=track,
     )  # fmt: skip
     for model in exported.models:

@@ -13,8 +13,10 @@ from edgenas.cli.show_search import show_front, show_searched
 from edgenas.latency import CONFIDENCE
 from edgenas.metric import NAMES as METRICS
 from edgenas.names import pasted
-from edgenas.pipeline.search import EVALUATIONS, search_run, split_budgets
+from edgenas.pipeline.limits import split_budgets
+from edgenas.pipeline.search import EVALUATIONS, search_run
 from edgenas.search import STRATEGIES, get_strategy
+from edgenas.search.record import PRECISIONS
 
 
 @click.command("search")
@@ -40,6 +42,10 @@ from edgenas.search import STRATEGIES, get_strategy
 @click.option("--macs", type=COUNT, help="The most multiply-accumulates, such as 40M.")
 @click.option("--parameters", type=COUNT, help="The most parameters, such as 500k.")
 @click.option("--runtime", help="Latencies in this runtime, such as litert or ncnn.  [default: the device's]")
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
+    help="Of the files: their latency, and their accuracy. any: whichever is better, for every budget.",
+)  # fmt: skip
 @click.option("--strategy", default="bayesian", show_default=True, help=f"One of {', '.join(STRATEGIES)}.")
 @click.option(
     "--evaluations",
@@ -63,6 +69,7 @@ def command(
     macs: float | None,
     parameters: float | None,
     runtime: str | None,
+    precision: str,
     strategy: str,
     evaluations: int,
     seconds: float | None,
@@ -78,22 +85,24 @@ def command(
     edgenas search runs/photos --device cpu --latency 2ms --latency 5ms
     edgenas search runs/photos --latency cpu=2ms --latency pi4=30ms --memory 1MB
     edgenas search runs/photos --latency 2ms --latency litert=3ms
+    edgenas search runs/photos --latency 2ms --precision int8
     edgenas search runs/photos --latency 2ms --strategy optuna:tpe --storage postgresql://user@host/edgenas
 
     A sample is measured, an accuracy predictor fitted, its optimum for every budget computed exactly and measured, and so on
     until the front no longer moves. Every evaluation is kept, so another search, for another budget or device, reuses all
-    of them; an interrupted one goes on where it stopped. optuna-dashboard shows them.
+    of them; an interrupted one goes on where it stopped. optuna-dashboard shows them. In int8 a subnet is calibrated as export
+    does it and its int8 file measured; latencies are those of `edgenas profile --precision int8`.
     """
     get_strategy(strategy)  # before a run is opened
     opened = open_run(run)
     split = split_budgets(device, runtime, budgets)
     searched = search_run(
         opened, split.own_ms, split.device, elsewhere_ms=split.elsewhere_ms, confidence=confidence, memory=memory, macs=macs,
-        parameters=parameters, runtime=split.runtime, strategy=strategy, evaluations=evaluations, seconds=seconds,
-        storage=storage, metric=metric, seed=seed, allow_emulated=allow_emulated, data=data, track=track,
+        parameters=parameters, runtime=split.runtime, precision=precision, strategy=strategy, evaluations=evaluations,
+        seconds=seconds, storage=storage, metric=metric, seed=seed, allow_emulated=allow_emulated, data=data, track=track,
     )  # fmt: skip
     show_searched(searched)
-    for record in searched.records:
-        show_front(record)
+    for front in (front for record in searched.records for front in record.fronts):
+        show_front(front)
     say_all(searched.judgement)
     say(f"Next: edgenas export {pasted(opened.path)}")

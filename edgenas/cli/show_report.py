@@ -20,8 +20,8 @@ def show_report(run: Run, report: Report) -> None:
         show_comparison(report.files)
     else:
         say(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
-    for record in report.records:
-        console.print("\n".join(on_prediction(record)))
+    for front in (front for record in report.records for front in record.fronts):
+        console.print("\n".join(on_prediction(front)))
     for picture in report.pictures:
         say(f"Drawn: {picture}")
     if report.page is not None:
@@ -32,9 +32,9 @@ def show_report(run: Run, report: Report) -> None:
 def show_rows(rows: Sequence[Row]) -> None:
     lines = [
         [
-            f"{row.device} {row.budget_ms:g} ms" + ("" if row.on_device else " *"),
+            row.name + ("" if row.on_device else " *"),
             row.id,
-            row.runtime + (" (EMULATED)" if row.emulated else ""),
+            row.timed_in + (" (EMULATED)" if row.emulated else ""),
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}" + " >" * row.is_over,
             "-" if row.error is None else f"{100 * row.error:+.1f} %",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgenas.data import Split
 from edgenas.device import Execution, python_target
 from edgenas.device.runtimes import runtimes_for, runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import TOLERANCE
-from edgenas.export.reference import AT_ONCE, Reference, as_input, as_scores, reference
+from edgenas.export.reference import Reference, as_input, as_scores, reference
 from edgenas.files import now
 from edgenas.graph import ModelFormat, get_format, with_tflite_metadata
 from edgenas.graph.format import check_support
 from edgenas.quantisation import IMAGE, Range
-from edgenas.quantisation.calibration import Calibration, calibrate
+from edgenas.quantisation.calibration import Calibration
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
@@ -32,9 +31,6 @@ USUAL_FORMATS = ("onnx", "tflite")
 """Those whose runtimes EdgeNAS brings with it."""
 
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
-CALIBRATION_IMAGES = 256
-JUDGED_IMAGES = 128
-"""Validation images by which one way of calibration is preferred to another."""
 
 
 def export(
@@ -72,7 +68,7 @@ def export(
     network = evaluator.network(architecture) if used is None else used.network
     calibration = _known_calibration(folder)
     if any(precision == "int8" for _, precision in chosen):
-        calibration = calibrated(evaluator, network, per_tensor, integer_ends)
+        calibration = evaluator.calibration(network, per_tensor=per_tensor, integer_ends=integer_ends)
     model = ExportedModel(
         folder=folder,
         architecture=architecture,
@@ -100,23 +96,6 @@ def export(
         file.write(content)
     model.save(network)
     return model
-
-
-def calibrated(evaluator: Evaluator, network: Network, per_tensor: bool, integer_ends: bool) -> Calibration:
-    """The int8 ranges of a subnet, by some of the training images that its batch norms were recalibrated on."""
-    dataset, resolution = evaluator.dataset, network.resolution
-    count = len(dataset.validation)
-    judged = np.linspace(0, count - 1, min(JUDGED_IMAGES, count)).astype(int)
-
-    def batches(split: Split, indices: np.ndarray) -> Callable[[], Iterator[torch.Tensor]]:
-        kept = torch.cat([images.cpu() for images, _ in evaluator.images(split, resolution, indices)])
-        return lambda: iter(kept.split(AT_ONCE))
-
-    training = batches(dataset.train, evaluator.calibration_images[:CALIBRATION_IMAGES])
-    return calibrate(
-        network.specs, fold(network), training, batches(dataset.validation, judged), per_tensor=per_tensor,
-        integer_ends=integer_ends,
-    )  # fmt: skip
 
 
 def _known_calibration(folder: Path) -> Calibration | None:

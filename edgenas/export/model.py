@@ -22,6 +22,7 @@ from edgenas.latency.table import Kind
 from edgenas.metric import ACCURACY, Score
 from edgenas.quantisation.calibration import Calibration
 from edgenas.search import Candidate, SearchRecord
+from edgenas.search.record import label
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
 from edgenas.training.checkpoint import fill, load_tensors, save_tensors
@@ -85,6 +86,11 @@ class Budget:
         predicted_ms = candidate.latency_ms, candidate.latency_low_ms, candidate.latency_high_ms
         return cls(record.device, record.execution, record.budget_ms, record.confidence, record.latency_kind,
                    record.latency_provenance, *predicted_ms, record.metric)  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        """As people call the search."""
+        return label(self.device, self.budget_ms, self.execution, self.metric)
 
 
 class ModelFile(NamedTuple):

@@ -33,26 +33,30 @@ class Exported:
 
 @checked
 def export_run(
-    run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = ("fp32",), per_tensor: bool = False,
+    run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = (), per_tensor: bool = False,
     integer_ends: bool = False, architecture: str | None = None, dynamic_batch: bool = False,
     bundle: NewFile | None = None, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
     Fine-tuned weights are written where there are any that are no worse. formats: see `formats_for` unless told otherwise.
-    precisions: `fp32`, `fp16`, `int8`; each format is written in each. per_tensor: int8 with one scale for all channels of a
-        weight, as some accelerators want it. integer_ends: int8 files take and give integers.
+    precisions: `fp32`, `fp16`, `int8`; each format is written in each. Those that a winner was searched in unless told
+        otherwise. per_tensor: int8 with one scale for all channels of a weight, as some accelerators want it. integer_ends:
+        int8 files take and give integers.
     dynamic_batch: let files take any number of images at once, where their format can.
     bundle: a .zip to make of one network: verified here, with all that it takes to use it without EdgeNAS.
     data: where the run's images are now, or they.
 
     Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation, and UsageError
-    where a bundle is to be made of several networks.
+    where a bundle is to be made of several networks, and for what is of int8 alone where nothing is written in int8.
     """
     if bundle is not None and integer_ends:
         raise UsageError("The program of a bundle gives float32 images to its files: leave out `bundle` or `integer_ends`.")
     sweep_checkpoints(run)
     subnets = winners(run, architecture)
+    written = {subnet: precisions or _searched_in(budgets) for subnet, budgets in subnets.items()}
+    if (per_tensor or integer_ends) and not any("int8" in each for each in written.values()):
+        raise UsageError("`per_tensor` and `integer_ends` are for int8: add `precision` int8.")
     if bundle is not None and len(subnets) > 1:
         ids = " or ".join(f"`architecture` {subnet.id}" for subnet in subnets)
         raise UsageError(f"A bundle is of one network, and the searches of {run.path} chose {len(subnets)}", f"add {ids}.")
@@ -65,8 +69,8 @@ def export_run(
                 evaluator.by(metric_of(run, budgets)),
                 subnet,
                 run.path / "export" / subnet.id,
-                formats or formats_for(budgets, precisions or ()),
-                precisions=precisions or ("fp32",),
+                formats or formats_for(budgets, written[subnet]),
+                precisions=written[subnet],
                 per_tensor=per_tensor,
                 integer_ends=integer_ends,
                 dynamic_batch=dynamic_batch,
@@ -78,6 +82,10 @@ def export_run(
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, track)
     return Exported(tuple(models), tuple(judge_export(run, models)))
+
+
+def _searched_in(budgets: Sequence[Budget]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(budget.execution.precision for budget in budgets))
 
 
 def formats_for(budgets: Sequence[Budget], precisions: Sequence[str] = ("fp32",)) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def places(all_: Sequence[Contestant]) -> list[tuple]:
 
 
 def _budgets(model: ExportedModel) -> str:
-    return ", ".join(dict.fromkeys(f"{b.device} {b.budget_ms:g} ms" for b in model.budgets)) or model.architecture.id
+    return ", ".join(dict.fromkeys(b.label for b in model.budgets)) or model.architecture.id
 
 
 def _verified(contestant: Callable[..., Contestant], v: Verification, metric: Metric) -> Contestant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,7 @@ class SearchResult:
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
     so that it claims nothing. score: of the best, by the metric that was maximised.
+    evidence: on everything that was evaluated; index: of the best in it.
     """
 
     best: Candidate
@@ -95,6 +96,15 @@ class SearchResult:
     claim: Claim | None
     outcome: Outcome
     score: Score
+    evidence: Evidence = field(repr=False, compare=False)
+    index: int
+
+    def is_better(self, other: SearchResult) -> bool:
+        """Whether its best is to be preferred to another search's on the same images: the faster one, if it is as good."""
+        both, own, its = self.evidence.joined(other.evidence), self.index, len(self.evidence.measured) + other.index
+        if self.best.latency_ms <= other.best.latency_ms:
+            return both.is_as_good(own, its)
+        return not both.is_as_good(its, own)
 
 
 def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
@@ -110,6 +120,16 @@ def fastest(space: SearchSpace, table: LatencyTable) -> tuple[Architecture, floa
     alike = Additive(lambda genomes: np.zeros(len(genomes)))  # with nothing else to want, the front is the fastest alone
     (genome,) = Exact().search(SearchProblem(space, (alike, latency))).genomes
     return space.decode(genome), float(table.predict(space, genome[None])[0])
+
+
+def fastest_within(
+    space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float, constraints: Sequence[Constraint]
+) -> np.ndarray:
+    """The `(d,)` genome of least latency that keeps a budget and the constraints. Raises InfeasibleError where none does."""
+    latency = latency_constraint(space, table, budget_ms, confidence)
+    speed = Additive(lambda genomes: -latency.measure(genomes))
+    genomes = Exact(steps=2).search(SearchProblem(space, (speed, latency.measure), (latency, *constraints))).genomes
+    return np.asarray(genomes[0])
 
 
 def macs_constraint(space: SearchSpace, limit: float) -> Constraint:
@@ -164,7 +184,7 @@ def search(
     def within(accuracy: Objective, budget_ms: float) -> SearchProblem[Architecture]:
         return SearchProblem(space, (accuracy, latency.measure), (replace(latency, limit=budget_ms), *constraints))
 
-    cheapest = Exact(steps=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
+    cheapest = fastest_within(space, table, min(budgets_ms), confidence, constraints)[None]
     problem = replace(within(lambda g: np.zeros(len(g)), max(budgets_ms)), budgets=tuple(budgets_ms))
     outcome = run_strategy(
         problem, strategy or Bayesian(), evaluate, ledger, first=cheapest,
@@ -189,8 +209,9 @@ def search(
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
     order = {architecture: i for i, (architecture, _) in enumerate(ledger.items())}
     return [
-        SearchResult(best, front, alike, quality, shift, claim, outcome, evidence.score(order[best.architecture]))
+        SearchResult(best, front, alike, quality, shift, claim, outcome, evidence.score(i), evidence, i)
         for (front, best, alike), shift, claim in zip(found, shifts, claims, strict=True)
+        for i in [order[best.architecture]]
     ]
 
 

@@ -16,7 +16,7 @@ from edgenas.device import load_device, python_target
 from edgenas.device.runtimes import runtimes_of
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import load_table
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.run import Run
 from edgenas.search import load_records
 from edgenas.training import Evaluator, load_finetuned

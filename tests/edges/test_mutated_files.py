@@ -28,7 +28,7 @@ from edgenas.graph import build_onnx
 from edgenas.latency import load_table
 from edgenas.latency.bench import believed
 from edgenas.metric import Answers, Score
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.pipeline.winners import winners
 from edgenas.pretrained.tensor_files import read_state
 from edgenas.report import class_rows, contestants, judge, summarise
