@@ -5,7 +5,7 @@ It is trained on the same images by the code that trains supernets, exported and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,10 +84,10 @@ def recipe_for(run: Run, has_weights: bool) -> Recipe:
     return replace(alone, optimizer=DEFAULTS.optimizer, **usual)
 
 
-def is_done(baseline: Run) -> bool:
-    """Whether all its files were verified, and passed."""
-    verified = [load_verifications(model.folder) for model in load_exports(baseline.path / "export")]
-    return bool(verified) and all(results and all(v.passed for v in results) for results in verified)
+def is_done(baseline: Run, precisions: Collection[str] = ("fp32",)) -> bool:
+    """Whether its files in these precisions were verified, and passed."""
+    verified = [v for model in load_exports(baseline.path / "export") for v in load_verifications(model.folder)]
+    return {*precisions} <= {v.execution.precision for v in verified} and all(v.passed for v in verified)
 
 
 def finish(
@@ -96,18 +96,21 @@ def finish(
     tables: Sequence[LatencyTable] = (),
     track: Track = quiet,
     report: Callable[[dict[str, Any]], None] = lambda metrics: None,
+    *,
+    precisions: Sequence[str] = ("fp32",),
 ) -> list[Verification]:
     """Train a baseline to its end, export it and verify its files; whatever of that is done already stays as it is.
 
+    precisions: of its files, see `edgenas.export.export`.
     tables: of timed latencies, for the speed that this machine's are stated for. report: gets the metrics of every epoch.
     May be interrupted at any time and called again.
     """
     train_supernet(baseline, dataset, track, report)
-    if is_done(baseline):
+    if is_done(baseline, precisions):
         (model,) = load_exports(baseline.path / "export")
         return load_verifications(model.folder)
     space = baseline.space
     evaluator = Evaluator(load_supernet(baseline), dataset, metric=Metric.named(baseline.metric, dataset.classes))
     folder = baseline.path / "export" / space.largest.id
-    model = export(evaluator, space.largest, folder, provenance=baseline.provenance)
+    model = export(evaluator, space.largest, folder, precisions=precisions, provenance=baseline.provenance)
     return verify(model, space, dataset, tables, track)

@@ -77,7 +77,7 @@ def show_comparison(files: Sequence[Contestant]) -> None:
     for compared in side_by_side(files):
         rows = [
             [
-                line.of.name,
+                line.of.title,
                 "by hand" if line.of.is_baseline else "search",
                 str(line.of.resolution),
                 line.of.begins_with,

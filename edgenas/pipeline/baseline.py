@@ -21,7 +21,7 @@ from edgenas.baseline import (
     trained_seconds,
 )
 from edgenas.errors import DivergenceError, ParityError
-from edgenas.export import Verification
+from edgenas.export import Verification, load_exports
 from edgenas.latency import LatencyTable, timed_tables
 from edgenas.pipeline.train import Report, unheard
 from edgenas.pretrained import how_to_get
@@ -70,7 +70,7 @@ def compare_by_hand(
 
     networks: names of `edgenas.space.NETWORKS`, or `all`; by default what people pick for such images. resolutions: sizes of
     their images, by default the run's largest. seconds, epochs: how long to train each; by default as long as the run was.
-    from_scratch: begin with random weights, whatever others have published.
+    from_scratch: begin with random weights, whatever others have published. Their files are of the precisions of the winners'.
     models: ONNX files of your own, of the same classes, to be verified as they are; given alone, nothing is trained.
     data: where the run's images are now. report: gets the metrics of every epoch. done: gets each network when it is done.
 
@@ -81,7 +81,7 @@ def compare_by_hand(
     only_files = models and not (networks or resolutions or seconds or epochs or from_scratch)
     choices = [] if only_files else choose(networks, resolutions, run.space.resolutions)
     choices = [replace(choice, from_scratch=from_scratch) for choice in choices]
-    tables, found = timed_tables(), []
+    tables, precisions, found = timed_tables(), exported_precisions(run), []
 
     def keep(network: ByHand) -> None:
         done(network)
@@ -92,21 +92,36 @@ def compare_by_hand(
         keep(ByHand(path.stem, folder_of(run, path.stem), tuple(add_file(run, path, data, tables, track))))
     _tell_what_is_left(run, choices, seconds, epochs)
     for choice in choices:
-        keep(train_by_hand(run, choice, tables, seconds=seconds, epochs=epochs, data=data, track=track, report=report))
+        made = train_by_hand(
+            run, choice, tables, precisions=precisions, seconds=seconds, epochs=epochs, data=data, track=track, report=report
+        )
+        keep(made)
     return Compared(tuple(found), tuple(judge_files(run)))
 
 
+def exported_precisions(run: Run) -> tuple[str, ...]:
+    """Of the files of a run's winners: those in which networks by hand are to be compared with them."""
+    files = (file for model in load_exports(run.path / "export") for file in model.variants)
+    return tuple(dict.fromkeys(["fp32", *(file.precision for file in files)]))
+
+
 def train_by_hand(
-    run: Run, choice: Choice, tables: Sequence[LatencyTable], *, seconds: float | None = None, epochs: int | None = None,
-    data: str | None = None, track: Track = quiet, report: Report = unheard,
+    run: Run, choice: Choice, tables: Sequence[LatencyTable], *, precisions: Sequence[str] = ("fp32",),
+    seconds: float | None = None, epochs: int | None = None, data: str | None = None, track: Track = quiet,
+    report: Report = unheard,
 ) -> ByHand:  # fmt: skip
     """One network from wherever it is to verified files. tables: of timed latencies, see `edgenas.latency.timed_tables`."""
     baseline, dataset = create(run, choice, data, track, seconds=seconds, epochs=epochs)
-    if is_done(baseline):
+    if is_done(baseline, precisions):
         return ByHand(choice.name, baseline.path, is_new=False)
-    log.info(f"{choice.name}: {_counted(baseline.recipe.epochs)}, beginning with {_beginning(run, choice, baseline)}")
+    if baseline.weights.exists():
+        log.info(f"{choice.name} is trained: its files are written in {', '.join(precisions)}.")
+    else:
+        log.info(f"{choice.name}: {_counted(baseline.recipe.epochs)}, beginning with {_beginning(run, choice, baseline)}")
     try:
-        return ByHand(choice.name, baseline.path, tuple(finish(baseline, dataset, tables, track, report)))
+        return ByHand(
+            choice.name, baseline.path, tuple(finish(baseline, dataset, tables, track, report, precisions=precisions))
+        )
     except DivergenceError:
         return ByHand(choice.name, baseline.path)
 
@@ -114,7 +129,7 @@ def train_by_hand(
 def _tell_what_is_left(run: Run, choices: Sequence[Choice], seconds: float | None, epochs: int | None) -> None:
     """What is to be done, and how long the trainings will take."""
     folders = [folder_of(run, choice.name) for choice in choices]
-    left = [folder.name for folder in folders if not ((folder / "config.toml").exists() and is_done(Run.open(folder)))]
+    left = [folder.name for folder in folders if not ((folder / "config.toml").exists() and Run.open(folder).weights.exists())]
     if left:
         each = _counted(epochs) if epochs else f"{(seconds or trained_seconds(run)) / 60:.1f} minutes"
         log.info(f"{len(left)} baseline{'s' * (len(left) > 1)}, each trained for {each}: {', '.join(left)}")

@@ -46,21 +46,21 @@ class Contestant:
 
     @property
     def place(self) -> tuple:
-        """Latencies at equal places can be compared."""
-        return self.device, self.fingerprint, self.runtime, self.threads, self.precision
+        """Latencies at equal places can be compared, whatever the precisions: who ships one file has the choice."""
+        return self.device, self.fingerprint, self.runtime, self.threads
 
     @property
-    def timed_in(self) -> str:
-        """The runtime, with the precision where it is not fp32."""
-        return self.runtime + (f" {self.precision}" if self.precision != "fp32" else "")
+    def title(self) -> str:
+        """The name, with the precision where it is not fp32."""
+        return self.name + (f" {self.precision}" if self.precision != "fp32" else "")
 
-    def is_of(self, fingerprint: str | None, execution: Execution) -> bool:
-        """Whether it was timed on that machine, and so executed."""
-        return (self.fingerprint, Execution(self.runtime, self.threads, self.precision)) == (fingerprint, execution)
+    def is_at(self, fingerprint: str | None, execution: Execution) -> bool:
+        """Whether it was timed on that machine, in that runtime and with so many threads."""
+        return (self.fingerprint, self.runtime, self.threads) == (fingerprint, execution.runtime, execution.threads)
 
     @property
     def result(self) -> Result:
-        return Result(self.name, self.score, self.latency_ms)
+        return Result(self.title, self.score, self.latency_ms)
 
 
 def contestants(run: Run) -> list[Contestant]:
@@ -95,10 +95,10 @@ def beaten_by(one: Contestant, all_: Iterable[Contestant]) -> list[Contestant]:
 
 @dataclass(frozen=True)
 class Line:
-    """One network on one machine, in all runtimes where it was timed there.
+    """One network in one precision on one machine, in all runtimes where it was timed there.
 
-    of: its file in the first of them. ms: by runtime. beaten_by: the names of those of the other kind that are no slower and no
-    less accurate, in some runtime.
+    of: its file in the first of them. ms: by runtime. beaten_by: the titles of those of the other kind that are no slower and
+    no less accurate, in some runtime.
     """
 
     of: Contestant
@@ -127,11 +127,11 @@ def side_by_side(all_: Sequence[Contestant]) -> list[SideBySide]:
     tables = []
     for (device, _, threads), group in _grouped(all_, lambda f: (f.device, f.fingerprint, f.threads)):
         lines = [
-            Line(same[0], {f.timed_in: f.latency_ms for f in same},
-                 tuple(dict.fromkeys(better.name for f in same for better in beaten_by(f, group))))
-            for _, same in _grouped(group, lambda f: (f.name, f.is_baseline))
+            Line(same[0], {f.runtime: f.latency_ms for f in same},
+                 tuple(dict.fromkeys(better.title for f in same for better in beaten_by(f, group))))
+            for _, same in _grouped(group, lambda f: (f.title, f.is_baseline))
         ]  # fmt: skip
-        runtimes = tuple(dict.fromkeys(f.timed_in for f in group))
+        runtimes = tuple(dict.fromkeys(f.runtime for f in group))
         tables.append(SideBySide(device, threads, group[0].emulated, runtimes, tuple(lines)))
     return tables
 
@@ -142,15 +142,6 @@ def _grouped(files: Sequence[Contestant], key: Callable[[Contestant], tuple]) ->
     for file in files:
         groups.setdefault(key(file), []).append(file)
     return list(groups.items())
-
-
-def places(all_: Sequence[Contestant]) -> list[tuple]:
-    """Where there is something to compare: places with winners and with baselines."""
-    return [
-        place
-        for place in dict.fromkeys(c.place for c in all_)
-        if {c.is_baseline for c in all_ if c.place == place} == {True, False}
-    ]
 
 
 def _budgets(model: ExportedModel) -> str:

@@ -76,17 +76,17 @@ def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str
     for place in dict.fromkeys(c.place for c in everyone if not c.emulated):
         here = [c for c in everyone if c.place == place]
         winners, baselines = ([c.result for c in here if c.is_baseline == kind] for kind in (False, True))
-        _, _, runtime, *_ = place
+        _, _, runtime, _ = place
         losses = judgement.on_losses(winners, baselines)
         # What is good news is told once: in the runtime that was searched for.
         gains = judgement.on_gains(winners, baselines) if runtime in budgeted else []
         said += [f"In {runtime}: {sentence}" for sentence in losses + gains]
         is_bad = is_bad or bool(losses)
-    one_each = {c.name: c for c in everyone if not c.is_baseline}.values()
+    one_each = {c.title: c for c in everyone if not c.is_baseline}.values()
     for contestant in one_each:
-        no_better = judgement.on_majority([Result(contestant.name, contestant.score)])
+        no_better = judgement.on_majority([Result(contestant.title, contestant.score)])
         if contestant.never_found:
-            no_better.append(judgement.on_never_found(contestant.never_found, contestant.name))
+            no_better.append(judgement.on_never_found(contestant.never_found, contestant.title))
         said, is_bad = said + no_better, is_bad or bool(no_better)
     said += judgement.on_budgets(timed(summarise(run)), str(run.path))
     if not any(c.is_baseline for c in everyone):

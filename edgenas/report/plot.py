@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,8 @@ def front_figures(
 
 
 def _timed(files: Sequence[Contestant], first: SearchRecord) -> list[Contestant]:
-    """Those that were timed on the device and in the way that was searched for."""
-    return [f for f in files if f.is_of(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
+    """Those that were timed on the device and in the way that was searched for, in whatever precision."""
+    return [f for f in files if f.is_at(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
 
 
 def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row]) -> None:
@@ -130,10 +131,14 @@ def _front(records: Sequence[SearchRecord]) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) -> None:
     """The score on test images with its 95 % interval, and latency as timed: of winners, and of what people pick by hand."""
-    for kind, (label, style) in _KINDS.items():
-        group = sorted((file for file in files if _kind(file) == kind), key=lambda file: file.latency_ms)
+    precisions = dict.fromkeys(file.precision for file in files)
+    for (kind, (label, style)), precision in product(_KINDS.items(), sorted(precisions, key="fp32".__ne__)):
+        group = [file for file in files if (_kind(file), file.precision) == (kind, precision)]
         if not group:
             continue
+        if precision != "fp32":
+            label, style = f"{label}, {precision}", style | _REDUCED[precision]
+        group.sort(key=lambda file: file.latency_ms)
         scores = [file.score for file in group]
         value, low, high = np.array([(score.value, score.low, score.high) for score in scores], dtype=float).T
         away = 100 * np.maximum([value - low, high - value], 0)
@@ -145,7 +150,8 @@ def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) ->
             point, beside = (file.latency_ms, 100 * file.score.value), (6, -9) if file.is_baseline else (-8, 7)
             align = "left" if file.is_baseline else "right"
             axes.annotate(text, point, xytext=beside, textcoords="offset points", ha=align, fontsize=8)
-    axes.set_xlabel(f"measured latency on {first.device} in ms, 1 image ({first.execution})")
+    execution = replace(first.execution, precision="fp32")
+    axes.set_xlabel(f"measured latency on {first.device} in ms, 1 image ({execution})")
     axes.margins(x=0.15)
     _finish(axes, files[0].score.label, "test", ", with its 95 % interval")
 
@@ -158,6 +164,8 @@ _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "own": ("your own file", _BY_HAND | {"marker": "D", "color": "C2"}),
 }
 """What is drawn alike: its label and its style."""
+_REDUCED: dict[str, dict[str, Any]] = {"int8": {"color": "C1"}, "fp16": {"color": "C4"}}
+"""How that is changed for files of less precision."""
 
 
 def _kind(file: Contestant) -> str:

@@ -22,6 +22,7 @@ from edgenas.baseline import (
 from edgenas.errors import UsageError
 from edgenas.export import load_exports
 from edgenas.pretrained import PUBLISHED, open_weights, published_for
+from edgenas.report import contestants, side_by_side
 from edgenas.space import NETWORKS
 from edgenas.supernet import Supernet
 from edgenas.training import Recipe, Trainer
@@ -160,6 +161,22 @@ def test_an_interrupted_baseline_goes_on_and_is_shown_when_it_is_verified(make_r
     dates = [file.stat().st_mtime_ns for file in baseline.path.rglob("verify.json")]
     assert finish(baseline, dataset) == verified
     assert [file.stat().st_mtime_ns for file in baseline.path.rglob("verify.json")] == dates
+
+
+def test_what_is_trained_is_exported_again_where_the_winners_are_in_int8(make_run):
+    run = make_run(28, trained=True)
+    baseline, dataset = create(run, Choice("lenet", 28), epochs=1)
+    finish(baseline, dataset)
+    weights, epochs = baseline.weights.read_bytes(), baseline.metrics()
+    assert is_done(baseline) and not is_done(baseline, ("fp32", "int8"))
+    finish(baseline, dataset, precisions=("fp32", "int8"))
+    assert is_done(baseline, ("fp32", "int8"))
+    assert (baseline.weights.read_bytes(), baseline.metrics()) == (weights, epochs)
+    by_hand = [contestant for contestant in contestants(run) if contestant.is_baseline]
+    assert {contestant.title for contestant in by_hand} == {"lenet-28", "lenet-28 int8"}
+    (table,) = side_by_side(by_hand)
+    assert [line.of.title for line in table.lines].count("lenet-28 int8") == 1
+    assert all("onnxruntime" in line.ms for line in table.lines)
 
 
 def test_the_name_of_a_file_of_yours_is_not_taken(make_run):

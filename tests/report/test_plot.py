@@ -34,8 +34,8 @@ def test_every_scheme_is_drawn(phases):
     assert [text.get_text().strip() for text in axes.texts] == phases
 
 
-def file(name, accuracy, ms, is_baseline=True, begins_with="scratch", fingerprint="here"):
-    return Contestant(name, is_baseline, "", 128, begins_with, 60.0, "", fingerprint, "onnxruntime", 1, "fp32", False, 500,
+def file(name, accuracy, ms, is_baseline=True, begins_with="scratch", fingerprint="here", precision="fp32"):
+    return Contestant(name, is_baseline, "", 128, begins_with, 60.0, "", fingerprint, "onnxruntime", 1, precision, False, 500,
                       accuracy, Score.of_accuracy(accuracy, 500), ms, 1000)  # fmt: skip
 
 
@@ -63,6 +63,19 @@ def test_winners_and_baselines_are_drawn_by_what_was_measured(records):
         "found by the search", "picked by hand, trained from scratch", "picked by hand, from pretrained weights",
         "your own file",
     ]  # fmt: skip
+
+
+def test_precisions_are_drawn_apart_in_one_panel(records):
+    files = [
+        file("cpu 2 ms", 0.9, 1.95, is_baseline=False),
+        file("cpu 2 ms", 0.89, 1.2, is_baseline=False, precision="int8"),
+        file("lenet-28", 0.8, 1.0),
+    ]
+    _, measured = front_figure(records, np.array([[1.9, 0.9]]), [], files).axes
+    assert [text.get_text() for text in measured.get_legend().get_texts()] == [
+        "found by the search", "found by the search, int8", "picked by hand, trained from scratch",
+    ]  # fmt: skip
+    assert sorted(text.xy[0] for text in measured.texts) == [1.0, 1.2, 1.95]
 
 
 def test_without_baselines_there_is_one_panel(records):
