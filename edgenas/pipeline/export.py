@@ -18,7 +18,7 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_export
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
-from edgenas.training.finetune import sweep_checkpoints
+from edgenas.training.finetuned import sweep_checkpoints
 from edgenas.values import checked
 from edgenas.values.kinds import GivenText, NewFile
 

@@ -12,7 +12,7 @@ from edgenas.report import judge_finetuning
 from edgenas.run import Run
 from edgenas.space import Architecture
 from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_images, load_supernet
-from edgenas.training.finetune import sweep_checkpoints
+from edgenas.training.finetuned import sweep_checkpoints
 from edgenas.training.recipe import check_length
 from edgenas.values import checked
 from edgenas.values.kinds import Epochs, GivenText, LearningRate, Seconds, Seed

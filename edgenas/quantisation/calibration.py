@@ -87,7 +87,8 @@ TRAINED = "trained"
 class Calibration:
     """How a network was made int8.
 
-    method: one of `METHODS`, or `TRAINED`. images: how many training images were looked at. ranges: by the names of values, see `ranges`.
+    method: one of `METHODS`, or `TRAINED`. images: how many training images were looked at.
+    ranges: by the names of values, see `ranges`.
     per_tensor, integer_ends: see `Quantisation`.
     """
 

@@ -93,7 +93,9 @@ def simulate(quantisation: Quantisation, weights: Sequence[Mapping[str, np.ndarr
     return torch.no_grad()(compute_integers)
 
 
-def in_integers(quantisation: Quantisation, weights: Sequence[Weights], steps: Mapping[str, Steps]) -> Callable[[Tensor], Tensor]:
+def in_integers(
+    quantisation: Quantisation, weights: Sequence[Weights], steps: Mapping[str, Steps]
+) -> Callable[[Tensor], Tensor]:
     """As `simulate`, from tensors. Gradients reach the weights and the steps as if nothing were rounded, and not what lies
     outside a range (straight through, arXiv:1308.3432; of a scale that is learned, arXiv:1902.08153).
 
@@ -193,7 +195,7 @@ class _Integers(torch.autograd.Function):
 
 
 class _InSteps(torch.autograd.Function):
-    """Numbers as the nearest steps, what lies outside as the last. Written as one function since training waits for memory here.
+    """Numbers as the nearest steps, what lies outside as the last. One function, since training waits for memory here.
 
     multiplier: makes steps of numbers; None: they are divided by the scale.
     """

@@ -57,7 +57,9 @@ class LearnedRanges(nn.Module):
         lower, upper = self._ends()
         scale = ((upper - lower) / STEPS).clamp(min=_LEAST_SCALE)
         names = [value.name for value in calibrated(quantisation.blocks)]
-        exact = Steps(*(torch.stack(some) for some in zip(*(Steps.of(quantisation.ranges[name]) for name in names), strict=True)))
+        exact = Steps(
+            *(torch.stack(some) for some in zip(*(Steps.of(quantisation.ranges[name]) for name in names), strict=True))
+        )
         scales = straight(scale.float(), exact.scale.to(scale.device)).unbind()
         zeros = straight((-lower / scale).float(), exact.zero.to(scale.device)).unbind()
         own = {name: Steps(*both) for name, *both in zip(names, scales, zeros, strict=True)}

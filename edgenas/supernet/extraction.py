@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgenas.graph import BlockWeights, weight_shapes
+from edgenas.space import BlockSpec
 from edgenas.supernet.blocks import Network
 
 
@@ -36,14 +37,17 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
 def fold(network: Network) -> list[BlockWeights]:
     """The weights of each block for a runtime's graph: batch norm multiplied into the convolution before it."""
     with torch.no_grad():
-        return [{name: value.cpu().contiguous().numpy() for name, value in block.items()} for block in folded(network)]
+        return [
+            {name: value.cpu().contiguous().numpy() for name, value in block.items()}
+            for block in folded(network.specs, network)
+        ]
 
 
-def folded(network: Network) -> list[dict[str, Tensor]]:
-    """As `fold`, in torch: gradients reach the network's parameters. Statistics are those that it has."""
+def folded(specs: Iterable[BlockSpec], blocks: Iterable[nn.Module]) -> list[dict[str, Tensor]]:
+    """As `fold`, in torch: gradients reach the blocks' parameters. Batch norm has the statistics that it has."""
     return [
         {name: _folded(block, *name.rsplit(".", 1)).float() for name in weight_shapes(spec)}
-        for spec, block in zip(network.specs, network, strict=True)
+        for spec, block in zip(specs, blocks, strict=True)
     ]
 
 

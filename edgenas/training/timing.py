@@ -50,7 +50,7 @@ def epochs_in(trainer: Trainer, seconds: float) -> int:
 
     Batches are made meanwhile, as in training. The mean counts, since random subnets take unequal times.
     """
-    trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device), trainer.teacher)
+    trial = trainer.copy()
     starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
     per_step = 0.0
     with closing(_endless(trainer)) as batches:

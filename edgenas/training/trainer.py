@@ -24,7 +24,6 @@ from edgenas.supernet import Network, Supernet
 from edgenas.training.checkpoint import described, fill, load_tensors, save_tensors
 from edgenas.training.losses import distillation, supervised
 from edgenas.training.optimizer import learning_rate, make_optimizer, set_learning_rate
-from edgenas.training.quantised import QuantisedNetwork
 from edgenas.training.recipe import Recipe, recipe_of
 from edgenas.training.schemes import Draw, Phase, make_scheme
 from edgenas.training.teacher import OnnxTeacher
@@ -49,7 +48,7 @@ class Trainer:
     All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
     a checkpoint ends with the same weights as one that was never interrupted.
 
-    supernet: to be trained; one with new weights unless told otherwise.
+    supernet: of this space, to be trained; one with new weights unless told otherwise.
     teacher: instead of the recipe's; it gives `(b, classes)` logits of `(b, 3, s, s)` normalised images, and is no part of
         checkpoints.
 
@@ -63,7 +62,7 @@ class Trainer:
         recipe: Recipe,
         device: str = "cpu",
         teacher: Callable[[Tensor], Tensor] | None = None,
-        supernet: Supernet | QuantisedNetwork | None = None,
+        supernet: Supernet | None = None,
     ):
         if recipe.precision == "auto":
             raise UsageError("The precision is still auto: edgenas.training.settled finds out which is the fastest here.")
@@ -96,6 +95,10 @@ class Trainer:
                 "of a step see a part each: use a larger `batch_size`, or fewer processes."
             )
         self.supernet.synchronise_batch_norm()
+
+    def copy(self) -> Trainer:
+        """One at the beginning, with weights of its own."""
+        return Trainer(self.supernet.space, self.dataset, self.recipe, str(self.device), self.teacher, deepcopy(self.supernet))
 
     # ---- schedule ----
 
@@ -285,9 +288,7 @@ class Trainer:
 def new_supernet(space: SearchSpace, recipe: Recipe) -> Supernet:
     with torch.random.fork_rng(devices=[]):  # torch's layers initialise themselves from the global generator alone
         torch.manual_seed(recipe.seed)
-        return Supernet(
-            space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
-        )
+        return Supernet(space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum)
 
 
 @dataclass(frozen=True)
