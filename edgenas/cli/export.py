@@ -12,6 +12,7 @@ from edgenas.cli.options import PATH, data_option, open_run, run_argument
 from edgenas.export import FORMATS, ExportedModel
 from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
+from edgenas.quantisation.calibration import TRAINED
 
 PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for precision in form.precisions))
 
@@ -60,7 +61,7 @@ def command(
     )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        say(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
+        say(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}{_calibrated(model)}")
     say_all(exported.judgement)
     if bundle is not None:
         say(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
@@ -73,3 +74,10 @@ def validation(model: ExportedModel) -> str:
     """On validation images; before and after where the subnet is fine-tuned."""
     after = scored(model.validation)
     return after if model.inherited is None else f"{after}, fine-tuned from {scored(model.inherited)}"
+
+
+def _calibrated(model: ExportedModel) -> str:
+    if model.calibration is None:
+        return ""
+    method, images = model.calibration.method, model.calibration.images
+    return "; int8 trained" if method == TRAINED else f"; int8 calibrated ({method}) on {images} images"

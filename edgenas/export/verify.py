@@ -23,7 +23,6 @@ from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
 from edgenas.metric import ACCURACY, Metric, Score, Tally
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
-from edgenas.supernet import Network
 from edgenas.training import OnnxClassifier, as_seen
 from edgenas.values import Format, Inlined, Length
 from edgenas.values.kinds import Count, Images, Line, Milliseconds, Name, Positive, Share
@@ -185,7 +184,7 @@ def verify(
     trial = replace(
         _Trial.of(dataset, model.preprocessing, images),
         order=np.array([model.classes.index(name) for name in dataset.classes]),
-        references=_references(model, model.network(space), dataset, images, {file.precision for file, _ in pairs}),
+        references=_references(model, space, dataset, images, {file.precision for file, _ in pairs}),
     )
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
@@ -283,12 +282,16 @@ class _Trial:
 
 
 def _references(
-    model: ExportedModel, network: Network, dataset: Dataset, count: int | None, precisions: Iterable[str]
+    model: ExportedModel, space: SearchSpace, dataset: Dataset, count: int | None, precisions: Iterable[str]
 ) -> dict[str, Reference]:
     """For images prepared as those that the network was trained on."""
+    network = model.network(space)
     how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range)
     images = _Trial.of(dataset, how, count).images
-    return {precision: reference(network, images, precision, model.calibration) for precision in sorted(precisions)}
+    return {
+        precision: reference(network, images, precision, model.calibration, model.network(space, precision))
+        for precision in sorted(precisions)
+    }
 
 
 def _verify_file(

@@ -39,7 +39,8 @@ def export_run(
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
-    Fine-tuned weights are written where there are any that are no worse. formats: see `formats_for` unless told otherwise.
+    Fine-tuned weights are written where there are any that are no worse, those trained in int8 in int8 files.
+    formats: see `formats_for` unless told otherwise.
     precisions: `fp32`, `fp16`, `int8`; each format is written in each. Those that a winner was searched in unless told
         otherwise. per_tensor: int8 with one scale for all channels of a weight, as some accelerators want it. integer_ends:
         int8 files take and give integers.
@@ -77,6 +78,7 @@ def export_run(
                 budgets=tuple(budgets),
                 provenance=run.provenance,
                 finetuned=load_finetuned(run, subnet),
+                trained_in_int8=load_finetuned(run, subnet, "int8"),
             )
         )
     if bundle is not None:

@@ -71,6 +71,8 @@ def load_finetuned(run: Run, architecture: Architecture, precision: str = "fp32"
         if old in about:
             about[name] = plain(Score.of_accuracy(about.pop(old), None))
     found = described(_About, about, path)
+    if found.calibration is not None:
+        found.calibration.quantisation(network.specs)  # raises where it is another network's
     return FineTuned(
         network=fill(network, tensors, path).eval(),
         recipe=recipe_of(found.recipe, path),
