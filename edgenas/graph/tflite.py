@@ -31,6 +31,7 @@ from edgenas.space.program import (
     Scale,
     Step,
     activations_of,
+    tensorflow_padding,
 )
 
 INPUT, OUTPUT = "image", "output"
@@ -153,19 +154,11 @@ class TfliteGraph:
         return value
 
     def padded(self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
-        """The value for a k x k window that moves, and the format's word for what is still to be padded.
-
-        The format's SAME puts the smaller half of what it needs before the image; anything else takes an operator of its own.
-        """
-        size = self.shape(value)[1]
-        before, after = pads
-        out = (size + before + after - kernel) // stride + 1
-        if pads == (0, 0):
-            return value, schema.Padding.VALID
-        needed = (out - 1) * stride + kernel - size
-        if out == (size - 1) // stride + 1 and max(needed, 0) // 2 == before:
-            return value, schema.Padding.SAME
-        return self.pad(name, value, pads), schema.Padding.VALID
+        """The value for a k x k window that moves, and the format's word for what is still to be padded."""
+        word = tensorflow_padding(self.shape(value)[1], kernel, stride, pads)
+        if word is None:
+            return self.pad(name, value, pads), schema.Padding.VALID
+        return value, {"valid": schema.Padding.VALID, "same": schema.Padding.SAME}[word]
 
     def pad(self, name: str, value: int, pads: tuple[int, int]) -> int:
         batch, height, width, channels = self.shape(value)
