@@ -52,6 +52,10 @@ class Evaluations:
 
         return evaluate
 
+    def floats_beside(self, precision: str) -> Ledger[Architecture] | None:
+        """What is known of subnets in float32, for a search in another precision."""
+        return None if precision == "fp32" else self.ledgers["fp32"]
+
     def share(self, precision: str) -> None:
         """Whatever this search has measured in a precision it knows in the others: after an interruption, too."""
         for name, ledger in self.ledgers.items():

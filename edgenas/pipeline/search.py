@@ -96,8 +96,9 @@ def search_run(
         def search_in(task: Task, evaluations: int, seconds: float) -> list[SearchResult]:
             return search(
                 space, task.table, known.measuring(task.precision), known.ledgers[task.precision], task.budgets_ms,
-                confidence=confidence, constraints=tuple(task.limits.values()), images=len(dataset.validation),
-                evaluations=evaluations, seconds=seconds, strategy=get_strategy(strategy), seed=seed, track=track,
+                confidence=confidence, constraints=tuple(task.limits.values()), beside=known.floats_beside(task.precision),
+                images=len(dataset.validation), evaluations=evaluations, seconds=seconds, strategy=get_strategy(strategy),
+                seed=seed, track=track,
             )  # fmt: skip
 
         found, outcome = _found(tasks, known, search_in, evaluations, math.inf if seconds is None else seconds)

@@ -13,7 +13,7 @@ from edgenas import cost
 from edgenas.errors import EdgeNASError
 from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.metric import Score
-from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Shift, measure_shift
+from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Samples, Shift, measure_shift
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective
 from edgenas.search.evidence import Evidence
@@ -154,6 +154,7 @@ def search(
     *,
     confidence: float = CONFIDENCE,
     constraints: Sequence[Constraint] = (),
+    beside: Ledger[Architecture] | None = None,
     images: float = np.inf,
     evaluations: int = 75,
     seconds: float = np.inf,
@@ -168,6 +169,7 @@ def search(
 
     confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
     constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
+    beside: what is known of the same subnets in another precision, from which the predictor learns as well.
     images: on how many an accuracy is measured, where `evaluate` gives no answers; infinitely many: it is exact.
     evaluations, seconds: the most that are spent on new evaluations.
     Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints, and
@@ -184,8 +186,13 @@ def search(
     def within(accuracy: Objective, budget_ms: float) -> SearchProblem[Architecture]:
         return SearchProblem(space, (accuracy, latency.measure), (replace(latency, limit=budget_ms), *constraints))
 
+    def alike() -> Samples | None:
+        if beside is not None:
+            beside.recall_with(ledger)
+        return None if beside is None or len(beside) < LEAST_SAMPLES else beside.arrays()
+
     cheapest = fastest_within(space, table, min(budgets_ms), confidence, constraints)[None]
-    problem = replace(within(lambda g: np.zeros(len(g)), max(budgets_ms)), budgets=tuple(budgets_ms))
+    problem = replace(within(lambda g: np.zeros(len(g)), max(budgets_ms)), budgets=tuple(budgets_ms), alike=alike)
     outcome = run_strategy(
         problem, strategy or Bayesian(), evaluate, ledger, first=cheapest,
         evaluations=evaluations, seconds=seconds, seed=seed, track=track,
@@ -198,13 +205,13 @@ def search(
         )
     predictor = LinkRidge(space)
     genomes, measured = ledger.arrays()
-    quality = predictor.fit(genomes, measured)
+    quality = predictor.fit(genomes, measured, alike())
     evidence = Evidence.of(ledger, predictor.predict(genomes), quality, images)
     accuracy = Additive(predictor.score, predictor.link)
     found = [
         _measured_front(space, table, confidence, ledger, predictor, evidence, budget, constraints) for budget in budgets_ms
     ]
-    shifts = [_shift(ledger, front) for front, *_ in found]
+    shifts = [_shift(ledger, front, alike()) for front, *_ in found]
     claims = [_claim(within(accuracy, budget), predictor, ledger) if quality.ranks else None for budget in budgets_ms]
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
     order = {architecture: i for i, (architecture, _) in enumerate(ledger.items())}
@@ -222,10 +229,10 @@ def _claim(predicted: SearchProblem[Architecture], predictor: LinkRidge, ledger:
     return Claim(float(best.accuracy[0]), front.optimal, is_evaluated, bool(predictor.is_outside(best.genomes)[0]))
 
 
-def _shift(ledger: Ledger[Architecture], front: tuple[Candidate, ...]) -> Shift | None:
+def _shift(ledger: Ledger[Architecture], front: tuple[Candidate, ...], alike: Samples | None) -> Shift | None:
     found = {candidate.architecture for candidate in front}
     genomes, accuracies = ledger.arrays()
-    return measure_shift(ledger.space, genomes, accuracies, np.array([a in found for a, _ in ledger.items()]))
+    return measure_shift(ledger.space, genomes, accuracies, np.array([a in found for a, _ in ledger.items()]), alike)
 
 
 def _sum(space: SearchSpace, of_block: Callable[[BlockSpec], int]) -> Additive:

@@ -188,7 +188,7 @@ def _ended_well(moment: Moment, ended: Done) -> list[str]:
 
 
 def _survivors(group: int) -> list[str]:
-    """The processes of a command that go on without it."""
+    """The processes of a command that go on without it. One that ends has no memory, so no command line, any more."""
 
     def running() -> list[str]:
         found = []
@@ -199,7 +199,7 @@ def _survivors(group: int) -> list[str]:
                     found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
             except OSError:
                 continue
-        return found
+        return list(filter(None, found))
 
     end = time.monotonic() + MOST_S
     while (left := running()) and time.monotonic() < end:

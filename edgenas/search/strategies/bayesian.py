@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgenas.predictor import LinkRidge
+from edgenas.predictor import LEAST_SAMPLES, LinkRidge
 from edgenas.search.evolution import Evolution
 from edgenas.search.exact import Exact, separable
 from edgenas.search.pareto import hypervolume, spread
@@ -24,9 +24,10 @@ class Bayesian:
     evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring there and fitting
     again mends just that.
 
-    start_size: evaluations before the first prediction. batch: the most between two. acquisition: what is maximised, the
-    prediction unless told otherwise; at the problem's budgets its best is always measured.
-    tolerance: the search ends when two batches in turn raise the measured front's hypervolume by less than this share.
+    start_size: evaluations before the first prediction; fewer where as many tell of what the accuracies resemble. batch: the
+    most between two. acquisition: what is maximised, the prediction unless told otherwise; at the problem's budgets its best is
+    always measured. tolerance: the search ends when two batches in turn raise the measured front's hypervolume by less than
+    this share.
     """
 
     start_size: int = 25
@@ -43,12 +44,15 @@ class Bayesian:
         self._history.add(genomes, accuracies)
 
     def ask(self, count: int) -> Proposal:
-        if len(self._history) < self.start_size:
-            return Proposal(self._first(min(count, self.start_size - len(self._history))))
+        alike = self._problem.alike()
+        is_known = alike is not None and len(alike[0]) >= self.start_size
+        start_size = min(LEAST_SAMPLES, self.start_size) if is_known else self.start_size
+        if len(self._history) < start_size:
+            return Proposal(self._first(min(count, start_size - len(self._history))))
         if self._settled():
             return Proposal(self._history.genomes[:0])
         predictor = LinkRidge(self._problem.space)
-        predictor.fit(self._history.genomes, self._history.accuracy)
+        predictor.fit(self._history.genomes, self._history.accuracy, alike)
         front = self._propose(predictor)
         if not len(front):
             return Proposal(self._first(count))
