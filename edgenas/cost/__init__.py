@@ -1,5 +1,4 @@
-"""Multiply-accumulates, parameters, peak activation memory and the size of files, each a function of BlockSpecs. Batch size 1.
-"""
+"""Multiply-accumulates, parameters, peak activation memory and the size of files: functions of BlockSpecs, for one image."""
 
 from __future__ import annotations
 
@@ -7,11 +6,12 @@ import math
 from collections.abc import Iterable
 
 from edgenas.cost.files import block_file_bytes, file_bytes
-from edgenas.cost.memory import block_peak_memory_bytes, peak_memory_bytes
+from edgenas.cost.memory import arena_bytes, block_peak_memory_bytes, peak_memory_bytes
 from edgenas.space import BlockSpec, weighted
 from edgenas.space.program import Weighted
 
 __all__ = [
+    "arena_bytes",
     "block_depthwise_macs",
     "block_file_bytes",
     "block_macs",

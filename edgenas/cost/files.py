@@ -1,7 +1,7 @@
 """The size of a network's file: its weights, and what a file has of every operator and channel.
 
-Fitted to TFLite files of 34 networks of all families, 60 KB to 14 MB: their sizes are met within 0.4 % in fp32, 1.2 % in int8 and
-2 % in fp16. ONNX files are as large in fp32 and fp16, and 0 to 8 % smaller in int8.
+Fitted to TFLite files of 34 networks of all families, 60 KB to 14 MB: their sizes are met within 0.4 % in fp32, 1.2 % in int8
+and 2 % in fp16. ONNX files are as large in fp32 and fp16, and 0 to 8 % smaller in int8.
 """
 
 from __future__ import annotations

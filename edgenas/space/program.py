@@ -113,8 +113,8 @@ class Scale(Step):
 
 
 def tensorflow_padding(size: int, kernel: int, stride: int, pads: tuple[int, int]) -> str | None:
-    """TensorFlow's word for the padding of a k x k window that moves over `size` rows: `valid` or `same`, which puts the smaller
-    half of what it needs before the image. None for any other: the image has to be copied with zeros around it."""
+    """TensorFlow's word for the padding of a k x k window that moves over `size` rows: `valid` or `same`, which puts the
+    smaller half of what it needs before the image. None for any other: the image is copied with zeros around it."""
     before, after = pads
     out = (size + before + after - kernel) // stride + 1
     if pads == (0, 0):

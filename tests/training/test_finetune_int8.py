@@ -159,7 +159,9 @@ def test_its_recipe_is_gentle(trained: Run) -> None:
     assert (recipe.precision, recipe.dropout) == ("float32", 0.0)
 
 
-def test_ranges_of_another_network_are_refused(trained: Run, evaluator: Evaluator, subnet: Architecture, recipe: Recipe) -> None:
+def test_ranges_of_another_network_are_refused(
+    trained: Run, evaluator: Evaluator, subnet: Architecture, recipe: Recipe
+) -> None:
     result = tune(trained, evaluator, subnet, recipe)
     ranges = dict(result.calibration.ranges)
     ranges.popitem()
@@ -167,5 +169,3 @@ def test_ranges_of_another_network_are_refused(trained: Run, evaluator: Evaluato
     with pytest.raises(CheckpointError, match="another network"):
         load_finetuned(trained, subnet, "int8")
     save_finetuned(trained, subnet, result)
-
-
