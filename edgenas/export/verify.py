@@ -46,6 +46,8 @@ class Verification:
     execution, latency_ms: of one image on this machine, in the statistic of `Bench`, at the speed that the machine had when its
         table was measured.
     predicted_ms: by the latency table of this execution on this machine, with its 90 % interval; None without a table.
+    memory_bytes: by which a process grows at most that opens and runs the file (see `device_timer.memory_of`); None where the
+        system does not tell, or is emulated.
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
@@ -68,6 +70,7 @@ class Verification:
     emulated: bool = False
     simulated_accuracy: Share | None = None
     float_agreement: Share | None = None
+    memory_bytes: Count | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a confusion that cannot be."""
@@ -302,7 +305,8 @@ def _verify_file(
     emulated = environment.emulated
     expected = trial.references.get(execution.precision)
     quantisation = expected.quantisation if expected else None
-    images = as_input(trial.images, get_runtime(execution.runtime).format, quantisation)
+    form, empty = get_runtime(execution.runtime).format, get_runtime(execution.runtime).model_format.empty()
+    images = as_input(trial.images, form, quantisation)
     outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation)
     if trial.order is not None and outputs.shape[1:] == trial.order.shape:
         outputs = outputs[:, trial.order]
@@ -338,6 +342,7 @@ def _verify_file(
         emulated=emulated,
         simulated_accuracy=float((expected.scores.argmax(1) == labels).mean()) if expected and quantisation else None,
         float_agreement=None if expected is None else float((classes == expected.floats.argmax(1)).mean()),
+        memory_bytes=None if emulated else testbed.target.memory(content, empty, execution),
     )
 
 

@@ -100,6 +100,13 @@ def read_tflite_metadata(content: bytes) -> dict[str, str]:
     return {entry.name.decode(): bytes(model.buffers[entry.buffer].data).decode() for entry in own}
 
 
+def tflite_operators(content: bytes) -> list[str]:
+    """The names of the builtin operators that a TFLite file has, in alphabetical order."""
+    codes = schema.ModelT.InitFromPackedBuf(content).operatorCodes
+    names = {code: name for name, code in vars(Op).items() if isinstance(code, int)}
+    return sorted(names[code.builtinCode] for code in codes)
+
+
 class AlignedBuffer(schema.BufferT):
     """Constant data, aligned as runtimes that map the file into memory need it; the generated code does not align."""
 

@@ -10,7 +10,7 @@ from edgenas.data import Dataset
 from edgenas.deployment import write_bundle
 from edgenas.device import get_runtime
 from edgenas.errors import UsageError
-from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, load_verifications, verify
+from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, for_microcontrollers, load_verifications, verify
 from edgenas.latency import timed_tables
 from edgenas.pipeline.verify import Verified
 from edgenas.pipeline.winners import metric_of, winners
@@ -83,7 +83,8 @@ def export_run(
         )
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, track)
-    return Exported(tuple(models), tuple(judge_export(run, models)))
+    micro = (for_microcontrollers(model, run.space) for model in models)
+    return Exported(tuple(models), (*judge_export(run, models), *filter(None, micro)))
 
 
 def _searched_in(budgets: Sequence[Budget]) -> tuple[str, ...]:

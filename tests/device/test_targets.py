@@ -98,6 +98,13 @@ class TestContract:
         target.time({"light": model_bytes(LIGHT, runtime)}, Execution(runtime), rounds=2, track=track)
         assert seen
 
+    def test_a_larger_model_takes_more_memory(self, target: LatencyTarget, runtime: str) -> None:
+        small, large = (target.memory(model_of(runtime, channels), empty_of(runtime), Execution(runtime)) for channels in (8, 512))
+        if small is None or large is None:
+            pytest.skip("this system does not tell")
+        assert large - small > 512 * 512 * 4  # its weights, at least
+        assert small < 8e6
+
     def test_runs_images_one_by_one(self, target: LatencyTarget, runtime: str) -> None:
         images = np.random.default_rng(0).standard_normal((3, 3, 32, 32)).astype(np.float32)
         if get_runtime(runtime).model_format.layout == "NHWC":
