@@ -15,7 +15,7 @@ def for_microcontrollers(model: ExportedModel, space: SearchSpace) -> str | None
         return None
     arena = cost.arena_bytes(space.blocks(model.architecture))
     return (
-        f"In TFLite Micro the values of {file} take {arena / 1024:.0f} KiB of the arena, besides what operators keep there, which "
-        "is mostly 8 bytes for every channel of a convolution. Operators to register: "
+        f"In TFLite Micro the values of {file} take {arena / 1024:.0f} KiB of the arena, besides what operators keep there, "
+        "mostly 8 bytes for every channel of a convolution. Operators to register: "
         f"{', '.join(tflite_operators(file.read_bytes()))}."
     )
