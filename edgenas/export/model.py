@@ -90,8 +90,8 @@ class Budget:
 
     @property
     def label(self) -> str:
-        """As people call the search."""
-        return label(self.device, self.budget_ms, self.execution, self.metric)
+        """As people call the search, whatever its precision."""
+        return label(self.device, self.budget_ms, self.metric)
 
 
 class ModelFile(NamedTuple):

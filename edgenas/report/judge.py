@@ -114,8 +114,8 @@ def _finetuned(run: Run, records: list[SearchRecord]) -> dict[Architecture, Fine
 
 
 def _score(run: Run, record: SearchRecord, finetuned: dict[Architecture, FineTuned]) -> Score:
-    """Of the weights that are exported."""
-    tuned = finetuned.get(record.best.architecture)
+    """Of the weights that are exported. How fine-tuned ones do in another precision than float32, verification tells."""
+    tuned = finetuned.get(record.best.architecture) if record.execution.precision == "fp32" else None
     if tuned is not None and tuned.is_used:
         return tuned.score
     score = record.best_score

@@ -10,6 +10,7 @@ from edgenas.latency.table import EMULATED
 from edgenas.metric import Metric, Score
 from edgenas.run import Run
 from edgenas.search import load_records
+from edgenas.search.record import in_precision
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Row:
     @property
     def timed_in(self) -> str:
         """The runtime, with the precision where it is not fp32."""
-        return self.runtime + (f" {self.precision}" if self.precision != "fp32" else "")
+        return in_precision(self.runtime, self.precision)
 
     @property
     def error(self) -> float | None:

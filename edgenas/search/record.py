@@ -98,7 +98,7 @@ class SearchRecord:
     @property
     def label(self) -> str:
         """As people call the search, such as `cpu 2 ms` or `cpu 2 ms int8`."""
-        return label(self.device, self.budget_ms, self.execution, self.metric)
+        return in_precision(label(self.device, self.budget_ms, self.metric), self.execution.precision)
 
     @property
     def fronts(self) -> tuple[SearchRecord, ...]:
@@ -131,8 +131,10 @@ def _upgrade(data: dict[str, Any], version: int) -> None:
     for candidate in (data["best"], *data["front"]):
         candidate.pop("id")
         candidate.setdefault("expected_accuracy", candidate["validation_accuracy"])  # before version 4 that was believed
-    if data.get("other") is not None:
-        _upgrade(data["other"], version)
+    if (other := data.get("other")) is not None:
+        if other.get("other") is not None:
+            raise TypeError("there are two precisions, not three")
+        _upgrade(other, version)
 
 
 FORMAT = Format("search result", SearchRecord, version=7, remedy="Search again.", upgrade=_upgrade)
@@ -146,11 +148,14 @@ def load_records(folder: Path) -> list[SearchRecord]:
     return sorted(latest, key=lambda r: (r.device, r.execution.runtime, r.execution.precision, r.metric, r.budget_ms, r.name))
 
 
-def label(device: str, budget_ms: float, execution: Execution, metric: str = ACCURACY.name) -> str:
-    """What people call a search, or the file that it chose: `cpu 2 ms` and, where it differs, precision and metric."""
-    precision = "" if execution.precision == "fp32" else f" {execution.precision}"
-    by = "" if metric == ACCURACY.name else f" by {label_of(metric)}"
-    return f"{device} {budget_ms:g} ms{precision}{by}"
+def label(device: str, budget_ms: float, metric: str = ACCURACY.name) -> str:
+    """What people call a search, whatever its precision: `cpu 2 ms` or `cpu 2 ms by balanced accuracy`."""
+    return f"{device} {budget_ms:g} ms" + ("" if metric == ACCURACY.name else f" by {label_of(metric)}")
+
+
+def in_precision(what: str, precision: str) -> str:
+    """A search's or a file's name, with the precision where it is not fp32."""
+    return what if precision == "fp32" else f"{what} {precision}"
 
 
 def metric_suffix(metric: str) -> str:

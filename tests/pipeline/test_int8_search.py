@@ -18,6 +18,7 @@ from edgenas.pipeline.limits import Limits, whatever_keeps
 from edgenas.search import load_records
 from edgenas.training import Evaluator
 from edgenas.values import plain
+from tests.cli.conftest import edgenas as edgenas_cli
 from tests.pipeline.test_old_run import OLD
 
 EVALUATIONS = 12
@@ -127,6 +128,10 @@ def test_any_takes_for_every_budget_what_is_better_and_keeps_both(run):
     assert {path.name for path in (run.path / "search").glob("*ms.json")} == {f"cpu-any-{b:g}ms.json" for b in (low, high)}
     kept = load_records(run.path / "search")
     assert {plain_text(record) for record in kept} == {plain_text(record) for record in found.records}
+    shown = edgenas_cli("search", run.path, "--latency", f"{high}ms", "--precision", "any", "--evaluations", 0)
+    assert shown.exit_code == 0, shown.output
+    assert f"Within {high:g} ms on cpu: " in shown.output and ", rather than " in shown.output
+    assert "(onnxruntime, int8, 1 thread)" in " ".join(shown.output.split())
     models = run.export("onnx").models
     wanted = {(r.best.architecture.id, r.execution.precision) for r in found.records}
     assert {(m.architecture.id, file.precision) for m in models for file in m.variants} == wanted
@@ -207,6 +212,15 @@ def test_a_search_by_another_metric_has_a_record_of_its_own(run):
     records = load_records(run.path / "search")
     assert [record.metric for record in records] == ["accuracy", "recall:3"]
     assert records[1].label == f"cpu {budget:g} ms by recall of 3"
+    # What holds two further precisions is damaged, however deeply.
+    text = json.loads((run.path / "search" / f"{records[0].name}.json").read_text())
+    for _ in range(3):
+        text = text | {"other": text}
+    deep = run.path / "search" / "deep-1ms.json"
+    deep.write_text(json.dumps(text))
+    with pytest.raises(EdgeNASError, match="two precisions, not three"):
+        load_records(run.path / "search")
+    deep.unlink()
     # What an earlier version wrote of the same search is replaced, whatever its file is called.
     older = run.path / "search" / f"cpu-0-{budget:g}ms.json"
     older.write_text(json.dumps(json.loads((run.path / "search" / f"{records[1].name}.json").read_text()) | {"date": "2020"}))

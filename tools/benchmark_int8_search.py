@@ -1,0 +1,117 @@
+"""A search in int8 against a search in float32 whose winners are quantised afterwards, at equal int8 latency.
+
+    edgenas profile --device cpu --precision int8 --run runs/photos
+    python tools/benchmark_int8_search.py runs/photos --latency 0.5 1.0 --evaluations 40 --out runs/benchmark-int8
+
+Both begin with what the run knows of its subnets in float32, make as many new evaluations, and keep the same budgets by the
+int8 table; they differ in whose accuracy they maximise. Winners are compared as int8 networks on test images, without
+fine-tuning. No subnet is evaluated twice, by whichever search: interrupted, the next call goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmark_search import write_csv
+
+from edgenas.bars import track
+from edgenas.device import load_device
+from edgenas.latency import LatencyTable, load_table
+from edgenas.metric import ACCURACY, Answers
+from edgenas.pipeline.evaluations import run_ledger
+from edgenas.run import Run
+from edgenas.search import Ledger, SearchResult, search
+from edgenas.search.ledger import weights_key
+from edgenas.space import Architecture
+from edgenas.training import Evaluator, load_images, load_supernet
+
+PRECISIONS = ("fp32", "int8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--latency", type=float, nargs="+", required=True, help="budgets of int8 files, in ms")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--evaluations", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark-int8"))
+    options = parser.parse_args()
+    run, profile = Run.open(options.run), load_device(options.device)
+    table = load_table(profile, run.space, profile.execution(precision="int8"))
+    evaluator = Evaluator(load_supernet(run), load_images(run, None, track))
+    evaluated = Evaluated(run, evaluator, options.out)
+    rows = []
+    for seed in range(options.seeds):
+        for maximised in PRECISIONS:
+            for result in searched(run, evaluated, table, options.latency, maximised, options.evaluations, seed):
+                rows.append(row_of(evaluated, maximised, seed, result))
+                print(rows[-1], flush=True)
+        write_csv(options.out / "winners.csv", rows)
+
+
+class Evaluated:
+    """Every subnet's answers to the validation images in both precisions, each computed once."""
+
+    def __init__(self, run: Run, evaluator: Evaluator, folder: Path):
+        self.evaluator = evaluator
+        storage = folder / "evaluations.log"
+        self._ledgers = {name: Ledger(storage, weights_key(run.weights, name), run.space) for name in PRECISIONS}
+
+    def answers(self, architecture: Architecture, precisions: tuple[str, ...] = PRECISIONS) -> dict[str, Answers]:
+        missing = [name for name in precisions if architecture not in self._ledgers[name]]
+        found = self.evaluator.evaluate_in(architecture, missing) if missing else {}
+        for name, answers in found.items():
+            self._ledgers[name].evaluate(architecture, lambda _, answers=answers: answers)
+        return {name: self._ledgers[name].answers(architecture) for name in precisions}
+
+    def on_test(self, architecture: Architecture) -> Answers:
+        """As an int8 network."""
+        network = self.evaluator.network(architecture)
+        calibration = self.evaluator.calibration(network)
+        return self.evaluator.answers(network, self.evaluator.dataset.test, calibration=calibration)
+
+
+def searched(
+    run: Run, evaluated: Evaluated, table: LatencyTable, budgets: list[float], maximised: str, evaluations: int, seed: int
+) -> list[SearchResult]:
+    """What a search finds that maximises the accuracy in one precision."""
+    floats, integers = Ledger(None, "fp32", run.space), Ledger(None, "int8", run.space)
+    floats.absorb(run_ledger(run))
+
+    def in_floats(architecture: Architecture, *, share: float = 1.0) -> Answers:
+        return evaluated.answers(architecture, ("fp32",))["fp32"]
+
+    def in_integers(architecture: Architecture, *, share: float = 1.0) -> Answers:
+        found = evaluated.answers(architecture)
+        floats.evaluate(architecture, lambda _: found["fp32"])
+        return found["int8"]
+
+    ledger, evaluate, beside = (floats, in_floats, None) if maximised == "fp32" else (integers, in_integers, floats)
+    return search(
+        run.space, table, evaluate, ledger, budgets, beside=beside, images=len(evaluated.evaluator.dataset.validation),
+        evaluations=evaluations, seed=seed, track=track,
+    )  # fmt: skip
+
+
+def row_of(evaluated: Evaluated, maximised: str, seed: int, result: SearchResult) -> dict:
+    """A winner as an int8 network: on validation images and on test images, in percent with 95 % intervals."""
+    best = result.best
+    row = {"maximised": maximised, "seed": seed, "id": best.architecture.id, "int8_ms": round(best.latency_ms, 4),
+           "evaluated": result.outcome.evaluated, "tau": round(result.predictor.tau, 3)}  # fmt: skip
+    answers = evaluated.answers(best.architecture)
+    shown = {
+        "fp32_validation": answers["fp32"],
+        "int8_validation": answers["int8"],
+        "int8_test": evaluated.on_test(best.architecture),
+    }
+    for name, given in shown.items():
+        score = ACCURACY.score(given.tally)
+        row |= {name: round(100 * score.value, 2), f"{name}_low": round(100 * score.low, 2),
+                f"{name}_high": round(100 * score.high, 2)}  # fmt: skip
+    return row
+
+
+if __name__ == "__main__":
+    main()
