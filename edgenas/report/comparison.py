@@ -96,6 +96,16 @@ def beaten_by(one: Contestant, all_: Iterable[Contestant]) -> list[Contestant]:
     return [c for c in all_ if c.place == one.place and c.is_baseline != one.is_baseline and beats(c.result, one.result)]
 
 
+def in_best_precisions(files: Sequence[Contestant]) -> list[Contestant]:
+    """Files at one place without those that another precision of the same network beats: nobody would ship these."""
+
+    def is_beaten(file: Contestant) -> bool:
+        same = (f for f in files if (f.name, f.is_baseline) == (file.name, file.is_baseline) and f is not file)
+        return any(beats(other.result, file.result) for other in same)
+
+    return [file for file in files if not is_beaten(file)]
+
+
 @dataclass(frozen=True)
 class Line:
     """One network in one precision on one machine, in all runtimes where it was timed there.

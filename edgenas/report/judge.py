@@ -11,7 +11,7 @@ from edgenas.metric import ACCURACY, Score
 from edgenas.names import pasted
 from edgenas.report import judgement
 from edgenas.report.budgets import elsewhere, timed
-from edgenas.report.comparison import Contestant, contestants
+from edgenas.report.comparison import Contestant, contestants, in_best_precisions
 from edgenas.report.judgement import Result
 from edgenas.report.summary import summarise
 from edgenas.run import Run
@@ -74,7 +74,7 @@ def judge_files(run: Run, files: Sequence[Contestant] | None = None) -> list[str
     records = load_records(run.path / "search")
     budgeted, said, is_bad = {record.execution.runtime for record in records}, [], False
     for place in dict.fromkeys(c.place for c in everyone if not c.emulated):
-        here = [c for c in everyone if c.place == place]
+        here = in_best_precisions([c for c in everyone if c.place == place])
         winners, baselines = ([c.result for c in here if c.is_baseline == kind] for kind in (False, True))
         _, _, runtime, _ = place
         losses = judgement.on_losses(winners, baselines)
