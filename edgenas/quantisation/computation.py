@@ -31,9 +31,15 @@ from edgenas.space.program import (
 Weights = Mapping[str, Tensor]
 OnValue = Callable[[str, Tensor], Tensor]
 """Is given the name of every value that a kernel writes, and it; returns what is computed with from there on."""
+Depthwise = Callable[[Tensor, Tensor, int, int], Tensor]
+"""Is given `(n, c, r, r)`, the `(c, 1, k, k)` weights, a stride and a padding."""
 Multiply = Callable[[str, Weighted, str, Tensor], Tensor]
 """Is given the name of a block, a step of it that has weights, the activation that its kernel computes as well, and what the
 kernel reads; returns what it writes."""
+
+
+def depthwise_conv2d(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
 
 
 def compute(blocks: Sequence[BlockSpec], multiply: Multiply, images: Tensor, on_value: OnValue) -> Tensor:
@@ -94,14 +100,15 @@ def simulate(quantisation: Quantisation, weights: Sequence[Mapping[str, np.ndarr
 
 
 def in_integers(
-    quantisation: Quantisation, weights: Sequence[Weights], steps: Mapping[str, Steps]
+    quantisation: Quantisation, weights: Sequence[Weights], steps: Mapping[str, Steps], depthwise: Depthwise = depthwise_conv2d
 ) -> Callable[[Tensor], Tensor]:
     """As `simulate`, from tensors. Gradients reach the weights and the steps as if nothing were rounded, and not what lies
     outside a range (straight through, arXiv:1308.3432; of a scale that is learned, arXiv:1902.08153).
 
-    steps: of all values by name, with the numbers of the quantisation's ranges.
+    steps: of all values by name, with the numbers of the quantisation's ranges. depthwise: computes convolutions of each
+    channel alone.
     """
-    kernels = _kernels(quantisation, weights, steps)
+    kernels = _kernels(quantisation, weights, steps, depthwise)
 
     def multiply(block: str, step: Weighted, activation: str, x: Tensor) -> Tensor:
         return kernels[block, step.name](x)
@@ -113,7 +120,7 @@ def in_integers(
 
 
 def _kernels(
-    quantisation: Quantisation, weights: Sequence[Weights], steps: Mapping[str, Steps]
+    quantisation: Quantisation, weights: Sequence[Weights], steps: Mapping[str, Steps], depthwise: Depthwise
 ) -> dict[tuple[str, str], Callable[[Tensor], Tensor]]:
     """By block and step."""
     kernels = {}
@@ -124,12 +131,19 @@ def _kernels(
             if isinstance(step, Weighted):
                 activation = fused[step.name].kind if step.name in fused else ""
                 ends = steps[f"{block}.{step.reads[0]}"], steps[f"{block}.{step.name}"]
-                kernels[block, step.name] = _kernel(quantisation, block, step, tensors, activation, *ends)
+                kernels[block, step.name] = _kernel(quantisation, block, step, tensors, activation, *ends, depthwise)
     return kernels
 
 
 def _kernel(
-    quantisation: Quantisation, block: str, step: Weighted, weights: Weights, activation: str, reads: Steps, writes: Steps
+    quantisation: Quantisation,
+    block: str,
+    step: Weighted,
+    weights: Weights,
+    activation: str,
+    reads: Steps,
+    writes: Steps,
+    depthwise: Depthwise,
 ) -> Callable[[Tensor], Tensor]:
     """Products of integers, and their sums, in floats, which are exact up to 2**24; then one multiplication of floats.
 
@@ -149,7 +163,7 @@ def _kernel(
         multiplier = multiplier.view(-1, 1, 1)
 
     def kernel(x: Tensor) -> Tensor:
-        return _InSteps.of(_product(step, _Integers.of(x, reads.scale), weight, bias), multiplier, writes)
+        return _InSteps.of(_product(step, _Integers.of(x, reads.scale), weight, bias, depthwise), multiplier, writes)
 
     return kernel
 
@@ -231,11 +245,14 @@ def _within(x: Tensor, steps: Tensor) -> Tensor:
     return found
 
 
-def _product(step: Weighted, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _product(step: Weighted, x: Tensor, weight: Tensor, bias: Tensor | None, depthwise: Depthwise = depthwise_conv2d) -> Tensor:
     if not isinstance(step, Conv):
         return F.linear(x, weight, bias)
     x, padding = _padded(x, step.pads)
-    return F.conv2d(x, weight, bias, step.stride, padding, groups=step.channels if step.depthwise else 1)
+    if not step.depthwise:
+        return F.conv2d(x, weight, bias, step.stride, padding)
+    value = depthwise(x, weight, step.stride, padding)
+    return value if bias is None else value.add_(bias.view(-1, 1, 1))
 
 
 def _computed(step: Step, reads: list[Tensor]) -> Tensor:

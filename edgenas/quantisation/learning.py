@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import edgenas.torch_setup  # noqa: F401
-from edgenas.quantisation.computation import Steps, Weights, in_integers, straight
+from edgenas.quantisation.computation import Depthwise, Steps, Weights, depthwise_conv2d, in_integers, straight
 from edgenas.quantisation.ranges import GATE, GATE_LIMIT, STEPS, Range, calibrated, sources
 from edgenas.quantisation.scheme import Quantisation
 
@@ -40,10 +40,10 @@ class LearnedRanges(nn.Module):
             self.register_buffer(f"_{name}", torch.tensor(numbers, dtype=torch.float64), persistent=False)
         self.lower, self.upper = (nn.Parameter(torch.zeros(len(own))) for _ in range(2))
 
-    def forward(self, images: Tensor, weights: Sequence[Weights]) -> Tensor:
-        """What the int8 network with these ranges makes of `(n, 3, r, r)` images. weights: see `in_integers`."""
+    def forward(self, images: Tensor, weights: Sequence[Weights], depthwise: Depthwise = depthwise_conv2d) -> Tensor:
+        """What the int8 network with these ranges makes of `(n, 3, r, r)` images. weights, depthwise: see `in_integers`."""
         quantisation = self.quantisation
-        return in_integers(quantisation, weights, self._steps(quantisation))(images)
+        return in_integers(quantisation, weights, self._steps(quantisation), depthwise)(images)
 
     @property
     def quantisation(self) -> Quantisation:

@@ -10,7 +10,7 @@ from torch import Tensor
 from edgenas.quantisation.calibration import TRAINED, Calibration
 from edgenas.quantisation.learning import LearnedRanges
 from edgenas.space import Architecture, SearchSpace
-from edgenas.supernet import Network, Supernet, folded
+from edgenas.supernet import Network, Supernet, depthwise_conv2d, folded
 
 
 class QuantisedSupernet(Supernet):
@@ -29,7 +29,7 @@ class QuantisedSupernet(Supernet):
     def forward(self, x: Tensor, architecture: Architecture, generator: torch.Generator | None = None) -> Tensor:
         """`(n, 3, r, r)` normalised images -> `(n, classes)` logits, those of the int8 file. There is no dropout."""
         weights = folded(self.space.blocks(architecture), [block.full for block in self.blocks])
-        logits: Tensor = self.ranges(x, weights)
+        logits: Tensor = self.ranges(x, weights, depthwise_conv2d)
         return logits
 
     @property
