@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--latency", type=float, nargs="+", required=True, help="budgets of int8 files, in ms")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--confidence", type=float, default=0.0, help="0: budgets hold for the prediction")
     parser.add_argument("--evaluations", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-int8"))
@@ -44,9 +45,11 @@ def main() -> None:
     evaluated = Evaluated(run, evaluator, options.out)
     rows = []
     for seed in range(options.seeds):
-        for maximised in PRECISIONS:
-            for result in searched(run, evaluated, table, options.latency, maximised, options.evaluations, seed):
-                rows.append(row_of(evaluated, maximised, seed, result))
+        for maximised in PRECISIONS[::-1]:
+            found = searched(run, evaluated, table, options, maximised, seed)
+            for budget, result in zip(options.latency, found, strict=True):
+                about = {"maximised": maximised, "seed": seed, "budget_ms": budget}
+                rows.append(about | row_of(evaluated, result))
                 print(rows[-1], flush=True)
         write_csv(options.out / "winners.csv", rows)
 
@@ -74,7 +77,7 @@ class Evaluated:
 
 
 def searched(
-    run: Run, evaluated: Evaluated, table: LatencyTable, budgets: list[float], maximised: str, evaluations: int, seed: int
+    run: Run, evaluated: Evaluated, table: LatencyTable, options: argparse.Namespace, maximised: str, seed: int
 ) -> list[SearchResult]:
     """What a search finds that maximises the accuracy in one precision."""
     floats, integers = Ledger(None, "fp32", run.space), Ledger(None, "int8", run.space)
@@ -90,15 +93,15 @@ def searched(
 
     ledger, evaluate, beside = (floats, in_floats, None) if maximised == "fp32" else (integers, in_integers, floats)
     return search(
-        run.space, table, evaluate, ledger, budgets, beside=beside, images=len(evaluated.evaluator.dataset.validation),
-        evaluations=evaluations, seed=seed, track=track,
+        run.space, table, evaluate, ledger, options.latency, confidence=options.confidence, beside=beside,
+        images=len(evaluated.evaluator.dataset.validation), evaluations=options.evaluations, seed=seed, track=track,
     )  # fmt: skip
 
 
-def row_of(evaluated: Evaluated, maximised: str, seed: int, result: SearchResult) -> dict:
+def row_of(evaluated: Evaluated, result: SearchResult) -> dict:
     """A winner as an int8 network: on validation images and on test images, in percent with 95 % intervals."""
     best = result.best
-    row = {"maximised": maximised, "seed": seed, "id": best.architecture.id, "int8_ms": round(best.latency_ms, 4),
+    row = {"id": best.architecture.id, "int8_ms": round(best.latency_ms, 4),
            "evaluated": result.outcome.evaluated, "tau": round(result.predictor.tau, 3)}  # fmt: skip
     answers = evaluated.answers(best.architecture)
     shown = {
