@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sized
+from collections.abc import Generator, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -63,6 +64,16 @@ class _Bars:
         if cls.depth == 0 and cls.progress is not None:
             cls.progress.stop()
             cls.progress = None
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Within the block neither bars nor lines above them are shown."""
+    before, _console.quiet = _console.quiet, True
+    try:
+        yield
+    finally:
+        _console.quiet = before
 
 
 def bars_console() -> Console:

@@ -11,10 +11,23 @@ from edgenas.errors import EdgeNASError
 EXTRAS = {
     "browser": ("cryptography", "segno"),
     "heic": ("pillow_heif",),
+    "mlflow": ("mlflow",),
     "report": ("jinja2", "matplotlib"),
     "tensorboard": ("tensorboard",),
 }
-"""The modules of an extra, as pyproject.toml has them."""
+"""The modules of an extra, as pyproject.toml has them; of MLflow its client, mlflow-skinny, is enough."""
+
+PURPOSES = {
+    "report": "pictures and the page of a report",
+    "pretrained": "weights to begin with, learned from ImageNet",
+    "samples": "the digits of the quickstart",
+    "heic": "photos as iPhones take them",
+    "browser": "measuring phones in their browser",
+    "tensorboard": "watching a training in TensorBoard",
+    "postgresql": "sharing evaluations and trials in a PostgreSQL database",
+    "mysql": "sharing evaluations and trials in a MySQL database",
+}
+"""What an extra is for, the more usual first; those of runtimes bring what they are called by."""
 
 log = logging.getLogger("edgenas")
 note_once = cache(log.info)

@@ -187,7 +187,32 @@ def write_toml(path: Path, data: dict[str, Any], comment: str = "") -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    write_text(path, json.dumps(data, indent=1) + "\n")
+    write_text(path, to_json(data) + "\n")
+
+
+def to_json(data: Any) -> str:
+    """Plain data as text to read: an entry on a line, but a list of numbers, such as a row of a matrix, on one."""
+    return "".join(_json_parts(data, "\n"))
+
+
+def _json_parts(data: Any, newline: str) -> Iterator[str]:
+    """newline: with the indentation of the line that `data` begins in."""
+    if isinstance(data, dict) and data:
+        entries, (begin, end) = [(_as_key(name), value) for name, value in data.items()], "{}"
+    elif isinstance(data, list | tuple) and not all(isinstance(value, int | float) for value in data):
+        entries, (begin, end) = [("", value) for value in data], "[]"
+    else:
+        yield json.dumps(data)
+        return
+    for number, (key, value) in enumerate(entries):
+        yield f"{',' if number else begin}{newline} {key}"
+        yield from _json_parts(value, newline + " ")
+    yield newline + end
+
+
+def _as_key(name: Any) -> str:
+    """`json` makes texts of other keys, too."""
+    return json.dumps({name: 0})[1:-2]
 
 
 def now() -> str:

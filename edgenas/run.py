@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edgenas.latency import LatencyTable
     from edgenas.pipeline.baseline import Compared
     from edgenas.pipeline.data import Added
+    from edgenas.pipeline.devices import SearchedDevices
     from edgenas.pipeline.export import Exported
     from edgenas.pipeline.finetune import FineTunedWinners
     from edgenas.pipeline.report import Report
@@ -281,6 +282,13 @@ class Run:
         from edgenas.pipeline.search import search_run
 
         return search_run(self, budgets_ms, device, **options)
+
+    def search_devices(self, budgets_ms: dict[str, tuple[float, ...]], **options: Any) -> SearchedDevices:
+        """Find the best subnets for several devices, and what each loses on the others:
+        `edgenas.pipeline.devices.search_devices`."""
+        from edgenas.pipeline.devices import search_devices
+
+        return search_devices(self, budgets_ms, **options)
 
     def finetune(self, **options: Any) -> FineTunedWinners:
         """Train the winners of its searches on, each by itself: `edgenas.pipeline.finetune.finetune_run`."""

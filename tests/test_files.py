@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 
 from edgenas import files
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.files import append_line, cache_dir, now, replacing, scratch, sweep, write_text
+from edgenas.files import append_line, cache_dir, now, replacing, scratch, sweep, to_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -110,3 +111,16 @@ def test_the_cache_can_be_moved(monkeypatch, tmp_path):
     assert cache_dir() == tmp_path
     monkeypatch.delenv("EDGENAS_CACHE")
     assert cache_dir().parts[-2:] == (".cache", "edgenas")
+
+
+def test_json_has_a_row_of_numbers_on_a_line_and_says_what_json_says():
+    data = {
+        "confusion": [[1, 2], [3, 4]], "names": ["a", "b\u00e9"], "empty": [], "none": {}, 3: None, 
+        "mixed": [1, "a", [2.5, True]], "nested": [{"a": [1e-9]}, {}],
+    }  # fmt: skip
+    text = to_json(data)
+    assert json.loads(text) == json.loads(json.dumps(data))
+    assert "\n  [1, 2],\n  [3, 4]\n" in text and '\n  "a",\n' in text
+    assert to_json(5) == "5" and to_json([]) == "[]" and to_json((1, 2)) == "[1, 2]"
+    large = to_json({"confusion": [[0] * 1000] * 1000})
+    assert len(large) < 3.1e6 and large.count("\n") < 1010

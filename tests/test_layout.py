@@ -25,7 +25,7 @@ RANK = {
     "supernet": 3, "device": 3, "data": 3, "predictor": 3,
     "latency": 4, "pretrained": 4,
     "training": 5,
-    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "deployment": 8, "report": 9, "pipeline": 10, "cli": 11,
+    "search": 6, "tuning": 6, "export": 7, "baseline": 8, "deployment": 8, "doctor": 8, "report": 9, "pipeline": 10, "cli": 11,
 }  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_the_names_of_the_library_are_there():
     assert set(edgenas.__all__) <= set(dir(edgenas))
     for name in edgenas.__all__:
         assert getattr(edgenas, name), name
-    assert edgenas.__version__.count(".") == 2
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", edgenas.__version__)
     packages = {path.stem for path in PACKAGE.iterdir()}
     assert not packages & set(edgenas.__all__), "a name of a package would be overwritten by it"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

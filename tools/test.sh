@@ -18,8 +18,8 @@ if command -v apt-get >/dev/null && [[ -z ${EDGENAS_EMULATED_PI:-} ]]; then
     EDGENAS_EMULATED_PI=${EDGENAS_CACHE:-$HOME/.cache/edgenas}/emulated-pi
     if bash tools/emulated_pi.sh "$EDGENAS_EMULATED_PI"; then export EDGENAS_EMULATED_PI; else unset EDGENAS_EMULATED_PI; fi
 fi
-.venv/bin/ruff check edgenas tests tools
-.venv/bin/ruff format --check edgenas tests tools
+.venv/bin/ruff check docs edgenas tests tools
+.venv/bin/ruff format --check docs edgenas tests tools
 .venv/bin/mypy
 # Two workers of one core each, a file's tests in one of them. The folders come in their order, whose long ones are not the last.
 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from edgenas.cli.notes import shown_notes
 from edgenas.cli.remembering import ended_well, given
 from edgenas.cli.stopping import exit_status, terminable
-from edgenas.cli.vocabulary import in_flags
+from edgenas.cli.vocabulary import worded
 from edgenas.errors import EdgeNASError, UsageError
 
 # In the order of the story. Imported when used, so that `edgenas --help` does not wait for torch.
@@ -33,6 +34,7 @@ COMMANDS = {
     "deploy": ("edgenas.cli.deploy", "Bring a network to a device, test and time it there."),
     "baseline": ("edgenas.cli.baseline", "Train what people pick by hand on the same images, to compare."),
     "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),
+    "doctor": ("edgenas.cli.doctor", "Look for what is missing, slow or broken, and say what to do."),
     "quickstart": ("edgenas.cli.quickstart", "All of it, on bundled digits, in a few minutes."),
 }
 
@@ -50,7 +52,16 @@ class Story(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return import_module(COMMANDS[name][0]).command
+        try:
+            return import_module(COMMANDS[name][0]).command
+        except ImportError as error:
+            how = "pip install --upgrade --force-reinstall edgenas"
+            raise click.ClickException(f"The installation is incomplete or broken ({error}): {how}") from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Without importing the commands."""
+        found = [CompletionItem(name, help=what) for name, (_, what) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -68,13 +79,10 @@ class Story(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        def worded(text: str) -> str:
-            return in_flags(text, ctx.invoked_subcommand, lambda name: self.get_command(ctx, name))
-
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name is no reason to stop
         try:
-            with terminable(), shown_notes(worded):
+            with terminable(), shown_notes():
                 result = super().invoke(ctx)
                 ended_well(ctx)
                 return result

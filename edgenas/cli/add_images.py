@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer, conclude
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.pipeline.data import add_images
 from edgenas.words import counted
 
 
-@click.command("add-images")
+@click.command("add-images", cls=Answering)
 @run_argument
 @data_option
 def command(run: Path | None, data: str | None) -> None:
@@ -29,8 +30,9 @@ def command(run: Path | None, data: str | None) -> None:
     """
     opened = open_run(run)
     added = add_images(opened, data=data, track=track).counts
+    reply({"run": opened.path, "counts": added})
     if not any(added.values()):
-        say(f"No image there is new to {opened.path}.")
+        answer(f"No image there is new to {opened.path}.")
         return
     by_part = ", ".join(f"{count} for {part}" for part, count in added.items())
-    say(f"{counted(sum(added.values()), 'new image')} in the splits of {opened.path}: {by_part}.")
+    conclude(f"{counted(sum(added.values()), 'new image')} in the splits of {opened.path}: {by_part}.", "finetune", opened.path)

@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say, say_all
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer_all, conclude
 from edgenas.cli.options import PATH, SECONDS, Resolutions, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_by_hand, show_epoch_by_hand
-from edgenas.names import pasted
 from edgenas.pipeline.baseline import compare_by_hand
 from edgenas.space import NETWORKS
+from edgenas.words import counted
 
 
-@click.command("baseline")
+@click.command("baseline", cls=Answering)
 @run_argument
 @click.option(
     "--network",
@@ -68,5 +69,6 @@ def command(
         opened, networks=networks, resolutions=resolutions, seconds=seconds, epochs=epochs, from_scratch=from_scratch,
         models=models, data=data, track=track, report=show_epoch_by_hand, done=show_by_hand,
     )  # fmt: skip
-    say_all(compared.judgement)
-    say(f"Next: edgenas report {pasted(opened.path)}")
+    answer_all(compared.judgement)
+    conclude(f"Compared with {counted(len(compared.networks), 'network')} that people pick by hand.", "report", opened.path)
+    reply(compared)

@@ -7,14 +7,16 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer
 from edgenas.cli.options import PATH, data_option
 from edgenas.deployment.predict import RUNTIMES
 from edgenas.names import pasted
 from edgenas.pipeline.deploy import deploy, name_of, undeploy
+from edgenas.values import plain_fields
 
 
-@click.command("deploy")
+@click.command("deploy", cls=Answering)
 @click.argument("network", type=PATH, metavar="RUN|BUNDLE")
 @click.option("--on", required=True, metavar="SSH", help="Where: ssh://user@host or ssh://user@host:port.")
 @click.option("--name", help="Of the network there.  [default: the run's or the bundle's]")
@@ -39,13 +41,16 @@ def command(
     """
     called = name or name_of(network)
     if remove:
-        say(f"Removed {called} from {on}." if undeploy(network, on, name=name) else f"There is no {called} on {on}.")
+        was_there = undeploy(network, on, name=name)
+        answer(f"Removed {called} from {on}." if was_there else f"There is no {called} on {on}.")
+        reply({"name": called, "on": on, "removed": was_there})
         return
     done = deploy(network, on, name=name, architecture=architecture, runtime=runtime, service=service, data=data, track=track)
-    say(done.tested)
-    say(done.timed)
-    say(f"{called} is in {done.folder} on {on}. There: {done.folder}/classify photo.jpg")
+    answer(done.tested)
+    answer(done.timed)
+    answer(f"{called} is in {done.folder} on {on}. There: {done.folder}/classify photo.jpg")
     if done.service:
-        say(f"{done.service} runs: journalctl --user -u {done.service} shows what it sees. To have it start before you log in: "
-            "sudo loginctl enable-linger")  # fmt: skip
-    say(f"To take it away: edgenas deploy {pasted(network)} --on {on}{f' --name {name}' if name else ''} --remove")
+        answer(f"{done.service} runs: journalctl --user -u {done.service} shows what it sees. To have it start before you log "
+               "in: sudo loginctl enable-linger")  # fmt: skip
+    answer(f"To take it away: edgenas deploy {pasted(network)} --on {on}{f' --name {name}' if name else ''} --remove")
+    reply({"name": called, "on": on} | plain_fields(done))

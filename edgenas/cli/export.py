@@ -7,17 +7,18 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say, say_all, scored
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer, answer_all, conclude, scored
 from edgenas.cli.options import PATH, data_option, open_run, run_argument
 from edgenas.export import FORMATS, ExportedModel
-from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
 from edgenas.quantisation.calibration import TRAINED
+from edgenas.words import counted
 
 PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for precision in form.precisions))
 
 
-@click.command("export")
+@click.command("export", cls=Answering)
 @run_argument
 @click.option(
     "--format",
@@ -61,13 +62,16 @@ def command(
     )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        say(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}{_calibrated(model)}")
-    say_all(exported.judgement)
+        answer(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}{_calibrated(model)}")
+    answer_all(exported.judgement)
+    reply(exported)
     if bundle is not None:
-        say(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
+        answer(f"Saved: {bundle}, verified in the runtimes of this machine. Unpack it where it is needed, and there: "
             "pip install -r requirements.txt; python3 predict.py --self-test")  # fmt: skip
         return
-    say(f"Next: edgenas verify {pasted(opened.path)}")
+    written = sum(len(model.files) for model in exported.models)
+    conclude(f"{counted(written, 'file')} of {counted(len(exported.models), 'network')} in {opened.path / 'export'}.",
+             "verify", opened.path)  # fmt: skip
 
 
 def validation(model: ExportedModel) -> str:

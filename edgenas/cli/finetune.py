@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say, say_all
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer_all, conclude
 from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_finetuned
-from edgenas.names import pasted
 from edgenas.pipeline.finetune import PRECISIONS, finetune_run
+from edgenas.words import counted
 
 
-@click.command("finetune")
+@click.command("finetune", cls=Answering)
 @run_argument
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: a third of the supernet's]")
 @click.option("--time", "seconds", type=SECONDS, help="Train about this long, such as 5m, all of them together.")
@@ -66,5 +67,6 @@ def command(
         opened, epochs=epochs, seconds=seconds, learning_rate=learning_rate, seed=seed, architecture=architecture,
         precision=precision, per_tensor=per_tensor, distil=teacher == "largest", data=data, track=track, report=show_finetuned,
     )  # fmt: skip
-    say_all(finetuned.judgement)
-    say(f"Next: edgenas export {pasted(opened.path)}")
+    answer_all(finetuned.judgement)
+    conclude(f"Trained {counted(len(finetuned.subnets), 'network')} on, each by itself.", "export", opened.path)
+    reply(finetuned)

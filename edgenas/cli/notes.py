@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from edgenas.cli.vocabulary import worded
 
 
 @contextmanager
-def shown_notes(worded: Callable[[str], str]) -> Iterator[None]:
+def shown_notes() -> Iterator[None]:
     """Show what the library notes on its way, in the command line's words, until the block ends."""
 
     class Shown(logging.Handler):

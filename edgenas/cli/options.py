@@ -9,8 +9,11 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from edgenas.cli.remembering import remembering
+from edgenas.device.profile import device_folders
+from edgenas.metric import NAMES as METRICS
 from edgenas.pipeline.train import DEFAULT_FAMILY
 from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, FAMILIES
@@ -61,8 +64,16 @@ class AnyPath(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         return Path(value)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
 
 PATH = AnyPath()
+
+
+def device_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Those that a shell may complete to."""
+    return sorted({path.stem for folder in device_folders() for path in folder.glob(f"{incomplete}*.toml")})
 
 
 class Budget(click.ParamType):
@@ -135,6 +146,9 @@ resolutions_option = click.option(
 )
 
 
+ABOUT_IMAGES_AND_SPACE = ("stream", "fit", "family", "preset", "width", "resolutions")
+
+
 def images_and_space_options(command: F) -> F:
     """What a training takes: images, how they are decoded, and the space whose networks learn them."""
     options = (
@@ -145,6 +159,13 @@ def images_and_space_options(command: F) -> F:
     return command
 
 
+metric_option = click.option(
+    "--metric",
+    metavar="|".join(METRICS),
+    default=METRICS[0],
+    show_default=True,
+    help="What makes one network better than another. For uneven classes: balanced, the mean recall of all classes.",
+)
 precision_option = click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
@@ -160,6 +181,17 @@ seed_option = click.option(
 def given_options(ctx: click.Context) -> dict[str, Any]:
     """The options that the command line names, without those that have their default."""
     return {name: value for name, value in ctx.params.items() if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+
+
+def given_again(ctx: click.Context, *names: str) -> list[str]:
+    """Some of the options that the command line names, as they are given to another command."""
+    words: list[str] = []
+    for option in ctx.command.params:
+        if isinstance(option, click.Option) and option.name in names and option.name in given_options(ctx):
+            value = ctx.params[option.name]
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words += [option.opts[0]] if option.is_flag else [option.opts[0], text]
+    return words
 
 
 def run_argument(command: F) -> F:

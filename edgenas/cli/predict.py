@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from edgenas.cli.answering import Answering
 from edgenas.cli.options import PATH
 from edgenas.deployment.predict import RUNTIMES, classify
 from edgenas.pipeline.predict import open_classifier
 
 
-@click.command("predict")
+@click.command("predict", cls=Answering)
 @click.argument("network", type=PATH, metavar="RUN|BUNDLE")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--architecture", metavar="ID", help="Which exported network.  [default: the most accurate]")

@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say
-from edgenas.cli.options import PATH, SECONDS, SPACE_HELP, Resolutions
-from edgenas.cli.show_latency import show_drift, show_table
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer, conclude
+from edgenas.cli.options import PATH, SECONDS, SPACE_HELP, Resolutions, device_names
+from edgenas.cli.show_latency import about_table, show_drift, show_table
 from edgenas.cli.stopping import exit_status
 from edgenas.device import load_device, precisions
 from edgenas.errors import UsageError
-from edgenas.latency import table_path
+from edgenas.latency import LatencyTable, table_path
 from edgenas.names import pasted
 from edgenas.pipeline.profile import check_table, pack_bundle, profile_device, read_bundle
+from edgenas.pipeline.quickstart import three_budgets
 from edgenas.run import Run
 from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 
 
-@click.command("profile")
-@click.option("--device", default="cpu", show_default=True, help="A device profile: cpu, pi4, or your own in devices/.")
+@click.command("profile", cls=Answering)
+@click.option(
+    "--device", default="cpu", show_default=True, shell_complete=device_names,
+    help="A device profile: cpu, pi4, or your own in devices/.",
+)  # fmt: skip
 @click.option(
     "--on",
     metavar="local|ssh://USER@HOST[:PORT]|browser[:adb]",
@@ -79,13 +85,15 @@ def command(
     if check:
         checked = check_table(chosen, on=on, runtime=runtime, threads=threads, precision=precision, track=track)
         show_drift(checked)
+        reply(checked)
         checked.require_that_it_holds()
-        say("The table still holds.")
+        answer("The table still holds.")
         return
-    space = get_space(family, preset, classes, width=width, resolutions=resolutions) if family else _run_space(run)
+    opened, space = _run_and_space(run, family, preset, classes, width, resolutions)
     if bundle is not None:
         pack_bundle(bundle, chosen, space, runtime=runtime, threads=threads, precision=precision, track=track)
-        say(f"Saved: {bundle}. Unpack it on the device, run python3 measure.py there, bring result.json back, and run: "
+        reply({"bundle": bundle})
+        answer(f"Saved: {bundle}. Unpack it on the device, run python3 measure.py there, bring result.json back, and run: "
             f"edgenas profile --device {pasted(chosen.name)} --from result.json")  # fmt: skip
         return
     if result is not None:
@@ -97,7 +105,9 @@ def command(
                 seconds=seconds, fresh=fresh, allow_emulated=allow_emulated, prior=prior, track=track,
             )  # fmt: skip
     show_table(measured, space)
-    say(f"Saved: {table_path(measured.device, measured.execution)}")
+    path = table_path(measured.device, measured.execution)
+    conclude(f"Saved: {path}.", *(_search(opened, measured) if opened else ()))
+    reply({"path": path} | about_table(measured, space))
 
 
 @contextmanager
@@ -112,10 +122,23 @@ def _stoppable(fresh: bool) -> Iterator[None]:
         raise SystemExit(exit_status(stop)) from None
 
 
-def _run_space(path: Path | None) -> SearchSpace:
-    if path is not None:
-        return Run.open(path).space
+def _run_and_space(path: Path | None, family: str | None, *settings: Any) -> tuple[Run | None, SearchSpace]:
+    """What is to be measured: the space of a run, or one that there is no run of yet. settings: the other options of that."""
+    if family is not None:
+        preset, classes, width, resolutions = settings
+        return None, get_space(family, preset, classes, width=width, resolutions=resolutions)
     try:
-        return Run.latest().space
+        run = Run.latest() if path is None else Run.open(path)
     except UsageError:
+        if path is not None:
+            raise
         raise UsageError("There is no trained run in runs/: name one with --run, or a space with --space.") from None
+    return run, run.space
+
+
+def _search(run: Run, table: LatencyTable) -> list[str | Path]:
+    """A search that can find something: within twice what the fastest subnet surely keeps."""
+    device, runtime = load_device(table.device), table.execution.runtime
+    _, budget_ms, _ = three_budgets(run.space, table)
+    elsewhere = [] if runtime == device.runtime else ["--runtime", runtime]
+    return ["search", run.path, "--device", table.device, *elsewhere, "--latency", f"{budget_ms:g}ms"]

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import percent, say, say_all
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer, answer_all, percent, say
 from edgenas.cli.options import PATH, SECONDS
 from edgenas.cli.show_files import show_verified
 from edgenas.cli.show_latency import show_table
@@ -17,6 +18,7 @@ from edgenas.cli.show_report import show_report
 from edgenas.cli.show_search import show_front, show_searched
 from edgenas.cli.show_training import show_by_hand, show_epoch, show_epoch_by_hand, show_finetuned, show_trained
 from edgenas.latency import LatencyTable
+from edgenas.metric import NAMES as METRICS
 from edgenas.pipeline.baseline import ByHand
 from edgenas.pipeline.finetune import FineTunedWinners
 from edgenas.pipeline.quickstart import DIGITS, Watch, photos, tell
@@ -29,7 +31,7 @@ from edgenas.space import Architecture, SearchSpace
 from edgenas.training import FineTuned
 
 
-@click.command("quickstart")
+@click.command("quickstart", cls=Answering)
 @click.option(
     "--photos",
     "folder",
@@ -39,8 +41,13 @@ from edgenas.training import FineTuned
 )
 @click.option("--out", type=PATH, help="The run folder to make.  [default: runs/quickstart or runs/<photos>]")
 @click.option("--time", "seconds", type=SECONDS, help="How long to train the supernet.  [default: 100s, 5m for photos]")
+@click.option(
+    "--metric",
+    metavar="|".join(METRICS),
+    help="What makes one network better than another; for uneven classes balanced.  [default: accuracy]",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-def command(folder: Path | None, out: Path | None, seconds: float | None, seed: int) -> None:
+def command(folder: Path | None, out: Path | None, seconds: float | None, metric: str | None, seed: int) -> None:
     """The whole pipeline, beside networks that people pick by hand. Needs no network.
 
     \b
@@ -54,7 +61,7 @@ def command(folder: Path | None, out: Path | None, seconds: float | None, seed: 
     if seconds:
         story = replace(story, seconds=seconds)
     out = out or (Path("runs/quickstart") if folder is None else default_folder(story.data))
-    tell(story, out, seed, track=track, watch=_Shown())
+    tell(story, out, seed, metric=metric, track=track, watch=_Shown())
 
 
 class _Shown(Watch):
@@ -68,7 +75,7 @@ class _Shown(Watch):
 
     def trained(self, trained: Trained, accuracy: float, images: int) -> None:
         show_trained(trained)
-        say(f"     The largest subnet has {percent(accuracy)} on {images} test images.")
+        answer(f"     The largest subnet has {percent(accuracy)} on {images} test images.")
 
     def profiled(self, table: LatencyTable, space: SearchSpace) -> None:
         show_table(table, space)
@@ -76,13 +83,13 @@ class _Shown(Watch):
     def searched(self, searched: Searched) -> None:
         show_searched(searched)
         show_front(searched.records[-1])
-        say_all(searched.judgement)
+        answer_all(searched.judgement)
 
     def finetuned_one(self, architecture: Architecture, tuned: FineTuned) -> None:
         show_finetuned(architecture, tuned)
 
     def finetuned(self, finetuned: FineTunedWinners) -> None:
-        say_all(finetuned.judgement)
+        answer_all(finetuned.judgement)
 
     def verified(self, verified: Verified) -> None:
         show_verified(verified)
@@ -97,4 +104,5 @@ class _Shown(Watch):
         show_report(run, report)
         if not any(row.breaks_budget for row in report.rows):
             picture = f", the picture is {report.pictures[0]}, all of it as a page {report.page}" if report.pictures else ""
-            say(f"The model files are in {run.path / 'export'}{picture}.")
+            answer(f"The model files are in {run.path / 'export'}{picture}.")
+        reply(report)

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
+from edgenas.cli.answering import Answering, reply
 from edgenas.cli.options import data_option, open_run, run_argument
 from edgenas.cli.show_report import show_report
 from edgenas.pipeline.report import report_run
 
 
-@click.command("report")
+@click.command("report", cls=Answering)
 @run_argument
 @data_option
 def command(run: Path | None, data: str | None) -> None:
@@ -26,4 +27,6 @@ def command(run: Path | None, data: str | None) -> None:
     What edgenas baseline has trained is shown beside the winners.
     """
     opened = open_run(run)
-    show_report(opened, report_run(opened, data=data, track=track))
+    report = report_run(opened, data=data, track=track)
+    show_report(opened, report)
+    reply(report)

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say, say_all
-from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, open_run, run_argument
-from edgenas.cli.show_search import show_front, show_searched
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer_all
+from edgenas.cli.options import BYTES, COUNT, SECONDS, Budget, data_option, device_names, open_run, run_argument
+from edgenas.cli.show_devices import show_devices
+from edgenas.cli.show_search import conclude_search, show_front, show_searched
 from edgenas.latency import CONFIDENCE
 from edgenas.metric import NAMES as METRICS
-from edgenas.names import pasted
+from edgenas.pipeline.devices import search_devices, split_devices
 from edgenas.pipeline.limits import split_budgets
 from edgenas.pipeline.search import EVALUATIONS, search_run
 from edgenas.search import STRATEGIES, get_strategy
 from edgenas.search.record import PRECISIONS
 
 
-@click.command("search")
+@click.command("search", cls=Answering)
 @run_argument
-@click.option("--device", help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/.  [default: cpu]")
+@click.option(
+    "--device",
+    multiple=True,
+    shell_complete=device_names,
+    help="A device profile: cpu, pi4, mobile-gpu, or your own in devices/. Several, each with a budget of its own, are "
+    "searched for one after the other and compared.  [default: cpu]",
+)
 @click.option(
     "--latency",
     "budgets",
@@ -63,7 +72,7 @@ from edgenas.search.record import PRECISIONS
 @data_option
 def command(
     run: Path | None,
-    device: str | None,
+    device: tuple[str, ...],
     budgets: tuple[tuple[str | None, float], ...],
     confidence: float,
     memory: float | None,
@@ -87,6 +96,7 @@ def command(
     edgenas search runs/photos --device cpu --latency 2ms --latency 5ms
     edgenas search runs/photos --latency cpu=2ms --latency pi4=30ms --memory 1MB
     edgenas search runs/photos --latency 2ms --latency litert=3ms
+    edgenas search runs/photos --device cpu --device pi4 --latency cpu=2ms --latency pi4=30ms
     edgenas search runs/photos --latency 2ms --precision int8
     edgenas search runs/photos --latency 2ms --strategy optuna:tpe --storage postgresql://user@host/edgenas
 
@@ -94,18 +104,28 @@ def command(
     until the front no longer moves. Every evaluation is kept, so another search, for another budget or device, reuses all
     of them; an interrupted one goes on where it stopped. optuna-dashboard shows them. In int8 a subnet is calibrated as export
     does it and its int8 file measured; latencies are those of `edgenas profile --precision int8`.
+
+    Budgets on several devices hold together, for one network, unless each device is named with --device: then each gets its
+    own network, and a table and a picture show what each of these loses on the other devices.
     """
     get_strategy(strategy)  # before a run is opened
     opened = open_run(run)
-    split = split_budgets(device, runtime, budgets)
-    searched = search_run(
-        opened, split.own_ms, split.device, elsewhere_ms=split.elsewhere_ms, confidence=confidence, memory=memory,
-        flash=flash, macs=macs,
-        parameters=parameters, runtime=split.runtime, precision=precision, strategy=strategy, evaluations=evaluations,
-        seconds=seconds, storage=storage, metric=metric, seed=seed, allow_emulated=allow_emulated, data=data, track=track,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "confidence": confidence, "memory": memory, "flash": flash, "macs": macs, "parameters": parameters,
+        "precision": precision, "strategy": strategy, "evaluations": evaluations,
+        "seconds": seconds, "storage": storage, "metric": metric,
+        "seed": seed, "allow_emulated": allow_emulated, "data": data, "track": track,
+    }  # fmt: skip
+    if len(device) > 1:
+        found = search_devices(opened, split_devices(device, budgets), runtime=runtime, **options)
+        show_devices(opened, found)
+        reply(found)
+        return
+    split = split_budgets(device[0] if device else None, runtime, budgets)
+    searched = search_run(opened, split.own_ms, split.device, elsewhere_ms=split.elsewhere_ms, runtime=split.runtime, **options)
     show_searched(searched)
     for front in (front for record in searched.records for front in record.fronts):
         show_front(front)
-    say_all(searched.judgement)
-    say(f"Next: edgenas export {pasted(opened.path)}")
+    answer_all(searched.judgement)
+    conclude_search(opened, searched.records)
+    reply(searched)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgenas.cli.display import console, percent, say, scored, table
+from edgenas.cli.display import answer, percent, scored, tabulate
 from edgenas.export import Verification
 from edgenas.metric import ACCURACY, Metric, Score
 from edgenas.pipeline.verify import Verified
@@ -21,15 +21,14 @@ def show_verified(verified: Verified) -> None:
     rounds = any(v.simulated_accuracy is not None for _, verifications in results for v in verifications)
     rows = [
         [
-            model.architecture.id,
-            v.file,
-            f"{v.file_bytes / 1024:.0f}",
-            f"{v.execution.runtime} {v.runtime_version}",
+            f"{model.architecture.id}/{v.file}",
+            v.execution.runtime,
             "passed" if v.passed else "FAILED",
             "-" if v.parity is None else f"{v.parity.max_difference:.1e}",
             percent(None if v.parity is None else v.parity.agreement),
             *([percent(v.simulated_accuracy), percent(v.float_agreement)] if rounds else []),
             percent(v.torch_accuracy),
+            f"{v.file_bytes / 1024:.0f}",
             scored(v.score(ACCURACY)),
             *([] if verified.metric.is_accuracy else [scored(by_metric(v, verified.metric))]),
             "-" if v.predicted_ms is None else f"{v.predicted_ms:.3f}",
@@ -40,15 +39,14 @@ def show_verified(verified: Verified) -> None:
         for v in verifications
     ]
     columns = [
-        "<id",
         "<file",
-        "KiB",
         "<runtime",
         "<parity",
         "max diff",
         "same top-1",
         *(["simulated", "top-1 as float"] if rounds else []),
         "torch",
+        "KiB",
         "accuracy",
         *([] if verified.metric.is_accuracy else [verified.metric.label]),
         "predicted ms",
@@ -57,12 +55,13 @@ def show_verified(verified: Verified) -> None:
     ]
     first = results[0][1][0]
     where = f"{first.device}{', EMULATED: no measurement' if first.emulated else ''}" if first.device else "this machine"
-    console.print(
-        table(f"On {first.images} test images, with 95 % intervals; latency and memory of 1 image on {where}", columns, rows)
-    )
+    title = f"On {first.images} test images, with 95 % intervals; latency and memory of 1 image on {where}"
+    tabulate(title, columns, rows, keys=2)
+    versions = {f"{v.execution.runtime} {v.runtime_version}" for _, verifications in results for v in verifications}
+    answer(f"Computed by {', '.join(sorted(versions))}.")
     slowest = max((v.slowdown for _, verifications in results for v in verifications), default=1.0)
     if slowest > 1.1:
-        say(
+        answer(
             f"Just now the machine is {100 * (slowest - 1):.0f} % slower than when its latency table was measured; "
             "latencies are stated for its speed then."
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgenas.cli.display import console, percent, say, say_all, scored, table
+from edgenas.cli.display import answer, answer_all, conclude, percent, scored, tabulate
+from edgenas.cli.show_devices import show_comparison as show_device_comparison
 from edgenas.names import pasted
 from edgenas.pipeline.report import Report
 from edgenas.report import ClassRow, Contestant, Row, on_prediction, side_by_side
@@ -19,55 +20,57 @@ def show_report(run: Run, report: Report) -> None:
         show_classes(report.classes)
         show_comparison(report.files)
     else:
-        say(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
+        answer(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
     for front in (front for record in report.records for front in record.fronts):
-        console.print("\n".join(on_prediction(front)))
+        answer_all(on_prediction(front))
+    if report.devices:
+        show_device_comparison(report.devices)
     for picture in report.pictures:
-        say(f"Drawn: {picture}")
+        answer(f"Drawn: {picture}")
+    answer_all(report.judgement)
     if report.page is not None:
-        say(f"Written: {report.page}, the same and more, for a browser")
-    say_all(report.judgement)
+        conclude(f"Written: {report.page}, the same and more: open it in a browser.")
 
 
 def show_rows(rows: Sequence[Row]) -> None:
     lines = [
         [
             row.name + ("" if row.on_device else " *"),
-            row.id,
             row.timed_in + (" (EMULATED)" if row.emulated else ""),
+            row.id,
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}" + " >" * row.is_over,
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
+            "-" if row.max_difference is None else f"{row.max_difference:.0e}",
+            f"{row.file_bytes / 1024:.0f}",
             validation(row),
             percent(row.torch_accuracy),
             scored(row.exported),
-            "-" if row.max_difference is None else f"{row.max_difference:.0e}",
-            f"{row.file_bytes / 1024:.0f}",
         ]
         for row in rows
     ]
     columns = [
         "<budget",
-        "<subnet",
         "<runtime",
+        "<subnet",
         "predicted ms",
         "measured ms",
         "error",
+        "max diff",
+        "KiB",
         "validation",
         "torch accuracy",
         "exported",
-        "max diff",
-        "KiB",
     ]
     metrics = ", ".join(dict.fromkeys(row.validation.label for row in rows))
     title = f"{metrics}, with 95 % intervals, on validation images and, exported, on test images; latency of one where verified"
-    console.print(table(title[0].upper() + title[1:], columns, lines))
+    tabulate(title[0].upper() + title[1:], columns, lines, keys=2)
     if any(row.is_over for row in rows):
-        console.print("> Slower than its budget.")
+        answer("> Slower than its budget.")
     if not all(row.on_device for row in rows):
-        console.print("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")
+        answer("* Verified elsewhere than on that device: the latencies beside say nothing of the budget.")
     for id_, architecture in dict.fromkeys((row.id, row.architecture) for row in rows):
-        console.print(f"{id_}  {architecture}")
+        answer(f"{id_}  {architecture}")
 
 
 def show_comparison(files: Sequence[Contestant]) -> None:
@@ -94,7 +97,7 @@ def show_comparison(files: Sequence[Contestant]) -> None:
                    "<no slower and no worse"]  # fmt: skip
         images = compared.lines[0].of.images
         title = f"Beside networks that people pick by hand: {images} test images, latency of one on {compared.where}"
-        console.print(table(title, columns, rows))
+        tabulate(title, columns, rows)
 
 
 def validation(row: Row) -> str:
@@ -118,4 +121,4 @@ def show_classes(rows: Sequence[ClassRow]) -> None:
         for row in once[:WORST]
     ]
     columns = ["<class", "<subnet", "test images", "recall", "precision", "<most often taken for"]
-    console.print(table(f"Worst {len(lines)} of {len(once)} classes of the subnets; all are in classes.csv", columns, lines))
+    tabulate(f"Worst {len(lines)} of {len(once)} classes of the subnets; all are in classes.csv", columns, lines)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from edgenas.cli.display import console, percent, say, scored, table
+from collections.abc import Sequence
+
+from edgenas.cli.display import answer, conclude, percent, say, scored, tabulate
 from edgenas.metric import label_of
 from edgenas.pipeline.limits import SIZES
 from edgenas.pipeline.search import Searched
 from edgenas.predictor import PredictorQuality
 from edgenas.report import on_prediction
+from edgenas.run import Run
 from edgenas.search import SearchRecord
 from edgenas.search.record import ANY
 
@@ -26,10 +29,10 @@ def show_searched(searched: Searched) -> None:
         say(f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {own} of that for the search itself.")
     for front in fronts:
         for line in on_prediction(front):
-            say(line)
+            answer(line)
     for record in searched.records:
         if record.asked == ANY:
-            say(_choice(record))
+            answer(_choice(record))
 
 
 def _quality(predictor: PredictorQuality) -> str:
@@ -58,7 +61,6 @@ def show_front(record: SearchRecord) -> None:
             f"{c.macs / 1e6:.2f}",
             f"{c.parameters / 1e6:.3f}",
             f"{c.peak_memory_bytes / 1024:.0f}",
-            str(c.architecture),
         ]
         for c in record.front
     ]
@@ -75,11 +77,16 @@ def show_front(record: SearchRecord) -> None:
         "MMACs",
         "M params",
         "peak KiB",
-        "<architecture",
     ]
-    console.print(table(title, columns, rows))
+    tabulate(title, columns, rows, keys=2)
     if record.alike:
-        console.print(
+        answer(
             f"~ {record.validation_images} validation images cannot tell it from the best (within one standard error of the "
             "highest, image by image). Best is the fastest of these that gives up no more than half a point."
         )
+    answer(f"best: {record.best.architecture}")
+
+
+def conclude_search(run: Run, records: Sequence[SearchRecord]) -> None:
+    found = ", ".join(f"{record.best.architecture.id} for {record.label}" for record in records)
+    conclude(f"Found {found}.", "export", run.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgenas.cli.display import say, say_all, scored
+from edgenas.cli.display import answer, answer_all, say, scored
 from edgenas.metric import ACCURACY
 from edgenas.pipeline.baseline import ByHand
 from edgenas.pipeline.train import Trained
@@ -23,14 +23,12 @@ def show_epoch(metrics: dict[str, Any]) -> None:
 
 
 def show_trained(trained: Trained) -> None:
-    run = trained.run
     if not trained.is_new:
-        say(f"{run.path} is trained already.")
+        answer(f"{trained.run.path} is trained already.")
         return
     if trained.picture:
-        say(f"Drawn: {trained.picture}")
-    say_all(trained.judgement)
-    say(f"{'Trained' if run.recipe.epochs else 'Imported'}: {run.path}")
+        answer(f"Drawn: {trained.picture}")
+    answer_all(trained.judgement)
 
 
 def show_finetuned(subnet: Architecture, result: FineTuned) -> None:
@@ -38,7 +36,7 @@ def show_finetuned(subnet: Architecture, result: FineTuned) -> None:
     if result.calibration is not None:
         before, after, kept = "in int8 as calibrated", "trained for it", "the calibrated weights are kept"
     verdict = "" if result.is_used else f": clearly worse, so {kept}"
-    say(
+    answer(
         f"{subnet.id}: validation {result.score.label} {scored(result.inherited)} {before}, "
         f"{scored(result.score)} {after}{verdict}"
     )
@@ -52,10 +50,10 @@ def show_epoch_by_hand(metrics: dict[str, Any]) -> None:
 
 def show_by_hand(network: ByHand) -> None:
     if not network.is_new:
-        say(f"{network.name}: there already. To do it anew, delete {network.folder}.")
+        answer(f"{network.name}: there already. To do it anew, delete {network.folder}.")
     elif not network.verifications:
-        say(f"{network.name}: left out, since its training diverged at the run's learning rate.")
+        answer(f"{network.name}: left out, since its training diverged at the run's learning rate.")
     else:
         first = network.verifications[0]
         latencies = ", ".join(f"{v.latency_ms:.3f} ms in {v.execution.runtime}" for v in network.verifications)
-        say(f"{network.name}: {scored(first.score(ACCURACY))} of {first.images} test images, {latencies}")
+        answer(f"{network.name}: {scored(first.score(ACCURACY))} of {first.images} test images, {latencies}")

@@ -8,12 +8,15 @@ from typing import Any, NoReturn
 import click
 
 from edgenas.bars import track
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import conclude
 from edgenas.cli.options import (
     PATH,
     SECONDS,
     Counts,
     given_options,
     images_and_space_options,
+    metric_option,
     precision_option,
     seed_option,
 )
@@ -21,7 +24,6 @@ from edgenas.cli.remembering import remembering
 from edgenas.cli.show_training import show_epoch, show_trained
 from edgenas.cli.stopping import exit_status
 from edgenas.errors import UsageError
-from edgenas.metric import NAMES as METRICS
 from edgenas.names import pasted
 from edgenas.pipeline.train import create, default_folder, train
 from edgenas.processes import is_main_process, together
@@ -32,7 +34,7 @@ from edgenas.training.recipe import DEFAULTS, LEARNING_RATES, SCHEMES, parse_set
 USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
 
 
-@click.command("train-supernet")
+@click.command("train-supernet", cls=Answering)
 @images_and_space_options
 @click.option("--out", type=PATH, help="The run folder to make.  [default: runs/<data>]")
 @click.option("--resume", type=PATH, metavar="RUN", help="Continue an interrupted run.")
@@ -70,13 +72,7 @@ USUAL_RATES = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.item
     show_default=True,
     help="Decay of the weights' moving average, such as 0.998; 0 is off.",
 )
-@click.option(
-    "--metric",
-    metavar="|".join(METRICS),
-    default=METRICS[0],
-    show_default=True,
-    help="What makes one network better than another. For uneven classes: balanced, the mean recall of all classes.",
-)
+@metric_option
 @click.option("--balance", is_flag=True, help="Draw images of rare classes more often.")
 @click.option(
     "--recipe",
@@ -140,9 +136,15 @@ def _created(data: str, given: dict[str, Any]) -> Run:
 
 def train_and_show(run: Run, data: str | None) -> None:
     try:
-        show_trained(train(run, data, track=track, report=show_epoch))
+        trained = train(run, data, track=track, report=show_epoch)
     except KeyboardInterrupt as stop:
         _stopped(run, stop)
+    if trained.is_new:
+        show_trained(trained)
+    how = "Trained" if run.recipe.epochs else "Imported"
+    done = f"{how}: {run.path}." if trained.is_new else f"{run.path} is trained already."
+    conclude(done, "profile", "--device", "cpu", "--run", run.path)
+    reply(trained)
 
 
 def _stopped(run: Run, stop: KeyboardInterrupt) -> NoReturn:

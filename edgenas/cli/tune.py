@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import console, counted, percent, say, table
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer, conclude, percent, say, tabulate
 from edgenas.cli.options import (
+    ABOUT_IMAGES_AND_SPACE,
     PATH,
     SECONDS,
+    given_again,
     given_options,
     images_and_space_options,
+    metric_option,
     precision_option,
     seed_option,
 )
 from edgenas.errors import UsageError
-from edgenas.names import pasted
+from edgenas.metric import ACCURACY, label_of
 from edgenas.pipeline.tune import TRIALS, Tuned, open_tuning, require_trials, write_tuned
 from edgenas.tuning import SAMPLERS, Trial
+from edgenas.words import counted
 
 SHOWN = 8
 
 
-@click.command("tune")
+@click.command("tune", cls=Answering)
 @images_and_space_options
+@metric_option
 @precision_option
 @seed_option
 @click.option("--out", type=PATH, help="The run folder: all goes into its tune/.  [default: runs/<data>]")
@@ -44,25 +51,29 @@ def command(ctx: click.Context, data: str | None, seconds: float | None, trials:
     edgenas train-supernet --data photos/ --space mobilenetv3 --preset tiny --recipe runs/photos/tune/recipe.toml
     edgenas tune --data photos/ --time 2h --epochs 5 --storage postgresql://user@host/edgenas
 
-    Many short trainings are compared by the validation accuracy of the largest and the smallest subnet; the first has the
-    recipe as it is, bad ones are given up early. Each is kept when it is finished: the same command goes on from there,
-    and several machines with one --storage work together.
+    Many short trainings are compared by the validation accuracy, or another --metric, of the largest and the smallest subnet;
+    the first has the recipe as it is, bad ones are given up early. Each is kept when it is finished: the same command goes
+    on from there, and several machines with one --storage work together.
     """
     if data is None:
         raise UsageError("Say what to tune for with `data`.")
     given = {name: value for name, value in given_options(ctx).items() if name in options}
     opened = open_tuning(data, seconds=seconds, trials=trials, track=track, **given)
     try:
-        opened.tuning.run(seconds=seconds, trials=trials, track=track, report=show_trial)
+        shown = partial(show_trial, metric=opened.tuning.metric.label)
+        opened.tuning.run(seconds=seconds, trials=trials, track=track, report=shown)
     finally:  # an interrupted one shows what it has
         if tuned := write_tuned(opened):
             show(tuned)
+            about = ["--recipe", str(tuned.recipe), *given_again(ctx, "data", "metric", *ABOUT_IMAGES_AND_SPACE)]
+            conclude(f"Found a recipe in {counted(len(tuned.trials), 'trial')}.", "train-supernet", *about)
     require_trials(tuned)
+    reply(tuned)
 
 
-def show_trial(trial: Trial) -> None:
-    found = "diverged" if trial.accuracy == 0 else f"validation accuracy {percent(trial.accuracy)}"
-    early = f", given up after {counted(trial.epochs)}" if trial.pruned else ""
+def show_trial(trial: Trial, metric: str = ACCURACY.label) -> None:
+    found = "diverged" if trial.accuracy == 0 else f"validation {metric} {percent(trial.accuracy)}"
+    early = f", given up after {counted(trial.epochs, 'epoch')}" if trial.pruned else ""
     say(f"trial {trial.number:>3}  {found}{early}  {', '.join(f'{name} {value:.3g}' for name, value in trial.fields.items())}")
 
 
@@ -73,15 +84,14 @@ def show(tuned: Tuned) -> None:
         for t in tuned.trials[:SHOWN]
     ]
     best = tuned.trials[0]
-    console.print(table("Best trials", ["trial", "validation", "epochs", *best.fields], lines))
+    tabulate("Best trials", ["trial", f"validation {label_of(tuned.metric)}", "epochs", *best.fields], lines)
     if tuned.importances:
-        say("Importance: " + ", ".join(f"{name} {percent(share, 0)}" for name, share in tuned.importances.items()))
+        answer("Importance: " + ", ".join(f"{name} {percent(share, 0)}" for name, share in tuned.importances.items()))
     own = next((trial for trial in tuned.trials if trial.own), None)
     if own is not None and own is not best:
-        say(f"The recipe as it was, trial {own.number}, had {percent(own.accuracy)} after {counted(own.epochs)}.")
-    say(tuned.summary)
-    say(
-        f"Trials this short prefer what learns fast: for a training much longer than {counted(tuned.epochs)} the best "
+        answer(f"The recipe as it was, trial {own.number}, had {percent(own.accuracy)} after {counted(own.epochs, 'epoch')}.")
+    answer(tuned.summary)
+    answer(
+        f"Trials this short prefer what learns fast: for a training much longer than {counted(tuned.epochs, 'epoch')} the best "
         "learning rate may be another. The best of many looks better than it is: only a training of its own tells."
     )
-    say(f"Next: edgenas train-supernet --recipe {pasted(tuned.recipe)} with the same --data and --space")

@@ -7,17 +7,20 @@ from pathlib import Path
 import click
 
 from edgenas.bars import track
-from edgenas.cli.display import say, say_all
-from edgenas.cli.options import data_option, open_run, run_argument
+from edgenas.cli.answering import Answering, reply
+from edgenas.cli.display import answer_all, conclude
+from edgenas.cli.options import data_option, device_names, open_run, run_argument
 from edgenas.cli.show_files import show_verified
-from edgenas.names import pasted
 from edgenas.pipeline.verify import verify_run
+from edgenas.words import counted
 
 
-@click.command("verify")
+@click.command("verify", cls=Answering)
 @run_argument
 @click.option("--runtime", "runtimes", multiple=True, help="In this one; may be given several times.  [default: all here]")
-@click.option("--device", help="Verify what was chosen for this device, on the device itself; with --on.")
+@click.option(
+    "--device", shell_complete=device_names, help="Verify what was chosen for this device, on the device itself; with --on."
+)
 @click.option("--on", metavar="ssh://USER@HOST[:PORT]", help="Where the device is.")
 @click.option("--provision", is_flag=True, help="Copy the runtime to a device that lacks it, even without internet.")
 @click.option("--images", type=int, help="Use so many test images, for a slow device.  [default: all]")
@@ -52,6 +55,8 @@ def command(
         track=track,
     )
     show_verified(verified)
+    reply(verified)
     verified.require_passed()
-    say_all(verified.judgement)
-    say(f"Next: edgenas report {pasted(opened.path)}")
+    answer_all(verified.judgement)
+    files = sum(len(verifications) for _, verifications in verified.results)
+    conclude(f"{counted(files, 'file computes', 'files compute')} what they must.", "report", opened.path)

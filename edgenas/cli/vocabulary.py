@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -14,6 +15,14 @@ ARGUMENT = re.compile(rf"(?:{_QUOTED}|[^,'\"]|,(?! ))+")
 
 FindCommand = Callable[[str], click.Command | None]
 """A command of the group by its name."""
+
+
+def worded(text: str) -> str:
+    """A message of the library in the words of the command that runs."""
+    ctx = click.get_current_context()
+    group = ctx.find_root()
+    assert isinstance(group.command, click.Group)
+    return in_flags(text, group.invoked_subcommand, partial(group.command.get_command, group))
 
 
 def in_flags(text: str, command: str | None, find: FindCommand) -> str:

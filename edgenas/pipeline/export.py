@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgenas.data import Dataset
 from edgenas.deployment import write_bundle
@@ -29,6 +30,11 @@ class Exported:
 
     models: tuple[ExportedModel, ...]
     judgement: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Of each model what its model.json has, with its folder and its files."""
+        models = [model.to_json() | {"folder": model.folder, "files": model.files} for model in self.models]
+        return {"models": models, "judgement": list(self.judgement)}
 
 
 @checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
@@ -16,7 +16,7 @@ from edgenas.space import Architecture
 from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_images, load_supernet
 from edgenas.training.finetuned import sweep_checkpoints
 from edgenas.training.recipe import check_length
-from edgenas.values import OneOf, checked
+from edgenas.values import OneOf, checked, plain
 from edgenas.values.kinds import Epochs, GivenText, LearningRate, Seconds, Seed
 
 PRECISIONS = ("fp32", "int8")
@@ -29,6 +29,15 @@ class FineTunedWinners:
 
     subnets: tuple[tuple[Architecture, FineTuned], ...]
     judgement: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Without the weights, which the run keeps."""
+        subnets = [
+            {"id": subnet.id, "architecture": str(subnet), "inherited": tuned.inherited, "score": tuned.score,
+             "standard_error": tuned.standard_error, "is_used": tuned.is_used}
+            for subnet, tuned in self.subnets
+        ]  # fmt: skip
+        return {"subnets": plain(subnets), "judgement": list(self.judgement)}
 
 
 @checked

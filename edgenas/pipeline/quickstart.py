@@ -12,6 +12,7 @@ from edgenas.baseline import PHOTO, Choice, spread, trained_seconds
 from edgenas.data import open_source
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency import LatencyTable, timed_tables
+from edgenas.metric import ACCURACY
 from edgenas.names import pasted
 from edgenas.pipeline.baseline import ByHand, train_by_hand
 from edgenas.pipeline.export import export_run
@@ -27,7 +28,7 @@ from edgenas.search import fastest, load_records
 from edgenas.space import Architecture, SearchSpace
 from edgenas.training import Evaluator, FineTuned, load_images, load_supernet
 from edgenas.values import checked
-from edgenas.values.kinds import GivenText, NewFolder, Seed
+from edgenas.values.kinds import GivenText, NewFolder, Seed, Text
 
 RUNTIMES = ("onnxruntime", "litert")  # budgets are searched for in the first
 BUDGETS = (1.25, 2.0, 4.0)
@@ -101,15 +102,20 @@ class Watch:
 
 
 @checked
-def tell(story: Story, out: NewFolder, seed: Seed = 0, *, track: Track = quiet, watch: Watch | None = None) -> Run:
+def tell(
+    story: Story, out: NewFolder, seed: Seed = 0, *, metric: Text | None = None, track: Track = quiet,
+    watch: Watch | None = None,
+) -> Run:  # fmt: skip
     """Every step of a story, from the images to the report; what was done before is not done again.
+
+    metric: what makes one network better than another, see `edgenas.metric`; accuracy unless told otherwise.
 
     Raises UsageError where `out` holds a run on other images, EdgeNASError where a file breaks its budget.
     """
     watch = watch or Watch()
     steps = _numbered(STEPS)
     watch.begins(next(steps))
-    run = _begun(story, out, seed, track)
+    run = _begun(story, out, seed, metric, track)
     trained = train(run, track=track, report=watch.epoch)
     dataset = load_images(run)
     largest = Evaluator(load_supernet(run), dataset).accuracy(run.space.largest, dataset.test)
@@ -168,11 +174,14 @@ def _numbered(names: tuple[str, ...]) -> Iterator[str]:
     return (f"{number}/{len(names)}  {name}" for number, name in enumerate(names, start=1))
 
 
-def _begun(story: Story, out: Path, seed: int, track: Track) -> Run:
+def _begun(story: Story, out: Path, seed: int, metric: str | None, track: Track) -> Run:
     """The run of a story, new or as it was left. Raises UsageError where the folder holds another one."""
     if not (out / "config.toml").exists():
-        return create(story.data, out=out, seconds=story.seconds, seed=seed, track=track, **story.options)
+        judged_by = ACCURACY.name if metric is None else metric
+        return create(story.data, out=out, seconds=story.seconds, seed=seed, metric=judged_by, track=track, **story.options)
     run = Run.open(out)
     if run.config["data"]["source"] != story.data:
         raise UsageError(f"{out} holds a run on other images: choose another `out`.")
+    if metric is not None and metric != run.metric:
+        raise UsageError(f"{out} holds a run that is judged by {run.metric}: choose another `out`, or leave out `metric`.")
     return run

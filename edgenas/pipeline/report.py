@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,28 +18,34 @@ from edgenas.extras import is_installed
 from edgenas.files import write_json
 from edgenas.latency import load_table
 from edgenas.metric import Metric
+from edgenas.pipeline.devices import PICTURE as DEVICES_PICTURE
+from edgenas.pipeline.devices import comparable, compare
+from edgenas.pipeline.devices import evaluated as evaluated_for
 from edgenas.pipeline.evaluations import run_ledger
 from edgenas.pipeline.winners import require_records
 from edgenas.progress import Track, quiet
 from edgenas.report import (
     ClassRow,
     Contestant,
+    DeviceComparison,
     Row,
     class_rows,
     contestants,
     judge,
     judged_by,
+    plot_devices,
     plot_front,
     summarise,
     write_classes,
 )
 from edgenas.report.page import Content, DrawnNetwork, draw_network, worst_mistakes, write_page
 from edgenas.report.plot import front_figures, training_figure
+from edgenas.report.plot_devices import devices_figure
 from edgenas.run import Run
 from edgenas.search import SearchRecord
 from edgenas.search.record import metric_suffix
 from edgenas.training import load_images
-from edgenas.values import checked
+from edgenas.values import checked, plain
 from edgenas.values.kinds import GivenText
 
 if TYPE_CHECKING:
@@ -54,6 +60,7 @@ class Report:
 
     classes: how well each is told from the others, the worst first. records: what the searches found. pictures: as PNG.
     page: all of it as one page. There are neither pictures nor a page without the extra `report`.
+    devices: what was found for several devices or runtimes, side by side; None where there is one alone.
     """
 
     rows: tuple[Row, ...]
@@ -63,6 +70,19 @@ class Report:
     pictures: tuple[Path, ...]
     judgement: tuple[str, ...]
     page: Path | None
+    devices: DeviceComparison | None = None
+
+    def kept(self) -> dict[str, Any]:
+        """The content of report.json."""
+        return {
+            "winners": [asdict(row) for row in self.rows],
+            "baselines": [asdict(file) for file in self.files if file.is_baseline],
+            "judgement": list(self.judgement),
+        } | ({"devices": plain(self.devices)} if self.devices else {})
+
+    def to_json(self) -> dict[str, Any]:
+        """With what was written."""
+        return self.kept() | {"pictures": list(self.pictures), "page": self.page}
 
 
 @checked
@@ -75,18 +95,16 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
     records = require_records(run, "report on")
     rows, files, classes = summarise(run), contestants(run), class_rows(run)
     judgement = judge(run, files)
-    write_json(
-        run.path / "report.json",
-        {
-            "winners": [asdict(row) for row in rows],
-            "baselines": [asdict(file) for file in files if file.is_baseline],
-            "judgement": judgement,
-        },
-    )
+    compared = comparable(run, records)
+    devices = compare(run, compared) if compared else None
+    report = Report(tuple(rows), tuple(files), tuple(classes), tuple(records), (), tuple(judgement), None, devices)
+    write_json(run.path / "report.json", report.kept())
     write_classes(run.path, run, classes)
-    content = Content(records, rows, files, judgement)
-    pictures, page = _drawn(run, content, data, track) if is_installed("report", "The page, with its pictures,") else ([], None)
-    return Report(tuple(rows), tuple(files), tuple(classes), tuple(records), tuple(pictures), tuple(judgement), page)
+    content = Content(records, rows, files, judgement, devices=devices)
+    if not is_installed("report", "The page, with its pictures,"):
+        return report
+    pictures, page = _drawn(run, content, data, track)
+    return replace(report, pictures=tuple(pictures), page=page)
 
 
 def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track) -> tuple[list[Path], Path]:
@@ -94,8 +112,9 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
     pictures: list[Path] = []
     figures: dict[str, Figure] = {}
     networks: dict[str, DrawnNetwork] = {}
-    for (device, execution, metric), group in groupby(content.records, key=lambda r: (r.device, r.execution, r.metric)):
-        records = list(group)
+    by = groupby(content.records, key=lambda r: (r.device, r.execution, r.metric))
+    groups = [(what, list(group)) for what, group in by]
+    for (device, execution, metric), records in track(groups, "Drawing", len(groups)):
         table = load_table(load_device(device), run.space, execution, allow_emulated=True)
         ledger = run_ledger(run, Metric.named(metric, run.classes), precision=execution.precision)
         genomes, value = ledger.arrays()
@@ -107,6 +126,11 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
         pictures.append(run.path / name)
         figures |= dict(front_figures(*drawn))
         networks |= {r.label: draw_network(run.space, r.best.architecture, table) for r in records}
+    if content.devices:
+        points = evaluated_for(run, comparable(run, content.records))
+        plot_devices(run.path / DEVICES_PICTURE, content.devices, points)
+        pictures.append(run.path / DEVICES_PICTURE)
+        figures["devices"] = devices_figure(content.devices, points)
     if any("largest_validation_accuracy" in row for row in run.metrics()):
         figures["training"] = training_figure(run.metrics())
     best, (dataset, why) = _best(run), _images(run, data, track)

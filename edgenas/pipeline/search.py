@@ -153,5 +153,5 @@ def _tell_beginning(ledger: Ledger, evaluations: int, goes_on: bool) -> None:
             f"The same search was interrupted: it goes on, with {ledger.recalled} of its {evaluations} evaluations made, and "
             "ends as it would have."
         )
-    elif len(ledger):
+    elif len(ledger) and evaluations:
         log.info(f"{len(ledger)} evaluations are known already: `evaluations` {evaluations} begins anew, and counts new ones.")

@@ -61,6 +61,12 @@ class Trained:
     picture: Path | None = None
     judgement: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """last_epoch: the last line of metrics.jsonl; None of imported weights."""
+        metrics = self.run.metrics()
+        about = {"run": self.run.path, "is_new": self.is_new, "last_epoch": metrics[-1] if metrics else None}
+        return about | {"picture": self.picture, "judgement": list(self.judgement)}
+
 
 def train_supernet(data: str | Path, *, track: Track = quiet, report: Report = unheard, **options: Any) -> Run:
     """Train one supernet on labelled images. Every subnet of its space can then be used without training.

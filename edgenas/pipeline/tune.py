@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import write_text
+from edgenas.metric import ACCURACY, Metric
 from edgenas.pipeline.train import default_folder, load, recipe_from, space_settings, tell
 from edgenas.progress import Track, quiet
 from edgenas.storage import open_storage
@@ -21,7 +22,7 @@ from edgenas.training.recipe import DEFAULTS
 from edgenas.training.train import fit_epochs, settle
 from edgenas.tuning import SAMPLERS, Trial, Tuning
 from edgenas.values import OneOf, Within, checked
-from edgenas.values.kinds import Epochs, Fit, GivenPath, GivenText, NewFolder, Resolutions, Seconds, Seed, WidthFactor
+from edgenas.values.kinds import Epochs, Fit, GivenPath, GivenText, NewFolder, Resolutions, Seconds, Seed, Text, WidthFactor
 
 TRIALS = 20  # that a time is meant for
 Trials = Annotated[int, Within(1, 100_000)]
@@ -42,7 +43,8 @@ class OpenTuning:
 class Tuned:
     """The finished trials, the best first. recipe: the file that was written. epochs: of each trial.
 
-    summary: how the best was found. importances: how much each setting matters; empty while there are too few trials to tell.
+    summary: how the best was found. metric: by which they are judged.
+    importances: how much each setting matters; empty while there are too few trials to tell.
     """
 
     trials: tuple[Trial, ...]
@@ -50,6 +52,7 @@ class Tuned:
     epochs: int
     importances: dict[str, float]
     summary: str
+    metric: str
 
 
 def tune_recipe(
@@ -75,14 +78,15 @@ def open_tuning(
     epochs: Epochs | None = None, sampler: Annotated[str, OneOf("sampler", SAMPLERS)] = "tpe",
     recipe_file: GivenPath | None = None, precision: str | None = None, storage: GivenText | None = None,
     seed: Seed | None = None, stream: bool = False, fit: Fit = "crop", family: GivenText | None = None,
-    preset: str | None = None, width: WidthFactor | None = None, resolutions: Resolutions | None = None, track: Track = quiet,
+    preset: str | None = None, width: WidthFactor | None = None, resolutions: Resolutions | None = None,
+    metric: Text = ACCURACY.name, track: Track = quiet,
 ) -> OpenTuning:  # fmt: skip
     """A study of trials on a space and images, or the one that was begun.
 
     out: the run folder, whose tune/ all goes into. epochs: of each trial; unless told otherwise, `TRIALS` trials fit into the
     time. sampler: one of `edgenas.tuning.SAMPLERS`. recipe_file, precision: what is not tuned.
-    storage: the URL of a database of trials that several machines share. The others are those of `create` in
-    `edgenas.pipeline.train`.
+    storage: the URL of a database of trials that several machines share. metric: by which trials are judged.
+    The others are those of `create` in `edgenas.pipeline.train`.
     """
     if seconds is None and trials is None:
         raise UsageError("Say how long to tune with `seconds`, or how many trials to make with `trials`.")
@@ -95,12 +99,14 @@ def open_tuning(
     settings = space_settings(family, preset, width, resolutions)
     space, dataset = load(data, settings, recipe.seed, stream, fit=fit, track=track)
     tell(dataset)
+    judged_by = Metric.named(metric, dataset.classes)
+    judged_by.require_images(dataset.validation.labels)
     recipe = settle(space, dataset, recipe, track)
     if shared is None:
         folder.mkdir(parents=True, exist_ok=True)
     trials_in = shared or f"sqlite:///{folder}/trials.db"
-    tuning = Tuning(space, dataset, recipe, trials_in, sampler=sampler, seed=recipe.seed)
-    settled = epochs or tuning.epochs or fit_epochs(space, dataset, recipe, trial_s).epochs
+    tuning = Tuning(space, dataset, recipe, trials_in, sampler=sampler, seed=recipe.seed, metric=judged_by)
+    settled = epochs or tuning.epochs or fit_epochs(space, dataset, recipe, trial_s, track).epochs
     tuning.settle_epochs(settled)
     if tuning.trials:
         log.info(f"Going on: {len(tuning.trials)} trial(s) are finished.")
@@ -116,8 +122,8 @@ def write_tuned(opened: OpenTuning) -> Tuned | None:
     _write_trials(opened.folder / "trials.csv", tuning, trials)
     summary = (
         f"The best of {whole} trials of {opened.epochs} epoch{'s' * (opened.epochs != 1)} each ({len(trials) - whole} more "
-        f"were given up early): {100 * best.accuracy:.2f} % on {len(tuning.dataset.validation)} validation images, mean of the "
-        "largest and the smallest subnet."
+        f"were given up early): {tuning.metric.label} {100 * best.accuracy:.2f} % on {len(tuning.dataset.validation)} "
+        "validation images, mean of the largest and the smallest subnet."
     )
     # The file holds what differs from the defaults: what was given, and what was found.
     own, defaults = tuning.recipe.to_dict(), DEFAULTS.to_dict()
@@ -125,7 +131,7 @@ def write_tuned(opened: OpenTuning) -> Tuned | None:
     found = {name: value if isinstance(value, int) else float(f"{value:.3g}") for name, value in best.fields.items()}
     path = opened.folder / "recipe.toml"
     write_recipe(path, given | found, summary)
-    return Tuned(tuple(trials), path, opened.epochs, tuning.importances(), summary)
+    return Tuned(tuple(trials), path, opened.epochs, tuning.importances(), summary, tuning.metric.name)
 
 
 def _write_trials(path: Path, tuning: Tuning, trials: list[Trial]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgenas.data import Dataset
 from edgenas.device import DeviceProfile, Execution, get_runtime, load_device, ssh_target, tflite_runtime_python
@@ -17,7 +18,7 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_files, judged_by
 from edgenas.run import Run
 from edgenas.training import load_images
-from edgenas.values import checked
+from edgenas.values import checked, plain
 from edgenas.values.kinds import GivenText, Images
 
 log = logging.getLogger("edgenas")
@@ -35,6 +36,15 @@ class Verified:
     results: Results
     judgement: tuple[str, ...]
     metric: Metric = ACCURACY
+
+    def to_json(self) -> dict[str, Any]:
+        """Of each model what its verify.json has."""
+        models = [
+            {"id": model.architecture.id, "folder": model.folder,
+             "results": [plain(v) | {"passed": v.passed} for v in verifications]}
+            for model, verifications in self.results
+        ]  # fmt: skip
+        return {"metric": self.metric.name, "models": models, "judgement": list(self.judgement)}
 
     @property
     def rejected(self) -> list[str]:

@@ -29,11 +29,11 @@ def plot_training(path: Path, metrics: list[dict[str, Any]]) -> None:
 
     metrics: as `Run.metrics` gives them, at least one with accuracies in it. Raises EdgeNASError without matplotlib.
     """
-    _save(path, training_figure(metrics))
+    save(path, training_figure(metrics))
 
 
 def training_figure(metrics: list[dict[str, Any]]) -> Figure:
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     measured = [row for row in metrics if "largest_validation_accuracy" in row]
     minutes = [row["seconds"] / 60 for row in measured]
     for name, marker in (("largest", "o-"), ("smallest", "s-")):
@@ -41,7 +41,7 @@ def training_figure(metrics: list[dict[str, Any]]) -> Figure:
         axes.plot(minutes, value, marker, ms=4, label=f"{name} subnet: {value[-1]:.1f} % in the end")
     begins = [(before["seconds"] / 60, row["phase"]) for before, row in pairwise(metrics) if row["phase"] != before["phase"]]
     for minute, phase in [(0.0, metrics[0]["phase"]), *begins]:
-        _mark(axes, minute, phase)
+        mark(axes, minute, phase)
     axes.set_xlabel("training in minutes, without evaluations")
     axes.set_ylabel(f"{score_in(measured[-1], 'largest').label} on validation images in %")
     axes.grid(alpha=0.3)
@@ -59,7 +59,7 @@ def plot_front(
     files: winners and baselines; those that were timed on that device have a panel of their own, where all is measured alike.
     Raises EdgeNASError without matplotlib.
     """
-    _save(path, front_figure(records, evaluated, rows, files))
+    save(path, front_figure(records, evaluated, rows, files))
 
 
 def front_figure(
@@ -67,7 +67,7 @@ def front_figure(
 ) -> Figure:
     first = records[0]
     timed = _timed(files, first)
-    figure, axes = _figure(panels=1 + any(file.is_baseline for file in timed))
+    figure, axes = new_figure(panels=1 + any(file.is_baseline for file in timed))
     _draw_search(axes[0], records, evaluated, rows)
     for panel in axes[1:]:
         _draw_files(panel, timed, first)
@@ -80,12 +80,12 @@ def front_figures(
     """The panels of `front_figure`, each by itself, with what it shows."""
     first = records[0]
     where = f"on {first.device} ({first.execution})"
-    figure, (axes,) = _figure()
+    figure, (axes,) = new_figure()
     _draw_search(axes, records, evaluated, rows)
     yield f"What was evaluated: validation {label_of(first.metric)} and predicted latency {where}", figure
     timed = _timed(files, first)
     if any(file.is_baseline for file in timed):
-        figure, (axes,) = _figure()
+        figure, (axes,) = new_figure()
         _draw_files(axes, timed, first)
         yield (
             f"The exported files and what people pick by hand: test {timed[0].score.label} and measured latency {where}",
@@ -115,7 +115,7 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
         axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
 
     for number, record in enumerate(records):
-        _mark(axes, record.budget_ms, f"{record.budget_ms:g} ms", "latency budgets" if number == 0 else None)
+        mark(axes, record.budget_ms, f"{record.budget_ms:g} ms", "latency budgets" if number == 0 else None)
     kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
     axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.execution})")
     _finish(axes, label_of(first.metric), "validation")
@@ -175,30 +175,35 @@ def _kind(file: Contestant) -> str:
 
 
 def _finish(axes: Axes, what: str, part: str, more: str = "") -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
+    milliseconds_axis(axes)
     axes.set_ylabel(f"{what} on {part} images in %{more}")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=9)
 
 
-def _figure(panels: int = 1) -> tuple[Figure, list[Axes]]:
+def milliseconds_axis(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "235" else "")
+
+
+def new_figure(panels: int = 1, size: tuple[float, float] = (8, 5), *, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    """size: of a panel, in inches."""
     require("report", "A picture")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8 * panels, 5), dpi=150, layout="constrained")
+    figure = Figure(figsize=(size[0] * panels, size[1]), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
+    return figure, list(figure.subplots(1, panels, squeeze=False, sharey=share_y)[0])
 
 
-def _mark(axes: Axes, x: float, text: str, label: str | None = None) -> None:
+def mark(axes: Axes, x: float, text: str, label: str | None = None) -> None:
     """A dotted line from bottom to top that says what it stands for."""
     axes.axvline(x, ls=":", lw=1, color="0.4", label=label)
     axes.annotate(f" {text}", (x, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3")
 
 
-def _save(path: Path, figure: Figure) -> None:
+def save(path: Path, figure: Figure) -> None:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -32,15 +32,16 @@ class Attempt:
 
 
 @contextmanager
-def attempt(folder: Path, asked: object) -> Iterator[tuple[str, bool]]:
+def attempt(folder: Path, asked: object, name: str = NAME) -> Iterator[tuple[str, bool]]:
     """The id of a search, and whether it is one that was begun before and goes on: the same was asked for then.
 
-    folder: of the run's searches, where it is written down until the block ends without an error. A lock tells whether its
-    process is at work: a search that begins beside it cannot be gone on with later, and is not written down.
+    folder: of the run's searches, where it is written down, in a file of this name, until the block ends without an error. A
+    lock tells whether its process is at work: a search that begins beside it cannot be gone on with later, and is not written
+    down.
     """
     wanted = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
     new = Attempt(uuid.uuid4().hex, wanted)
-    path = folder / NAME
+    path = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         if not locked_alone(file.fileno()):

@@ -103,7 +103,7 @@ def finetune(
         return Trainer(space, evaluator.dataset, recipe, own_device(), teacher, begin.supernet(space, recipe))
 
     if seconds is not None:
-        recipe = replace(recipe, epochs=_epochs_begun(checkpoint, recipe) or epochs_in(trainer_of(recipe), seconds))
+        recipe = replace(recipe, epochs=_epochs_begun(checkpoint, recipe) or epochs_in(trainer_of(recipe), seconds, track))
     trainer = trainer_of(recipe)
     with suppress(CheckpointError):  # there is none, or one of another recipe, which this one replaces
         trainer.load(checkpoint)

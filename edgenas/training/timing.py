@@ -45,7 +45,7 @@ def settled(space: SearchSpace, dataset: Dataset, recipe: Recipe, device: str = 
     return replace(recipe, precision="bfloat16" if ratio > WORTH else "float32")
 
 
-def epochs_in(trainer: Trainer, seconds: float) -> int:
+def epochs_in(trainer: Trainer, seconds: float, track: Track = quiet) -> int:
     """How many epochs of this training fit into a time, found by timing a few steps of every phase on a copy.
 
     Batches are made meanwhile, as in training. The mean counts, since random subnets take unequal times.
@@ -53,13 +53,14 @@ def epochs_in(trainer: Trainer, seconds: float) -> int:
     trial = trainer.copy()
     starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
     per_step = 0.0
+    trials = [(phase, i) for phase in pairwise(starts) for i in range(PHASE_STEPS)]
     with closing(_endless(trainer)) as batches:
-        for start, end in pairwise(starts):
+        for (start, end), i in track(trials, "Timing a few steps", len(trials)):
             step = min(round((start + end) / 2 * trainer.steps), trainer.steps - 1)
-            trial.step(step, *next(batches))  # not timed: the phase begins, memory is allocated and code loaded
+            if i == 0:
+                trial.step(step, *next(batches))  # not timed: the phase begins, memory is allocated and code loaded
             started = time.perf_counter()
-            for i in range(PHASE_STEPS):
-                trial.step(step + i, *next(batches))
+            trial.step(step + i, *next(batches))
             per_step += (end - start) * (time.perf_counter() - started) / PHASE_STEPS
     return max(1, int(seconds / (per_step * trainer.steps_per_epoch)))
 

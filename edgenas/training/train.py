@@ -9,7 +9,6 @@ from typing import Any
 
 from edgenas.data import Dataset
 from edgenas.errors import CheckpointError
-from edgenas.extras import is_installed
 from edgenas.metric import Answers, Metric, Score
 from edgenas.processes import is_main_process, own_device, wait_for_all
 from edgenas.progress import Track, quiet
@@ -17,6 +16,7 @@ from edgenas.run import Run
 from edgenas.space import SearchSpace
 from edgenas.training.evaluation import Evaluator, score
 from edgenas.training.loading import save_supernet
+from edgenas.training.loggers import loggers
 from edgenas.training.recipe import Recipe
 from edgenas.training.teacher import OnnxTeacher
 from edgenas.training.timing import epochs_in, settled
@@ -38,10 +38,10 @@ def settle(space: SearchSpace, dataset: Dataset, recipe: Recipe, track: Track = 
     return settled(space, dataset, recipe, own_device(), track)
 
 
-def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float) -> Recipe:
+def fit_epochs(space: SearchSpace, dataset: Dataset, recipe: Recipe, seconds: float, track: Track = quiet) -> Recipe:
     """The recipe with as many epochs as this machine trains in `TRAINING_SHARE` of `seconds`."""
     trainer = Trainer(space, dataset, recipe, own_device())
-    return replace(recipe, epochs=epochs_in(trainer, TRAINING_SHARE * seconds))
+    return replace(recipe, epochs=epochs_in(trainer, TRAINING_SHARE * seconds, track))
 
 
 def train_supernet(
@@ -49,10 +49,10 @@ def train_supernet(
 ) -> None:
     """Train the run's supernet to the end of its recipe, from its checkpoint if it has one.
 
-    Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl and, with the extra `tensorboard`, to
-    TensorBoard's event file, and passes them to `report`. May be interrupted or killed at any time and called again. Of several
-    processes that train together (`edgenas.processes`) the first one does all of this, in a folder that all of them can read;
-    whoever goes on may be another number of processes.
+    Saves a checkpoint after every epoch, appends the epoch's metrics to metrics.jsonl, tells them to `loggers`, and passes them
+    to `report`. May be interrupted or killed at any time and called again. Of several processes that train together
+    (`edgenas.processes`) the first one does all of this, in a folder that all of them can read; whoever goes on may be another
+    number of processes.
     """
     if run.weights.exists():
         return
@@ -77,7 +77,7 @@ def recording(
     run.keep_metrics(run.metrics(up_to_epoch=trainer.epoch))
     every, metric = max(1, trainer.recipe.epochs // EVALUATIONS), Metric.named(run.metric, dataset.classes)
 
-    with event_file(run, trainer.epoch) as add_scalar:
+    with loggers(run, trainer.epoch) as add_scalar:
 
         def after_epoch(result: EpochResult) -> None:
             metrics: dict[str, Any] = asdict(result)
@@ -93,18 +93,6 @@ def recording(
             report(metrics)
 
         yield after_epoch
-
-
-@contextmanager
-def event_file(run: Run, epoch: int) -> Iterator[Callable[[str, float, int], None]]:
-    """Takes a metric's name, value and epoch for TensorBoard, where that is installed; what it has after `epoch` is void."""
-    if not is_installed("tensorboard", "An event file of the training", "metrics.jsonl holds the same."):
-        yield lambda name, value, epoch: None
-        return
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(run.path / "tensorboard"), purge_step=epoch + 1) as board:
-        yield board.add_scalar
 
 
 def measured(trainer: Trainer, dataset: Dataset, metric: Metric) -> dict[str, Any]:
@@ -129,12 +117,8 @@ def score_in(row: dict[str, Any], name: str, images: int | None = None, constant
     return score
 
 
-def validation_accuracy(trainer: Trainer, dataset: Dataset) -> dict[str, float]:
-    """Of the largest and the smallest subnet, in 0..1."""
-    return {f"{name}_validation_accuracy": given.accuracy for name, given in validation_answers(trainer, dataset).items()}
-
-
 def validation_answers(trainer: Trainer, dataset: Dataset) -> dict[str, Answers]:
+    """Of the largest and the smallest subnet."""
     evaluator, space = Evaluator(trainer.trained(), dataset), trainer.supernet.space
     largest = evaluator.evaluate(space.largest)
     return {"largest": largest, "smallest": largest if space.smallest == space.largest else evaluator.evaluate(space.smallest)}

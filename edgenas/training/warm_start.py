@@ -57,7 +57,7 @@ def begin(
     space = space_of(settings, len(dataset.classes))
     recipe = settle(space, dataset, recipe, track)
     if seconds is not None:
-        recipe = fit_epochs(space, dataset, recipe, seconds)
+        recipe = fit_epochs(space, dataset, recipe, seconds, track)
     if is_main_process():
         if weights:
             # Before there is a run: one that is interrupted here must not go on from random weights.

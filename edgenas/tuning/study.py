@@ -21,12 +21,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from edgenas.data import Dataset
 from edgenas.errors import DivergenceError, EdgeNASError, UsageError
+from edgenas.metric import ACCURACY, Metric
 from edgenas.processes import own_device
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.storage import SILENT, open_storage, open_study, optuna_says, storage_answers
 from edgenas.training import Recipe, Trainer
-from edgenas.training.train import validation_accuracy
+from edgenas.training.train import validation_answers
 from edgenas.training.trainer import EpochResult
 from edgenas.tuning.parameters import parameters
 from edgenas.tuning.samplers import SAMPLERS, Grid
@@ -41,9 +42,9 @@ ENOUGH_FOR_IMPORTANCE = 10
 class Trial:
     """One short training.
 
-    fields: of the recipe. accuracy: mean validation accuracy, in 0..1, of the largest and the smallest subnet after the
-    last epoch that it was trained for; 0 where the training diverged. pruned: whether it was given up early.
-    own: whether its fields are those of the recipe that is tuned.
+    fields: of the recipe. accuracy: by the study's metric, in 0..1 on validation images, the mean of the largest and the
+    smallest subnet after the last epoch that it was trained for; 0 where the training diverged.
+    pruned: whether it was given up early. own: whether its fields are those of the recipe that is tuned.
     """
 
     number: int
@@ -59,7 +60,7 @@ class Tuning:
 
     storage: URL of a database, such as `sqlite:///trials.db` or `postgresql://user@host/edgenas`.
     recipe: what is not tuned; its own values of what is are the first trial. Workers may differ in its precision.
-    sampler: a name in `SAMPLERS`. What other samplers have found is used, too.
+    sampler: a name in `SAMPLERS`. What other samplers have found is used, too. metric: by which trials are judged.
 
     Trials that are worse than the median of the others after as many epochs are given up. Every finished trial is kept at
     once. Raises UsageError for an unknown sampler, EdgeNASError when the storage cannot be opened.
@@ -67,14 +68,17 @@ class Tuning:
 
     def __init__(
         self, space: SearchSpace, dataset: Dataset, recipe: Recipe, storage: str | BaseStorage, *, sampler: str = "tpe",
-        seed: int = 0,
+        seed: int = 0, metric: Metric = ACCURACY,
     ):  # fmt: skip
         if sampler not in SAMPLERS:
             raise UsageError(unknown("sampler", sampler, SAMPLERS))
         self.space, self.dataset, self.recipe = space, dataset, recipe
+        self.metric = metric
         self.parameters = parameters(recipe, len(dataset.train))
         base = {name: value for name, value in recipe.to_dict().items() if name not in ("epochs", "precision")}
-        about = [space.fingerprint, dataset.classes, len(dataset.train), base]
+        # Trials that were judged otherwise are others; what is judged by accuracy is called as it always was.
+        judged = [] if metric.is_accuracy else [metric.name]
+        about = [space.fingerprint, dataset.classes, len(dataset.train), base, *judged]
         self._study = open_study(
             open_storage(storage),
             f"tune-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}",
@@ -168,7 +172,8 @@ class Tuning:
 
         def after_epoch(result: EpochResult) -> None:
             nonlocal accuracy
-            accuracy = float(np.mean(list(validation_accuracy(trainer, self.dataset).values())))
+            answers = validation_answers(trainer, self.dataset).values()
+            accuracy = float(np.mean([self.metric.value(given.tally) or 0.0 for given in answers]))
             trial.report(accuracy, result.epoch)
             if result.epoch < epochs and trial.should_prune():
                 raise optuna.TrialPruned

@@ -1,6 +1,5 @@
-"""A user's own space from the command line: the README's example trains, and the run goes where the file does not."""
+"""A user's own space from the command line: the example of the docs trains, and the run goes where the file does not."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import pytest
 from edgenas.run import Run
 from edgenas.training import Evaluator
 from tests.cli.conftest import edgenas
-from tests.test_readme import TEXT
+from tests.docs.examples import in_language
 
-EXAMPLE = re.search(r"```toml\n(.*?)```", TEXT, re.DOTALL)[1]
+EXAMPLE = next(example.code for example in in_language("toml") if example.page == "docs/spaces.md")
 
 
 @pytest.fixture

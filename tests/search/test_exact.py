@@ -180,7 +180,7 @@ def test_a_link_changes_no_choice(plain_space):
 
 
 def test_a_users_own_table_of_accuracies_and_latencies(plain_space):
-    """The README's example: no supernet, no device."""
+    """No supernet, no device."""
     rng = np.random.default_rng(0)
     truth, layer_ms = random_sum(plain_space, rng), rng.uniform(0.1, 1.0, (8, 3))
     measured = plain_space.sample(rng, 60)

@@ -18,6 +18,7 @@ from edgenas.extras import require
 from edgenas.files import now, write_text
 from edgenas.report.classes import ClassRow, rows_of
 from edgenas.report.comparison import Contestant, judged_by, side_by_side
+from edgenas.report.devices import DeviceComparison, in_words, lost_in_words
 from edgenas.report.page.drawing import DrawnNetwork
 from edgenas.report.page.mistakes import Mistake
 from edgenas.report.page.svg import as_svg
@@ -40,6 +41,7 @@ class Content:
     """What the page shows. What is empty or None has no section, or says why.
 
     figures: by what they show. networks: the chosen ones on the devices that they were chosen for, by the budget.
+    devices: what was found for several devices, side by side.
     best: the most accurate verified model, of which classes and mistakes are shown, with the verification that says so.
     without_images: why there are no mistakes and no data report, where the images cannot be had.
     """
@@ -53,6 +55,7 @@ class Content:
     best: tuple[ExportedModel, Verification] | None = None
     mistakes: Sequence[Mistake] = ()
     data: DataReport | None = None
+    devices: DeviceComparison | None = None
     without_images: str = ""
 
 
@@ -87,6 +90,8 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
         "provenances": _provenances(content.records),
         "classes": _classes(content.best),
         "confusion": _confusion(content.best),
+        "on_devices": in_words(content.devices) if content.devices else [],
+        "lost": lost_in_words,
         "kernels": sorted({kernel for network in content.networks.values() for kernel in network.kernels} & {1, 3, 5, 7}),
         "commands": run.commands(),
         "version": version("edgenas"),

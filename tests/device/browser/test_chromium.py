@@ -38,7 +38,7 @@ def micro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def profiled(monkeypatch: pytest.MonkeyPatch, react, *arguments: str) -> BaseException | None:
     """What `edgenas profile --device mobile-gpu` raises; react is called with every line that the terminal shows."""
-    for place in ("edgenas.cli.profile.say", "edgenas.cli.display.say"):
+    for place in ("edgenas.cli.display.say", "edgenas.cli.display.answer"):
         monkeypatch.setattr(place, react)
     command = ["profile", "--device", "mobile-gpu", "--space", "micro", *arguments]
     raised = CliRunner().invoke(main, command, standalone_mode=False).exception
