@@ -15,6 +15,8 @@ from edgenas.quantisation.scheme import Quantisation
 
 _LEAST_SCALE = 1e-9
 _PACE = 10
+_FURTHEST = 9.0
+"""Exponent: a training that diverges ends with a sentence, not with a range that is infinite."""
 
 
 class LearnedRanges(nn.Module):
@@ -54,18 +56,18 @@ class LearnedRanges(nn.Module):
 
     def _ends(self) -> tuple[Tensor, Tensor]:
         low, high, most = (self.get_buffer(f"_{name}") for name in ("low", "high", "most"))
-        return low * (_PACE * self.lower).exp(), torch.minimum(high * (_PACE * self.upper).exp(), most)
+        lower, upper = ((_PACE * learned).clamp(-_FURTHEST, _FURTHEST).exp() for learned in (self.lower, self.upper))
+        return low * lower, torch.minimum(high * upper, most)
 
     def _steps(self, quantisation: Quantisation) -> dict[str, Steps]:
         """Of all values; gradients reach the ends."""
         lower, upper = self._ends()
         scale = ((upper - lower) / STEPS).clamp(min=_LEAST_SCALE)
         names = [value.name for value in calibrated(quantisation.blocks)]
-        exact = Steps(
-            *(torch.stack(some) for some in zip(*(Steps.of(quantisation.ranges[name]) for name in names), strict=True))
-        )
-        scales = straight(scale.float(), exact.scale.to(scale.device)).unbind()
-        zeros = straight((-lower / scale).float(), exact.zero.to(scale.device)).unbind()
+        rounded = [Steps.of(quantisation.ranges[name]) for name in names]
+        exact_scale, exact_zero = (torch.stack(numbers).to(scale.device) for numbers in zip(*rounded, strict=True))
+        scales = straight(scale.float(), exact_scale).unbind()
+        zeros = straight((-lower / scale).float(), exact_zero).unbind()
         own = {name: Steps(*both) for name, *both in zip(names, scales, zeros, strict=True)}
         own[""] = Steps(*(number.to(scale.device) for number in Steps.of(GATE)))
         return {name: own[source] for name, source in sources(quantisation.blocks).items()}
