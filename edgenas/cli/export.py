@@ -14,6 +14,7 @@ from edgenas.deployment.predict import RUNTIMES
 from edgenas.export import FORMATS, ExportedModel
 from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
+from edgenas.quantisation.calibration import TRAINED
 from edgenas.values.kinds import ANSWERS, IMAGE_TYPES
 from edgenas.words import counted
 
@@ -81,7 +82,7 @@ def command(
     )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        answer(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
+        answer(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}{_calibrated(model)}")
     answer_all(exported.judgement)
     reply(exported)
     if web is not None:
@@ -100,3 +101,10 @@ def validation(model: ExportedModel) -> str:
     """On validation images; before and after where the subnet is fine-tuned."""
     after = scored(model.validation)
     return after if model.inherited is None else f"{after}, fine-tuned from {scored(model.inherited)}"
+
+
+def _calibrated(model: ExportedModel) -> str:
+    if model.calibration is None:
+        return ""
+    method, images = model.calibration.method, model.calibration.images
+    return "; int8 trained" if method == TRAINED else f"; int8 calibrated ({method}) on {images} images"

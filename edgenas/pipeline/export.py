@@ -12,7 +12,7 @@ from edgenas.deployment import write_bundle, write_page
 from edgenas.deployment.predict import RUNTIMES
 from edgenas.device import get_runtime
 from edgenas.errors import UsageError
-from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, load_verifications, verify
+from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, for_microcontrollers, load_verifications, verify
 from edgenas.latency import timed_tables
 from edgenas.pipeline.verify import Verified
 from edgenas.pipeline.winners import metric_of, winners
@@ -20,7 +20,7 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_export
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
-from edgenas.training.finetune import sweep_checkpoints
+from edgenas.training.finetuned import sweep_checkpoints
 from edgenas.values import checked, unknown
 from edgenas.values.kinds import Answer, GivenText, ImageType, NewFile, NewFolder
 
@@ -48,7 +48,8 @@ def export_run(
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
-    Fine-tuned weights are written where there are any that are no worse. formats: see `formats_for` unless told otherwise.
+    Fine-tuned weights are written where there are any that are no worse, those trained in int8 in int8 files.
+    formats: see `formats_for` unless told otherwise.
     precisions: `fp32`, `fp16`, `int8`; each format is written in each. Those that a winner was searched in unless told
         otherwise. per_tensor: int8 with one scale for all channels of a weight, as some accelerators want it. integer_ends:
         int8 files take and give integers.
@@ -101,13 +102,15 @@ def export_run(
                 budgets=tuple(budgets),
                 provenance=run.provenance,
                 finetuned=load_finetuned(run, subnet),
+                trained_in_int8=load_finetuned(run, subnet, "int8"),
             )
         )
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, runtimes, track)
     if web is not None:
         write_page(web, models[0], track)
-    return Exported(tuple(models), tuple(judge_export(run, models)))
+    micro = (for_microcontrollers(model, run.space) for model in models)
+    return Exported(tuple(models), (*judge_export(run, models), *filter(None, micro)))
 
 
 def _searched_in(budgets: Sequence[Budget]) -> tuple[str, ...]:
