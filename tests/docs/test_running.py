@@ -23,6 +23,7 @@ QUICKER = {
         "compare()": 'compare(networks=["lenet"], epochs=1)',
     },
     ("docs/library.md", 1): {"epochs=3": "epochs=1, batch_size=256"},
+    ("docs/compare-devices.md", 0): {'"pi4": (60.0,)}': '"pi4": (60.0,)}, evaluations=12'},
     ("docs/int8.md", 0): {'precision="int8")\nrun': 'precision="int8", seconds=10)\nrun', "1.0, ": "50.0, evaluations=12, "},
 }  # fmt: skip
 """What makes an example small, by its page and its place there."""
@@ -34,7 +35,10 @@ ELSEWHERE = ("://", "browser", "--data shards")
 LIKEWISE = {"runs/flowers": "runs/photos", "flowers.zip": "photos/", "tulips/": "holiday/"}
 """What pages call what is there under another name. Networks are named by eight hexadecimal digits."""
 
-PYTHON = in_language("python")
+ON_DEVICES = "docs/deploy/"
+"""Pages of programs that know nothing of EdgeNAS: `tests/deployment/test_pages_of_the_docs.py` runs those."""
+
+PYTHON = [example for example in in_language("python") if not example.page.startswith(ON_DEVICES)]
 
 
 def place(example: Example) -> tuple[str, int]:
@@ -45,7 +49,7 @@ def runs_here(arguments: list[str]) -> bool:
     return arguments[0] in CHEAP and not any(word in " ".join(arguments) for word in ELSEWHERE)
 
 
-LINES = sorted({" ".join(words) for _, words in EDGENAS if runs_here(words)})
+LINES = sorted({" ".join(words) for where, words in EDGENAS if runs_here(words) and not where.startswith(ON_DEVICES)})
 
 
 def from_photos_to_verified_files(left: dict[str, Any]) -> None:

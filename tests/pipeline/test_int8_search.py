@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import edgenas
+from edgenas import cost
 from edgenas.device import Execution, open_session
 from edgenas.errors import EdgeNASError, InfeasibleError, UsageError
 from edgenas.export import load_exports, load_verifications
@@ -202,6 +203,20 @@ def test_budgets_that_one_precision_alone_keeps_are_left_to_it(run):
     assert [task.budgets_ms for task in whatever_keeps(space, tasks)] == [(between, 10.0), (10.0,)]
     few = [replace(task, budgets_ms=(between,)) for task in tasks]
     assert [task.precision for task in whatever_keeps(space, few)] == ["int8"]
+
+
+def test_budgets_elsewhere_and_other_limits_are_of_int8_files_too(run):
+    in_litert = replace(scaled(table_of(), 0.7), execution=Execution("litert", 1, "int8"))
+    in_litert.save(table_path("cpu", in_litert.execution))
+    space, macs = run.space, 0.9 * cost.macs(run.space.blocks(run.space.largest))
+    budget_ms = 0.9 * float(in_litert.interval(space, in_litert.predict_one(space, space.largest)).high)
+    (record,) = run.search(
+        slowest_ms(run), precision="int8", elsewhere_ms={"litert": budget_ms}, macs=macs, evaluations=EVALUATIONS
+    ).records
+    assert record.limits == {"litert": budget_ms, "macs": macs} and record.execution.precision == "int8"
+    for candidate in record.front:
+        assert in_litert.interval(space, in_litert.predict_one(space, candidate.architecture)).high <= budget_ms
+        assert candidate.macs <= macs
 
 
 def test_a_search_by_another_metric_has_a_record_of_its_own(run):
