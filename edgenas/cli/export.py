@@ -11,10 +11,10 @@ from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer, answer_all, conclude, scored
 from edgenas.cli.options import PATH, data_option, open_run, run_argument
 from edgenas.deployment.predict import RUNTIMES
-from edgenas.errors import UsageError
 from edgenas.export import FORMATS, ExportedModel
 from edgenas.names import pasted
 from edgenas.pipeline.export import export_run
+from edgenas.quantisation.calibration import TRAINED
 from edgenas.values.kinds import ANSWERS, IMAGE_TYPES
 from edgenas.words import counted
 
@@ -35,7 +35,7 @@ PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for prec
 )
 @click.option(
     "--precision", "precisions", type=click.Choice(PRECISIONS), multiple=True,
-    help="May be given several times.  [default: fp32]",
+    help="May be given several times.  [default: that which each was searched in]",
 )  # fmt: skip
 @click.option("--per-tensor", is_flag=True, help="In int8: one scale for all channels of a weight; some accelerators want it.")
 @click.option("--integer-ends", is_flag=True, help="Let int8 files take and give integers, in place of float32.")
@@ -75,16 +75,14 @@ def command(
     requirements.txt, python predict.py photo.jpg.
     """
     opened = open_run(run)
-    if (per_tensor or integer_ends) and "int8" not in precisions:
-        raise UsageError("`per_tensor` and `integer_ends` are for int8: add `precision` int8.")
     exported = export_run(
-        opened, formats, precisions=precisions or ("fp32",), per_tensor=per_tensor, integer_ends=integer_ends,
+        opened, formats, precisions=precisions, per_tensor=per_tensor, integer_ends=integer_ends,
         architecture=architecture, dynamic_batch=dynamic_batch, image_type=image_type, answer=gives,
         bundle=bundle, runtimes=runtimes, web=web, data=data, track=track,
     )  # fmt: skip
     for model in exported.models:
         names = ", ".join(f"{file.name} ({file.stat().st_size / 1024:.0f} KiB)" for file in model.files)
-        answer(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}")
+        answer(f"{model.folder}: {names}; validation {model.validation.label} {validation(model)}{_calibrated(model)}")
     answer_all(exported.judgement)
     reply(exported)
     if web is not None:
@@ -103,3 +101,10 @@ def validation(model: ExportedModel) -> str:
     """On validation images; before and after where the subnet is fine-tuned."""
     after = scored(model.validation)
     return after if model.inherited is None else f"{after}, fine-tuned from {scored(model.inherited)}"
+
+
+def _calibrated(model: ExportedModel) -> str:
+    if model.calibration is None:
+        return ""
+    method, images = model.calibration.method, model.calibration.images
+    return "; int8 trained" if method == TRAINED else f"; int8 calibrated ({method}) on {images} images"

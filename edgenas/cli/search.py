@@ -16,8 +16,10 @@ from edgenas.cli.show_search import conclude_search, show_front, show_searched
 from edgenas.latency import CONFIDENCE
 from edgenas.metric import NAMES as METRICS
 from edgenas.pipeline.devices import search_devices, split_devices
-from edgenas.pipeline.search import EVALUATIONS, search_run, split_budgets
+from edgenas.pipeline.limits import split_budgets
+from edgenas.pipeline.search import EVALUATIONS, search_run
 from edgenas.search import STRATEGIES, get_strategy
+from edgenas.search.record import PRECISIONS
 
 
 @click.command("search", cls=Answering)
@@ -46,9 +48,14 @@ from edgenas.search import STRATEGIES, get_strategy
     help="How surely a budget is to be kept: by the upper end of this interval of the latency. 0: by the prediction alone.",
 )
 @click.option("--memory", type=BYTES, help="The most memory for activations, such as 1MB.")
+@click.option("--flash", type=BYTES, help="The largest file, such as 500kB.")
 @click.option("--macs", type=COUNT, help="The most multiply-accumulates, such as 40M.")
 @click.option("--parameters", type=COUNT, help="The most parameters, such as 500k.")
 @click.option("--runtime", help="Latencies in this runtime, such as litert or ncnn.  [default: the device's]")
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
+    help="Of the files: their latency, and their accuracy. any: whichever is better, for every budget.",
+)  # fmt: skip
 @click.option("--strategy", default="bayesian", show_default=True, help=f"One of {', '.join(STRATEGIES)}.")
 @click.option(
     "--evaluations",
@@ -69,9 +76,11 @@ def command(
     budgets: tuple[tuple[str | None, float], ...],
     confidence: float,
     memory: float | None,
+    flash: float | None,
     macs: float | None,
     parameters: float | None,
     runtime: str | None,
+    precision: str,
     strategy: str,
     evaluations: int,
     seconds: float | None,
@@ -88,11 +97,13 @@ def command(
     edgenas search runs/photos --latency cpu=2ms --latency pi4=30ms --memory 1MB
     edgenas search runs/photos --latency 2ms --latency litert=3ms
     edgenas search runs/photos --device cpu --device pi4 --latency cpu=2ms --latency pi4=30ms
+    edgenas search runs/photos --latency 2ms --precision int8
     edgenas search runs/photos --latency 2ms --strategy optuna:tpe --storage postgresql://user@host/edgenas
 
     A sample is measured, an accuracy predictor fitted, its optimum for every budget computed exactly and measured, and so on
     until the front no longer moves. Every evaluation is kept, so another search, for another budget or device, reuses all
-    of them; an interrupted one goes on where it stopped. optuna-dashboard shows them.
+    of them; an interrupted one goes on where it stopped. optuna-dashboard shows them. In int8 a subnet is calibrated as export
+    does it and its int8 file measured; latencies are those of `edgenas profile --precision int8`.
 
     Budgets on several devices hold together, for one network, unless each device is named with --device: then each gets its
     own network, and a table and a picture show what each of these loses on the other devices.
@@ -100,9 +111,10 @@ def command(
     get_strategy(strategy)  # before a run is opened
     opened = open_run(run)
     options: dict[str, Any] = {
-        "confidence": confidence, "memory": memory, "macs": macs, "parameters": parameters, "strategy": strategy,
-        "evaluations": evaluations, "seconds": seconds, "storage": storage, "metric": metric, "seed": seed,
-        "allow_emulated": allow_emulated, "data": data, "track": track,
+        "confidence": confidence, "memory": memory, "flash": flash, "macs": macs, "parameters": parameters,
+        "precision": precision, "strategy": strategy, "evaluations": evaluations,
+        "seconds": seconds, "storage": storage, "metric": metric,
+        "seed": seed, "allow_emulated": allow_emulated, "data": data, "track": track,
     }  # fmt: skip
     if len(device) > 1:
         found = search_devices(opened, split_devices(device, budgets), runtime=runtime, **options)
@@ -112,8 +124,8 @@ def command(
     split = split_budgets(device[0] if device else None, runtime, budgets)
     searched = search_run(opened, split.own_ms, split.device, elsewhere_ms=split.elsewhere_ms, runtime=split.runtime, **options)
     show_searched(searched)
-    for record in searched.records:
-        show_front(record)
+    for front in (front for record in searched.records for front in record.fronts):
+        show_front(front)
     answer_all(searched.judgement)
     conclude_search(opened, searched.records)
     reply(searched)

@@ -35,6 +35,7 @@ def show_verified(verified: Verified) -> None:
             *([] if verified.metric.is_accuracy else [scored(by_metric(v, verified.metric))]),
             "-" if v.predicted_ms is None else f"{v.predicted_ms:.3f}",
             f"{v.latency_ms:.3f}",
+            "-" if v.memory_bytes is None else f"{v.memory_bytes / 2**20:.1f}",
         ]
         for model, verifications in results
         for v in verifications
@@ -52,10 +53,11 @@ def show_verified(verified: Verified) -> None:
         *([] if verified.metric.is_accuracy else [verified.metric.label]),
         "predicted ms",
         "emulated ms" if any(v.emulated for _, verifications in results for v in verifications) else "measured ms",
+        "peak MiB",
     ]
     first = results[0][1][0]
     where = f"{first.device}{', EMULATED: no measurement' if first.emulated else ''}" if first.device else "this machine"
-    title = f"On {first.images} test images, with 95 % intervals; latency of 1 image on {where}"
+    title = f"On {first.images} test images, with 95 % intervals; latency and memory of 1 image on {where}"
     tabulate(title, columns, rows, keys=2)
     versions = {f"{v.execution.runtime} {v.runtime_version}" for _, verifications in results for v in verifications}
     answer(f"Computed by {', '.join(sorted(versions))}.")

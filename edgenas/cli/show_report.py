@@ -21,8 +21,8 @@ def show_report(run: Run, report: Report) -> None:
         show_comparison(report.files)
     else:
         answer(f"No file has been verified yet: edgenas export {pasted(run.path)}, then edgenas verify {pasted(run.path)}.")
-    for record in report.records:
-        answer_all(on_prediction(record))
+    for front in (front for record in report.records for front in record.fronts):
+        answer_all(on_prediction(front))
     if report.devices:
         show_device_comparison(report.devices)
     for picture in report.pictures:
@@ -36,7 +36,7 @@ def show_rows(rows: Sequence[Row]) -> None:
     lines = [
         [
             row.name + ("" if row.on_device else " *"),
-            row.runtime + (" (EMULATED)" if row.emulated else ""),
+            row.timed_in + (" (EMULATED)" if row.emulated else ""),
             row.id,
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}" + " >" * row.is_over,

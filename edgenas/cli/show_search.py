@@ -6,27 +6,47 @@ from collections.abc import Sequence
 
 from edgenas.cli.display import answer, conclude, percent, say, scored, tabulate
 from edgenas.metric import label_of
-from edgenas.pipeline.search import SIZES, Searched
+from edgenas.pipeline.limits import SIZES
+from edgenas.pipeline.search import Searched
+from edgenas.predictor import PredictorQuality
 from edgenas.report import on_prediction
 from edgenas.run import Run
 from edgenas.search import SearchRecord
+from edgenas.search.record import ANY
 
 
 def show_searched(searched: Searched) -> None:
     """What was spent, and how far its results are to be trusted."""
-    quality, outcome = searched.predictor, searched.outcome
-    ranks = f"Kendall tau {quality.tau:.2f}, error {percent(quality.error)} (cross-validated)."
-    none = "none, since how well subnets do follows no architecture."
+    outcome, fronts = searched.outcome, [front for record in searched.records for front in record.fronts]
+    predictors = {front.execution.precision: front.predictor for front in fronts}
+    said = [f"Predictor{f' in {name}' * (len(predictors) > 1)}: {_quality(found)}" for name, found in predictors.items()]
     say(
         f"{outcome.evaluated} new evaluations, {searched.evaluations} in all; stopped because {outcome.stopped}. "
-        f"Predictor: {ranks if quality.ranks else none}"
+        + " ".join(said)
     )
     if outcome.evaluation_cpu_s:
         own = percent(outcome.own_cpu_s / outcome.evaluation_cpu_s, 1)
         say(f"CPU time: {outcome.evaluation_cpu_s:.1f} s for evaluations, and {own} of that for the search itself.")
-    for record in searched.records:
-        for line in on_prediction(record):
+    for front in fronts:
+        for line in on_prediction(front):
             answer(line)
+    for record in searched.records:
+        if record.asked == ANY:
+            answer(_choice(record))
+
+
+def _quality(predictor: PredictorQuality) -> str:
+    if not predictor.ranks:
+        return "none, since how well subnets do follows no architecture."
+    return f"Kendall tau {predictor.tau:.2f}, error {percent(predictor.error)} (cross-validated)."
+
+
+def _choice(record: SearchRecord) -> str:
+    """Which precision a search has chosen that was free to."""
+    found = ((front.execution.precision, front.best) for front in record.fronts)
+    chosen, *others = (f"{name}, {percent(best.validation_accuracy)} at {best.latency_ms:.3g} ms" for name, best in found)
+    than = f", rather than {others[0]}" if others else ", in which alone it can be kept"
+    return f"Within {record.budget_ms:g} ms on {record.device}: {chosen}{than}."
 
 
 def show_front(record: SearchRecord) -> None:

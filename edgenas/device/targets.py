@@ -24,13 +24,13 @@ from edgenas.errors import EdgeNASError
 from edgenas.files import scratch
 from edgenas.progress import Track, quiet, ticking
 from edgenas.values import cores_of, decoded_json, read, read_text
-from edgenas.values.kinds import Elapsed, Line, Text
+from edgenas.values.kinds import Count, Elapsed, Line, Text
 
 _SUSTAIN = Path(device_sustain.__file__)
 
 
 class LatencyTarget(Protocol):
-    """A device with a runtime. All three raise EdgeNASError when the device or the runtime cannot be used."""
+    """A device with a runtime. All four raise EdgeNASError when the device or the runtime cannot be used."""
 
     def environment(self, runtime: str) -> Provenance:
         """Of what is measured there."""
@@ -49,6 +49,13 @@ class LatencyTarget(Protocol):
         """The model's outputs for `(n, ...)` images, each run alone, in the layout that the file takes: `(n, ...)`."""
         ...
 
+    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
+        """By how many bytes a process grows at most that opens and runs the model once, after an empty one.
+
+        None where the device does not tell.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -57,6 +64,7 @@ class Answer:
     environment: Provenance
     times_ms: dict[Line, tuple[Elapsed, ...]] = field(default_factory=dict)
     sustained: Sustained | None = None
+    memory_bytes: Count | None = None
 
 
 class JobTarget:
@@ -94,6 +102,11 @@ class JobTarget:
         if answer.sustained is None:
             raise EdgeNASError("The device's timer did not say how long the model took.")
         return answer.sustained
+
+    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
+        job, files = _job(execution)
+        job["memory"] = {"empty": "empty.model", "model": "it.model"}
+        return self._answer(job, files | {"empty.model": empty, "it.model": model}).memory_bytes
 
     def _answer(self, job: dict[str, Any], files: Mapping[str, bytes]) -> Answer:
         with self._done(job, files) as (_, answer):
@@ -164,6 +177,9 @@ class Stopwatch:
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         return self._target.run(model, images, execution)
+
+    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
+        return self._target.memory(model, empty, execution)
 
 
 def timing_job(models: Mapping[str, bytes], execution: Execution, rounds: int) -> tuple[dict[str, Any], dict[str, bytes]]:

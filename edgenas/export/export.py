@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgenas.data import Split
 from edgenas.device import Execution, python_target
 from edgenas.device.runtimes import runtimes_for, runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import TOLERANCE
-from edgenas.export.reference import AT_ONCE, Reference, as_input, as_scores, of_whole_pixels, reference
+from edgenas.export.reference import Reference, as_input, as_scores, of_whole_pixels, reference
 from edgenas.export.torch_source import SOURCE, check_torch_source, torch_source
 from edgenas.files import now, write_text
 from edgenas.graph import PLAIN, Ends, ModelFormat, get_format, with_tflite_metadata
 from edgenas.graph.format import check_support
 from edgenas.quantisation import IMAGE, Range
-from edgenas.quantisation.calibration import Calibration, calibrate
+from edgenas.quantisation.calibration import Calibration
 from edgenas.space import Architecture
 from edgenas.supernet import Network, fold
 from edgenas.training import Evaluator, FineTuned
@@ -32,10 +32,9 @@ from edgenas.values import plain
 USUAL_FORMATS = ("onnx", "tflite")
 """Those whose runtimes EdgeNAS brings with it."""
 
+TRAINED_IN_INT8 = "trained_in_int8"
+"""In a model's provenance: the recipe of int8 files that were trained in int8."""
 PARITY_IMAGES = 16  # at once on export; verification takes the whole test set
-CALIBRATION_IMAGES = 256
-JUDGED_IMAGES = 128
-"""Validation images by which one way of calibration is preferred to another."""
 
 
 def export(
@@ -53,6 +52,7 @@ def export(
     budgets: tuple[Budget, ...] = (),
     provenance: dict[str, Any] | None = None,
     finetuned: FineTuned | None = None,
+    trained_in_int8: FineTuned | None = None,
 ) -> ExportedModel:
     """Write a subnet into `folder`, in the given formats, with everything that is needed to use and to verify it.
 
@@ -64,6 +64,8 @@ def export(
         end in a softmax. Files of the folder whose ends are others are removed: model.json would be wrong about them.
     budgets, provenance: what is to be remembered of where the architecture comes from.
     finetuned: the subnet after it was trained on by itself, which is written unless it is worse than the inherited one.
+    trained_in_int8: after it was trained in int8, which int8 files are written of unless it is worse than what is calibrated,
+        or was trained for scales of the other kind.
 
     Each file is run before it takes its place, in the runtimes that its budgets are of where they are here, else in the first
     that opens it. Raises ParityError, leaving nothing, when its outputs differ from torch's, or in int8 from a simulation's,
@@ -75,9 +77,16 @@ def export(
     dataset = evaluator.dataset
     used = finetuned if finetuned is not None and finetuned.is_used else None
     network = evaluator.network(architecture) if used is None else used.network
-    calibration = _known_calibration(folder)
+    quantised, calibration, trained = None, *_known(folder)
     if any(precision == "int8" for _, precision in chosen):
-        calibration = calibrated(evaluator, network, per_tensor, integer_ends)
+        quantised, calibration, trained = network, None, None
+        if trained_in_int8 is not None and trained_in_int8.is_used:
+            learned = trained_in_int8.calibration
+            if learned is not None and learned.per_tensor == per_tensor:
+                quantised, trained = trained_in_int8.network, trained_in_int8.recipe.to_dict()
+                calibration = replace(learned, integer_ends=integer_ends)
+        if calibration is None:
+            calibration = evaluator.calibration(network, per_tensor=per_tensor, integer_ends=integer_ends)
     model = ExportedModel(
         folder=folder,
         architecture=architecture,
@@ -97,7 +106,8 @@ def export(
             "date": now(),
         }
         | (provenance or {})
-        | ({} if used is None else {"finetuned": used.recipe.to_dict()}),
+        | ({} if used is None else {"finetuned": used.recipe.to_dict()})
+        | ({} if trained is None else {TRAINED_IN_INT8: trained}),
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
     images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
@@ -106,8 +116,9 @@ def export(
     searched = {budget.execution.runtime for budget in budgets}
     written = []
     for form, precision in chosen:
-        file, content = model.variant(form.name, precision), model_file(model, network, form.name, precision)
-        expected = reference(network, images, precision, calibration, model.ends)
+        own = quantised if precision == "int8" and quantised is not None else network
+        file, content = model.variant(form.name, precision), model_file(model, own, form.name, precision)
+        expected = reference(network, images, precision, calibration, model.ends, own)
         check_parity(content, file, expected, images, searched, model.ends)
         written.append((file, content))
     source = torch_source(model, network, evaluator.supernet.space.batch_norm_epsilon)
@@ -116,7 +127,7 @@ def export(
     write_text(model.folder / SOURCE, source)
     for file, content in written:
         file.write(content)
-    model.save(network)
+    model.save(network, quantised)
     return model
 
 
@@ -131,29 +142,13 @@ def _remove_others(model: ExportedModel) -> None:
             path.unlink()
 
 
-def calibrated(evaluator: Evaluator, network: Network, per_tensor: bool, integer_ends: bool) -> Calibration:
-    """The int8 ranges of a subnet, by some of the training images that its batch norms were recalibrated on."""
-    dataset, resolution = evaluator.dataset, network.resolution
-    count = len(dataset.validation)
-    judged = np.linspace(0, count - 1, min(JUDGED_IMAGES, count)).astype(int)
-
-    def batches(split: Split, indices: np.ndarray) -> Callable[[], Iterator[torch.Tensor]]:
-        kept = torch.cat([images.cpu() for images, _ in evaluator.images(split, resolution, indices)])
-        return lambda: iter(kept.split(AT_ONCE))
-
-    training = batches(dataset.train, evaluator.calibration_images[:CALIBRATION_IMAGES])
-    return calibrate(
-        network.specs, fold(network), training, batches(dataset.validation, judged), per_tensor=per_tensor,
-        integer_ends=integer_ends,
-    )  # fmt: skip
-
-
-def _known_calibration(folder: Path) -> Calibration | None:
-    """Of int8 files that were exported before, and stay."""
+def _known(folder: Path) -> tuple[Calibration | None, dict[str, Any] | None]:
+    """Of int8 files that were exported before, and stay: their calibration, and how they were trained."""
     try:
-        return ExportedModel.load(folder).calibration
+        model = ExportedModel.load(folder)
     except EdgeNASError:  # there is none, or it is damaged, and replaced now
-        return None
+        return None, None
+    return model.calibration, model.provenance.get(TRAINED_IN_INT8)
 
 
 def model_file(model: ExportedModel, network: Network, kind: str, precision: str = "fp32") -> bytes:
@@ -169,6 +164,7 @@ def model_file(model: ExportedModel, network: Network, kind: str, precision: str
             | ({} if model.ends.normalisation else {"input": _end(quantisation.ranges[IMAGE], form)})
             | ({} if model.ends.probabilities else {"output": _end(quantisation.scores, form)})
         )
+    provenance = {name: value for name, value in model.provenance.items() if precision == "int8" or name != TRAINED_IN_INT8}
     metadata = {
         "classes": json.dumps(model.classes),
         "preprocessing": json.dumps(
@@ -187,7 +183,7 @@ def model_file(model: ExportedModel, network: Network, kind: str, precision: str
         ),
         "output": model.output,
         "architecture": str(model.architecture),
-        "provenance": json.dumps(model.provenance | {"budgets": [plain(budget) for budget in model.budgets]}),
+        "provenance": json.dumps(provenance | {"budgets": [plain(budget) for budget in model.budgets]}),
     }
     batch = None if model.dynamic_batch and form.dynamic_batch else 1
     content = form.build(network.specs, weights, precision, batch=batch, metadata=metadata | about, **extra)

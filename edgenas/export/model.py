@@ -3,6 +3,7 @@
 model.json           architecture, classes, preprocessing, provenance, how int8 was calibrated
 weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
 network.py           the subnet in plain torch, which loads them without EdgeNAS
+weights-int8.safetensors  the same of the files in int8, which may have been trained for it
 model.onnx, model.tflite, model.ncnn.param with model.ncnn.bin; of other precisions than fp32 model-<precision>.onnx
 verify.json          what verification measured here; verify-<device>.json: on a device
 """
@@ -23,6 +24,7 @@ from edgenas.latency.table import Kind
 from edgenas.metric import ACCURACY, Score
 from edgenas.quantisation.calibration import Calibration
 from edgenas.search import Candidate, SearchRecord
+from edgenas.search.record import label
 from edgenas.space import Architecture, SearchSpace
 from edgenas.supernet import Network
 from edgenas.training.checkpoint import fill, load_tensors, save_tensors
@@ -90,6 +92,11 @@ class Budget:
         return cls(record.device, record.execution, record.budget_ms, record.confidence, record.latency_kind,
                    record.latency_provenance, *predicted_ms, record.metric)  # fmt: skip
 
+    @property
+    def label(self) -> str:
+        """As people call the search, whatever its precision."""
+        return label(self.device, self.budget_ms, self.metric)
+
 
 class ModelFile(NamedTuple):
     """A model in one format and precision. path: of its file, or of the first of its format's files."""
@@ -150,8 +157,12 @@ class ExportedModel:
         how = self.preprocessing
         return Ends((how.mean, how.std) if how.input == "uint8" else None, self.output == "probabilities")
 
-    def save(self, network: Network) -> None:
-        save_tensors(self.folder / "weights.safetensors", network.state_dict(), {"architecture": str(self.architecture)})
+    def save(self, network: Network, quantised: Network | None = None) -> None:
+        """quantised: of int8 files that were written; None: those that were there stay."""
+        about = {"architecture": str(self.architecture)}
+        save_tensors(self._weights("fp32"), network.state_dict(), about)
+        if quantised is not None:
+            save_tensors(self._weights("int8"), quantised.state_dict(), about)
         FORMAT.save(self.folder / "model.json", self)
 
     def to_json(self) -> dict[str, Any]:
@@ -168,14 +179,18 @@ class ExportedModel:
         """Raises EdgeNASError where there is none, CheckpointError for one that is damaged or from a newer version."""
         return replace(FORMAT.load(folder / "model.json"), folder=folder)
 
-    def network(self, space: SearchSpace) -> Network:
-        """The torch network that the files must agree with."""
-        tensors, _ = load_tensors(self.folder / "weights.safetensors")
+    def network(self, space: SearchSpace, precision: str = "fp32") -> Network:
+        """The torch network that the files must agree with. precision: in int8, too, it is in floats."""
+        path = self._weights(precision if self._weights(precision).exists() else "fp32")
+        tensors, _ = load_tensors(path)
         try:
             network = Network(space.blocks(self.architecture), space.batch_norm_epsilon)
         except ValueError as error:
             raise CheckpointError(f"{self.folder} holds none of the run's networks: {error}. Export it again.") from None
-        return fill(network, tensors, self.folder / "weights.safetensors").eval()
+        return fill(network, tensors, path).eval()
+
+    def _weights(self, precision: str) -> Path:
+        return self.folder / f"weights{precision_suffix(precision)}.safetensors"
 
     def file(self, format_name: str, precision: str = "fp32") -> Path:
         """Where the file of a format and precision is, or would be; of several, the first."""

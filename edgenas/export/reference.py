@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ LEAST_PROBABILITY = 1e-30
 
 @dataclass(frozen=True)
 class Reference:
-    """scores: `(n, classes)` that a file is held to. floats: those of the torch network.
+    """scores: `(n, classes)` that a file is held to. floats: those of the torch network that float files are of.
 
     allowed: see `Parity`. quantisation: of a file in int8.
 
@@ -44,13 +45,20 @@ class Reference:
 
 @torch.no_grad()
 def reference(
-    network: Network, images: Tensor, precision: str, calibration: Calibration | None = None, ends: Ends = PLAIN
+    network: Network,
+    images: Tensor,
+    precision: str,
+    calibration: Calibration | None = None,
+    ends: Ends = PLAIN,
+    quantised: Network | None = None,
 ) -> Reference:
-    """images: `(n, 3, r, r)`, normalised. calibration: of the int8 files, which need one. ends: of the files.
+    """network: in floats. images: `(n, 3, r, r)`, normalised. ends: of the files.
+
+    calibration: of the int8 files, which need one. quantised: the network that they are of, where it may be another.
 
     Probabilities are compared by their logarithms, which are logits but for a constant: a difference of the smallest counts.
     """
-    found = _reference(network, images, precision, calibration)
+    found = _reference(network, images, precision, calibration, quantised)
     if not ends.probabilities:
         return found
     return replace(found, scores=_log_softmax(found.scores), floats=_log_softmax(found.floats))
@@ -62,19 +70,31 @@ def _log_softmax(scores: np.ndarray) -> np.ndarray:
     return found
 
 
-def _reference(network: Network, images: Tensor, precision: str, calibration: Calibration | None) -> Reference:
-    floats = torch.cat([network(batch) for batch in images.split(AT_ONCE)]).numpy()
+def _reference(
+    network: Network, images: Tensor, precision: str, calibration: Calibration | None, quantised: Network | None
+) -> Reference:
+    floats = _scores(network, images)
     if precision == "fp16":
         return Reference(floats, floats, HALF_TOLERANCE * max(1.0, float(np.abs(floats).max())))
     if precision != "int8":
         return Reference(floats, floats)
     if calibration is None:
         raise CheckpointError("How this model's int8 files were calibrated is not known any more. Export them again.")
-    quantisation = calibration.quantisation(network.specs)
-    computed = simulate(quantisation, fold(network))
-    scores = torch.cat([computed(batch) for batch in images.split(AT_ONCE)]).numpy()
-    allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - floats))
+    quantisation, unrounded = calibration.quantisation(network.specs), floats
+    if quantised is not None and not _same(network, quantised):
+        network, unrounded = quantised, _scores(quantised, images)
+    scores = _scores(simulate(quantisation, fold(network)), images)
+    allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - unrounded))
     return Reference(scores, floats, allowed, quantisation)
+
+
+@torch.no_grad()
+def _scores(compute: Callable[[Tensor], Tensor], images: Tensor) -> np.ndarray:
+    return torch.cat([compute(batch) for batch in images.split(AT_ONCE)]).numpy()
+
+
+def _same(one: Network, other: Network) -> bool:
+    return one is other or all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
 def as_input(images: Tensor, format_name: str, quantisation: Quantisation | None = None, ends: Ends = PLAIN) -> np.ndarray:

@@ -24,7 +24,6 @@ from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
 from edgenas.metric import ACCURACY, Metric, Score, Tally
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
-from edgenas.supernet import Network
 from edgenas.training import OnnxClassifier, as_seen
 from edgenas.values import Format, Inlined, Length
 from edgenas.values.kinds import Count, Images, Line, Milliseconds, Name, Positive, Share
@@ -49,6 +48,8 @@ class Verification:
         table was measured.
     sustained: the file run without a pause, where that was asked for.
     predicted_ms: by the latency table of this execution on this machine, with its 90 % interval; None without a table.
+    memory_bytes: by which a process grows at most that opens and runs the file (see `device_timer.memory_of`); None where the
+        system does not tell, or is emulated.
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
@@ -72,6 +73,7 @@ class Verification:
     simulated_accuracy: Share | None = None
     float_agreement: Share | None = None
     sustained: Sustained | None = None
+    memory_bytes: Count | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a confusion that cannot be."""
@@ -189,7 +191,7 @@ def verify(
     trial = replace(
         _Trial.of(dataset, model.preprocessing, images, model.ends),
         order=np.array([model.classes.index(name) for name in dataset.classes]),
-        references=_references(model, model.network(space), dataset, images, {file.precision for file, _ in pairs}),
+        references=_references(model, space, dataset, images, {file.precision for file, _ in pairs}),
     )
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
@@ -292,13 +294,16 @@ class _Trial:
 
 
 def _references(
-    model: ExportedModel, network: Network, dataset: Dataset, count: int | None, precisions: Iterable[str]
+    model: ExportedModel, space: SearchSpace, dataset: Dataset, count: int | None, precisions: Iterable[str]
 ) -> dict[str, Reference]:
     """For images prepared as those that the network was trained on."""
-    taken = model.preprocessing.input
+    network, taken = model.network(space), model.preprocessing.input
     how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range, taken)
     images = _Trial.of(dataset, how, count).images
-    return {kind: reference(network, images, kind, model.calibration, model.ends) for kind in sorted(precisions)}
+    return {
+        kind: reference(network, images, kind, model.calibration, model.ends, model.network(space, kind))
+        for kind in sorted(precisions)
+    }
 
 
 def _verify_file(
@@ -310,7 +315,8 @@ def _verify_file(
     emulated = environment.emulated
     expected = trial.references.get(execution.precision)
     quantisation = expected.quantisation if expected else None
-    images = as_input(trial.images, get_runtime(execution.runtime).format, quantisation, trial.ends)
+    form, empty = get_runtime(execution.runtime).format, get_runtime(execution.runtime).model_format.empty()
+    images = as_input(trial.images, form, quantisation, trial.ends)
     outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation, trial.ends)
     if trial.order is not None and outputs.shape[1:] == trial.order.shape:
         outputs = outputs[:, trial.order]
@@ -347,6 +353,7 @@ def _verify_file(
         simulated_accuracy=float((expected.scores.argmax(1) == labels).mean()) if expected and quantisation else None,
         float_agreement=None if expected is None else float((classes == expected.floats.argmax(1)).mean()),
         sustained=testbed.target.sustain(content, execution, sustained_s, track) if sustained_s else None,
+        memory_bytes=None if emulated else testbed.target.memory(content, empty, execution),
     )
 
 

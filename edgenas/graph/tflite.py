@@ -32,6 +32,7 @@ from edgenas.space.program import (
     Scale,
     Step,
     activations_of,
+    tensorflow_padding,
 )
 
 INPUT, OUTPUT = "image", "output"
@@ -105,6 +106,13 @@ def read_tflite_metadata(content: bytes) -> dict[str, str]:
     return {entry.name.decode(): bytes(model.buffers[entry.buffer].data).decode() for entry in own}
 
 
+def tflite_operators(content: bytes) -> list[str]:
+    """The names of the builtin operators that a TFLite file has, in alphabetical order."""
+    codes = schema.ModelT.InitFromPackedBuf(content).operatorCodes
+    names = {code: name for name, code in vars(Op).items() if isinstance(code, int)}
+    return sorted(names[code.builtinCode] for code in codes)
+
+
 class AlignedBuffer(schema.BufferT):
     """Constant data, aligned as runtimes that map the file into memory need it; the generated code does not align."""
 
@@ -159,19 +167,11 @@ class TfliteGraph:
         return value
 
     def padded(self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
-        """The value for a k x k window that moves, and the format's word for what is still to be padded.
-
-        The format's SAME puts the smaller half of what it needs before the image; anything else takes an operator of its own.
-        """
-        size = self.shape(value)[1]
-        before, after = pads
-        out = (size + before + after - kernel) // stride + 1
-        if pads == (0, 0):
-            return value, schema.Padding.VALID
-        needed = (out - 1) * stride + kernel - size
-        if out == (size - 1) // stride + 1 and max(needed, 0) // 2 == before:
-            return value, schema.Padding.SAME
-        return self.pad(name, value, pads), schema.Padding.VALID
+        """The value for a k x k window that moves, and the format's word for what is still to be padded."""
+        word = tensorflow_padding(self.shape(value)[1], kernel, stride, pads)
+        if word is None:
+            return self.pad(name, value, pads), schema.Padding.VALID
+        return value, {"valid": schema.Padding.VALID, "same": schema.Padding.SAME}[word]
 
     def pad(self, name: str, value: int, pads: tuple[int, int]) -> int:
         batch, height, width, channels = self.shape(value)

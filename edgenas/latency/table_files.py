@@ -47,10 +47,16 @@ def load_table(
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
     if device.estimate is not None and _kernels(execution) == _kernels(device.execution()):
         return estimated_table(device.name, device.estimate, space, execution)
-    raise EdgeNASError(
-        f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
-        f"run `profile(device={pasted(device.name)})` first."
-    )
+    raise EdgeNASError(f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
+                       f"run `{_measuring(device, execution)}` first.")  # fmt: skip
+
+
+def _measuring(device: DeviceProfile, execution: Execution) -> str:
+    """The step that measures so: what the device usually does goes without saying."""
+    usual = device.execution()
+    others = {name: getattr(execution, name) for name in ("runtime", "threads", "precision")
+              if getattr(execution, name) != getattr(usual, name)}  # fmt: skip
+    return f"profile({', '.join([f'device={pasted(device.name)}', *(f'{name}={value}' for name, value in others.items())])})"
 
 
 def _kernels(execution: Execution) -> tuple[str, int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,20 +16,23 @@ from edgenas.errors import UsageError
 from edgenas.extras import is_installed
 from edgenas.latency import CONFIDENCE, LatencyTable, load_table
 from edgenas.metric import Metric
-from edgenas.pipeline.search import Searched, parse_place, run_ledger, search_run
+from edgenas.pipeline.evaluations import run_ledger
+from edgenas.pipeline.limits import parse_place
+from edgenas.pipeline.search import Searched, search_run
 from edgenas.predictor import LEAST_SAMPLES
 from edgenas.progress import Track, quiet
 from edgenas.report import DeviceComparison, compare_devices, plot_devices
 from edgenas.run import Run
-from edgenas.search import Additive, Exact, SearchProblem, SearchRecord, attempt, load_records
+from edgenas.search import Additive, Exact, Ledger, SearchProblem, SearchRecord, attempt, load_records
 from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint
-from edgenas.space import SearchSpace
+from edgenas.space import Architecture, SearchSpace
 from edgenas.training import load_images
-from edgenas.values import Length, checked, plain
+from edgenas.values import Length, OneOf, checked, plain
 from edgenas.values.kinds import GivenText, Milliseconds
 
 PICTURE = "devices.png"
+ONE_PRECISION = "fp32", "int8"
 _UNFINISHED = "unfinished-devices.json"
 
 Budgets = Annotated[tuple[Milliseconds, ...], Length(1, 1000)]
@@ -53,14 +56,16 @@ class SearchedDevices:
 
 @checked
 def search_devices(
-    run: Run, budgets_ms: dict[str, Budgets], *, runtime: str | None = None, confidence: float = CONFIDENCE,
+    run: Run, budgets_ms: dict[str, Budgets], *, runtime: str | None = None,
+    precision: Annotated[str, OneOf("precision", ONE_PRECISION)] = "fp32", confidence: float = CONFIDENCE,
     metric: str | None = None, allow_emulated: bool = False, data: GivenText | Dataset | None = None, track: Track = quiet,
     **options: Any,
 ) -> SearchedDevices:  # fmt: skip
     """The best networks of a run for each of several devices, and what each of them loses on the others.
 
     budgets_ms: by device, such as `{"cpu": (2.0,), "pi4": (30.0,)}`, or by device and runtime, `pi4:litert`; on each device all
-    of its own, a network for each. The others are those of `search_run`, for every device alike.
+    of its own, a network for each. precision: of all of them, so that their accuracies can be compared. The others are those of
+    `search_run`, for every device alike.
 
     Raises InfeasibleError before anything is evaluated where a device has a budget that nothing keeps. Every evaluation counts
     for all devices: when all searches are done, each chooses once more among all. Interrupted, the next call goes on.
@@ -69,37 +74,47 @@ def search_devices(
     tables = {}
     for place, (device, in_runtime) in places.items():
         profile = load_device(device)
-        execution = profile.execution(runtime=in_runtime)
+        execution = profile.execution(runtime=in_runtime, precision=precision)
         tables[place] = load_table(profile, run.space, execution, allow_emulated=allow_emulated)
         _require_feasible(run.space, tables[place], min(budgets_ms[place]), confidence)
-    options |= {"confidence": confidence, "metric": metric, "allow_emulated": allow_emulated}
+    options |= {"precision": precision, "confidence": confidence, "metric": metric, "allow_emulated": allow_emulated}
     folder, dataset = run.path / "search", load_images(run, data, track)
     asked = [{place: [*where, *budgets_ms[place]] for place, where in places.items()}, options, weights_key(run.weights)]
     with attempt(folder, asked, _UNFINISHED) as (_, goes_on):
-        since = (folder / _UNFINISHED).stat().st_mtime
+        since, outcomes = (folder / _UNFINISHED).stat().st_mtime, {}
         for place, budgets in track(budgets_ms.items(), "Searching for devices", len(budgets_ms)):
             if not (goes_on and _is_done(run, tables[place], budgets, since)):
                 device, in_runtime = places[place]
-                search_run(run, budgets, device, runtime=in_runtime, data=dataset, track=track, **options)
+                found = search_run(run, budgets, device, runtime=in_runtime, data=dataset, track=track, **options)
+                outcomes[place] = found.outcome
         # What was evaluated for one device may be the better network for another.
         again = options | {"evaluations": 0, "data": dataset, "track": track}
-        found = {place: search_run(run, budgets, tables[place], **again) for place, budgets in budgets_ms.items()}
-    records = [record for each in found.values() for record in each.records]
+        searched = {}
+        for place, budgets in track(budgets_ms.items(), "Choosing among all", len(budgets_ms)):
+            found = search_run(run, budgets, tables[place], **again)
+            searched[place] = replace(found, outcome=outcomes.get(place, found.outcome))
+    records = [record for each in searched.values() for record in each.records]
     comparison = compare(run, records)
-    return SearchedDevices(found, comparison, draw_devices(run, records, comparison))
+    return SearchedDevices(searched, comparison, draw_devices(run, records, comparison))
 
 
 def compare(run: Run, records: Sequence[SearchRecord]) -> DeviceComparison:
     """The networks that were chosen for several budgets, on devices or in runtimes, under each other's budgets."""
-    ledger = run_ledger(run, Metric.named(records[0].metric, run.classes))
+    ledger = _ledger(run, records[0])
     return compare_devices(run.space, records, ledger, lambda device, execution: _table(run, device, execution))
 
 
 def comparable(run: Run, records: Sequence[SearchRecord]) -> list[SearchRecord]:
-    """Those searches of a run that can be compared: by one metric, of several devices or runtimes; else none."""
-    same = [record for record in records if record.metric == records[0].metric and not record.limits]
-    several = len({(record.device, record.execution) for record in same}) > 1
-    return same if several and len(run_ledger(run, Metric.named(same[0].metric, run.classes))) >= LEAST_SAMPLES else []
+    """The last search for each of several devices or runtimes, as far as they can be compared: by one metric and in one
+    precision; none where there is one alone."""
+
+    def what(record: SearchRecord) -> tuple[str, str]:
+        return record.metric, record.execution.precision
+
+    same = [record for record in records if what(record) == what(records[0]) and not record.limits]
+    last = {(r.device, r.execution): r for r in sorted(same, key=lambda r: (r.date, r.budget_ms))}
+    chosen = [record for record in records if record in last.values()]
+    return chosen if len(chosen) > 1 and len(_ledger(run, chosen[0])) >= LEAST_SAMPLES else []
 
 
 def draw_devices(run: Run, records: Sequence[SearchRecord], comparison: DeviceComparison) -> Path | None:
@@ -112,7 +127,7 @@ def draw_devices(run: Run, records: Sequence[SearchRecord], comparison: DeviceCo
 
 def evaluated(run: Run, records: Sequence[SearchRecord]) -> list[np.ndarray]:
     """For every search `(n, 2)`: of all that was evaluated the predicted latency in ms, and how well it does."""
-    genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
+    genomes, value = _ledger(run, records[0]).arrays()
     tables = [_table(run, record.device, record.execution) for record in records]
     return [np.stack([table.predict(run.space, genomes), value], axis=1) for table in tables]
 
@@ -141,6 +156,11 @@ def _parsed(place: str, runtime: str | None) -> tuple[str, str | None]:
     """The device, and the runtime where it is not the device's usual one."""
     device, in_runtime = parse_place(place)
     return device or place, in_runtime if device and in_runtime else runtime
+
+
+def _ledger(run: Run, record: SearchRecord) -> Ledger[Architecture]:
+    """Of the accuracies among which a search has chosen."""
+    return run_ledger(run, Metric.named(record.metric, run.classes), precision=record.execution.precision)
 
 
 def _table(run: Run, device: str, execution: Execution) -> LatencyTable:

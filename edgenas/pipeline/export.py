@@ -12,7 +12,7 @@ from edgenas.deployment import write_bundle, write_page
 from edgenas.deployment.predict import RUNTIMES
 from edgenas.device import get_runtime
 from edgenas.errors import UsageError
-from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, load_verifications, verify
+from edgenas.export import USUAL_FORMATS, Budget, ExportedModel, export, for_microcontrollers, load_verifications, verify
 from edgenas.latency import timed_tables
 from edgenas.pipeline.verify import Verified
 from edgenas.pipeline.winners import metric_of, winners
@@ -20,7 +20,7 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_export
 from edgenas.run import Run
 from edgenas.training import Evaluator, load_finetuned, load_images, load_supernet
-from edgenas.training.finetune import sweep_checkpoints
+from edgenas.training.finetuned import sweep_checkpoints
 from edgenas.values import checked, unknown
 from edgenas.values.kinds import Answer, GivenText, ImageType, NewFile, NewFolder
 
@@ -40,7 +40,7 @@ class Exported:
 
 @checked
 def export_run(
-    run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = ("fp32",), per_tensor: bool = False,
+    run: Run, formats: Sequence[str] | None = None, *, precisions: Sequence[str] = (), per_tensor: bool = False,
     integer_ends: bool = False, architecture: str | None = None, dynamic_batch: bool = False,
     image_type: ImageType = "float32", answer: Answer = "logits",
     bundle: NewFile | None = None, runtimes: Sequence[str] = (), web: NewFolder | None = None,
@@ -48,9 +48,11 @@ def export_run(
 ) -> Exported:  # fmt: skip
     """Export the best of every search of a run, or the one member of a front whose id is given, into export/<id>/ of the run.
 
-    Fine-tuned weights are written where there are any that are no worse. formats: see `formats_for` unless told otherwise.
-    precisions: `fp32`, `fp16`, `int8`; each format is written in each. per_tensor: int8 with one scale for all channels of a
-        weight, as some accelerators want it. integer_ends: int8 files take and give integers.
+    Fine-tuned weights are written where there are any that are no worse, those trained in int8 in int8 files.
+    formats: see `formats_for` unless told otherwise.
+    precisions: `fp32`, `fp16`, `int8`; each format is written in each. Those that a winner was searched in unless told
+        otherwise. per_tensor: int8 with one scale for all channels of a weight, as some accelerators want it. integer_ends:
+        int8 files take and give integers.
     dynamic_batch: let files take any number of images at once, where their format can.
     image_type: `uint8` for files that take pixels and normalise them themselves. answer: `probabilities` for files that end in
         a softmax. Both hold for all files of a network: those of an earlier export with other ends are removed.
@@ -60,7 +62,7 @@ def export_run(
     data: where the run's images are now, or they.
 
     Raises ParityError, leaving no file, where one computes something else than torch, in int8 than a simulation, and UsageError
-    where a bundle is to be made of several networks.
+    where a bundle is to be made of several networks, and for what is of int8 alone where nothing is written in int8.
     """
     if (bundle is not None or web is not None) and integer_ends:
         raise UsageError("What is in a bundle, or in a page, gives no integers to its files: leave out `integer_ends`.")
@@ -73,6 +75,9 @@ def export_run(
         raise UsageError("Integers stand for logits: leave out `output` probabilities or `integer_ends`.")
     sweep_checkpoints(run)
     subnets = winners(run, architecture)
+    written = {subnet: precisions or _searched_in(budgets) for subnet, budgets in subnets.items()}
+    if (per_tensor or integer_ends) and not any("int8" in each for each in written.values()):
+        raise UsageError("`per_tensor` and `integer_ends` are for int8: add `precision` int8.")
     if (bundle is not None or web is not None) and len(subnets) > 1:
         ids = " or ".join(f"`architecture` {subnet.id}" for subnet in subnets)
         raise UsageError(
@@ -87,8 +92,8 @@ def export_run(
                 evaluator.by(metric_of(run, budgets)),
                 subnet,
                 run.path / "export" / subnet.id,
-                formats or formats_for(budgets, precisions or (), runtimes),
-                precisions=precisions or ("fp32",),
+                formats or formats_for(budgets, written[subnet], runtimes),
+                precisions=written[subnet],
                 per_tensor=per_tensor,
                 integer_ends=integer_ends,
                 dynamic_batch=dynamic_batch,
@@ -97,13 +102,19 @@ def export_run(
                 budgets=tuple(budgets),
                 provenance=run.provenance,
                 finetuned=load_finetuned(run, subnet),
+                trained_in_int8=load_finetuned(run, subnet, "int8"),
             )
         )
     if bundle is not None:
         _bundle(bundle, run, models[0], dataset, runtimes, track)
     if web is not None:
         write_page(web, models[0], track)
-    return Exported(tuple(models), tuple(judge_export(run, models)))
+    micro = (for_microcontrollers(model, run.space) for model in models)
+    return Exported(tuple(models), (*judge_export(run, models), *filter(None, micro)))
+
+
+def _searched_in(budgets: Sequence[Budget]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(budget.execution.precision for budget in budgets))
 
 
 def formats_for(

@@ -21,7 +21,7 @@ from edgenas.metric import Metric
 from edgenas.pipeline.devices import PICTURE as DEVICES_PICTURE
 from edgenas.pipeline.devices import comparable, compare
 from edgenas.pipeline.devices import evaluated as evaluated_for
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.pipeline.winners import require_records
 from edgenas.progress import Track, quiet
 from edgenas.report import (
@@ -43,6 +43,7 @@ from edgenas.report.plot import front_figures, training_figure
 from edgenas.report.plot_devices import devices_figure
 from edgenas.run import Run
 from edgenas.search import SearchRecord
+from edgenas.search.record import metric_suffix
 from edgenas.training import load_images
 from edgenas.values import checked, plain
 from edgenas.values.kinds import GivenText
@@ -107,21 +108,24 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
 
 
 def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track) -> tuple[list[Path], Path]:
-    """A picture for every device and runtime that was searched for, and the page."""
+    """A picture for every device, execution and metric that was searched for, and the page."""
     pictures: list[Path] = []
     figures: dict[str, Figure] = {}
     networks: dict[str, DrawnNetwork] = {}
-    groups = [(place, list(group)) for place, group in groupby(content.records, key=lambda r: (r.device, r.execution))]
-    for (device, execution), records in track(groups, "Drawing", len(groups)):
+    by = groupby(content.records, key=lambda r: (r.device, r.execution, r.metric))
+    groups = [(what, list(group)) for what, group in by]
+    for (device, execution, metric), records in track(groups, "Drawing", len(groups)):
         table = load_table(load_device(device), run.space, execution, allow_emulated=True)
-        genomes, value = run_ledger(run, Metric.named(records[0].metric, run.classes)).arrays()
+        ledger = run_ledger(run, Metric.named(metric, run.classes), precision=execution.precision)
+        genomes, value = ledger.arrays()
         evaluated = np.stack([table.predict(run.space, genomes), value], axis=1)
-        name = f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}.png" if pictures else "front.png"
+        name = f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}{metric_suffix(metric)}.png"
+        name = name if pictures else "front.png"
         drawn = records, evaluated, content.rows, content.files
         plot_front(run.path / name, *drawn)
         pictures.append(run.path / name)
         figures |= dict(front_figures(*drawn))
-        networks |= {f"{device} {r.budget_ms:g} ms": draw_network(run.space, r.best.architecture, table) for r in records}
+        networks |= {r.label: draw_network(run.space, r.best.architecture, table) for r in records}
     if content.devices:
         points = evaluated_for(run, comparable(run, content.records))
         plot_devices(run.path / DEVICES_PICTURE, content.devices, points)

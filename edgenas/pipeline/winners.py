@@ -23,7 +23,7 @@ def require_records(run: Run, purpose: str) -> list[SearchRecord]:
     if not records:
         how = f"run `search({pasted(run.path)}, device=cpu, budgets=2ms)` first."
         raise UsageError(f"{run.path} has no search to {purpose}", how)
-    for candidate in (candidate for record in records for candidate in (record.best, *record.front)):
+    for candidate in (c for record in records for front in record.fronts for c in (front.best, *front.front)):
         try:
             run.space.validate(candidate.architecture)
         except ValueError as error:
@@ -39,7 +39,8 @@ def winners(run: Run, architecture_id: str | None = None) -> dict[Architecture, 
         for record in records:
             best.setdefault(record.best.architecture, []).append(Budget.of(record, record.best))
         return best
-    members = {c.architecture.id: (record, c) for record in records for c in record.front}
+    fronts = [front for record in reversed(records) for front in reversed(record.fronts)]  # the chosen precision counts
+    members = {c.architecture.id: (front, c) for front in fronts for c in front.front}
     if architecture_id not in members:
         raise UsageError(unknown("architecture", architecture_id, members))
     record, candidate = members[architecture_id]

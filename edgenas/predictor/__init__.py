@@ -2,12 +2,13 @@
 
 from edgenas.predictor.distribution_shift import Shift, measure_shift
 from edgenas.predictor.features import features, stage_features
-from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge, PredictorQuality, kendall_tau
+from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge, PredictorQuality, Samples, kendall_tau
 
 __all__ = [
     "LEAST_SAMPLES",
     "LinkRidge",
     "PredictorQuality",
+    "Samples",
     "Shift",
     "features",
     "kendall_tau",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge
+from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge, Samples
 from edgenas.space import Space
 from edgenas.values import Within
 from edgenas.values.kinds import Count
@@ -27,13 +27,21 @@ class Shift:
     error: Annotated[float, Within(0, 10)]
 
 
-def measure_shift(space: Space, genomes: np.ndarray, accuracies: np.ndarray, found: np.ndarray) -> Shift | None:
-    """`(n, d)` genomes, their `(n,)` measured accuracies, `(n,)` booleans. None where too few others are left to fit on."""
+def measure_shift(
+    space: Space, genomes: np.ndarray, accuracies: np.ndarray, found: np.ndarray, alike: Samples | None = None
+) -> Shift | None:
+    """`(n, d)` genomes, their `(n,)` measured accuracies, `(n,)` booleans. None where too few others are left to fit on.
+
+    alike: see `LinkRidge.fit`; the found are left out of those, too.
+    """
     others = ~found
     if others.sum() < LEAST_SAMPLES or not found.any():
         return None
     predictor = LinkRidge(space)
-    predictor.fit(genomes[others], accuracies[others])
+    if alike is not None:
+        kept = ~(alike[0][:, None] == genomes[found][None]).all(axis=2).any(axis=1)
+        alike = alike[0][kept], alike[1][kept]
+    predictor.fit(genomes[others], accuracies[others], alike)
     off = predictor.predict(genomes[found]) - accuracies[found]
     outside = int(predictor.is_outside(genomes[found]).sum())
     return Shift(int(found.sum()), int(others.sum()), outside, float(np.sqrt(np.mean(off**2))))

@@ -6,7 +6,7 @@ better depends on the network, so several methods are tried and judged by their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -29,11 +29,16 @@ PERCENTILE = 0.9999
 SHRINKS = np.linspace(1.0, 0.3, 36)
 """Parts of the whole range among which that of the least squared error is looked for."""
 
-_COUNTED = 2**24
+COUNTED = 64
+"""Images whose numbers are counted, of those that are looked at: counting is most of the work, and all of 256 photos taught no
+more. The ends are those of all."""
+_AT_ONCE = 2**24
 """Numbers that are counted at once: the counts are float32, too."""
 
 Batches = Callable[[], Iterable[Tensor]]
 """Gives the same `(n, 3, r, r)` normalised images every time."""
+Computing = Callable[[Quantisation, Sequence[Mapping[str, np.ndarray]]], Callable[[Tensor], Tensor]]
+"""A quantisation and folded weights as a function from images to scores."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +84,20 @@ METHODS: dict[str, Callable[[Observed], Range]] = {
     "mse": Observed.mse,
 }
 """How a range is made of what was observed. The first wins where another is no better."""
+TRAINED = "trained"
+"""Ranges that were learned together with the weights, from those that were observed."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """How a network was made int8.
 
-    method: one of `METHODS`. images: how many training images were looked at. ranges: by the names of values, see `ranges`.
+    method: one of `METHODS`, or `TRAINED`. images: how many training images were looked at.
+    ranges: by the names of values, see `ranges`.
     per_tensor, integer_ends: see `Quantisation`.
     """
 
-    method: Annotated[str, OneOf("method", tuple(METHODS))]
+    method: Annotated[str, OneOf("method", (*METHODS, TRAINED))]
     images: Images
     per_tensor: bool
     integer_ends: bool
@@ -105,7 +113,7 @@ class Calibration:
 
 @torch.no_grad()
 def observe(blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarray]], batches: Batches) -> dict[str, Observed]:
-    """What the calibrated values of a network are on these images, by name. The network is run twice: for the ends first.
+    """What the calibrated values of a network are on these images, by name. The first of them are computed twice.
 
     weights: one of each per block, batch norm folded.
     """
@@ -121,35 +129,46 @@ def observe(blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarr
 
     def count(name: str, value: Tensor) -> Tensor:
         if name in ends and ends[name][0] < ends[name][1]:
-            for some in value.flatten().split(_COUNTED):
+            for some in value.flatten().split(_AT_ONCE):
                 counts[name] += torch.histc(some, BINS, *ends[name]).numpy()
         return value
 
-    for on_value in (widen, count):
-        for images in batches():
-            compute(blocks, floats, images, on_value)
+    for images in batches():
+        compute(blocks, floats, images, widen)
+    for images in _first(COUNTED, batches()):
+        compute(blocks, floats, images, count)
     return {name: Observed(*ends[name], counts[name]) for name in ends}
 
 
 @torch.no_grad()
 def calibrate(
     blocks: Sequence[BlockSpec], weights: Sequence[Mapping[str, np.ndarray]], training: Batches, validation: Batches, *,
-    per_tensor: bool = False, integer_ends: bool = False,
+    per_tensor: bool = False, integer_ends: bool = False, computing: Computing = simulate,
 ) -> Calibration:  # fmt: skip
     """The ranges, of all `METHODS`, with which the network's scores on validation images are nearest to those in floats.
 
+    computing: makes the int8 network that is tried, as `simulate` does.
     Scores rather than accuracy: a few hundred images tell the accuracies of two calibrations apart by chance.
     """
     observed = observe(blocks, weights, training)
     exact = [compute(blocks, _floats(weights), images, lambda _, value: value) for images in validation()]
 
     def error(method: str) -> float:
-        computed = simulate(Quantisation(tuple(blocks), ranges[method], per_tensor), weights)
+        computed = computing(Quantisation(tuple(blocks), ranges[method], per_tensor), weights)
         return sum(float(((computed(images) - scores) ** 2).sum()) for images, scores in zip(validation(), exact, strict=True))
 
     ranges = {method: {name: of(value) for name, value in observed.items()} for method, of in METHODS.items()}
     best = min(METHODS, key=error)
     return Calibration(best, sum(len(images) for images in training()), per_tensor, integer_ends, ranges[best])
+
+
+def _first(count: int, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Of so many images."""
+    for images in batches:
+        yield images[:count]
+        count -= len(images)
+        if count <= 0:
+            return
 
 
 def _floats(weights: Sequence[Mapping[str, np.ndarray]]) -> Multiply:

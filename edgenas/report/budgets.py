@@ -20,11 +20,11 @@ from edgenas.search import SearchRecord, load_records
 
 
 def timed(rows: Iterable[Row]) -> list[Timed]:
-    """What was measured on the devices that were searched for."""
+    """What was measured on the devices that were searched for, of the files in the precision that was."""
     return [
         Timed(row.name, row.file, row.searched_in, row.runtime, row.budget_here_ms, row.measured_ms)
         for row in rows
-        if row.on_device and not row.emulated
+        if row.on_device and not row.emulated and row.precision == row.searched_precision
     ]
 
 

@@ -13,6 +13,7 @@ from edgenas.metric import Metric, Score
 from edgenas.report.judgement import Result, beats
 from edgenas.run import Run
 from edgenas.search import load_records
+from edgenas.search.record import in_precision
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Contestant:
     @property
     def title(self) -> str:
         """The name, with the precision where it is not fp32."""
-        return self.name + (f" {self.precision}" if self.precision != "fp32" else "")
+        return in_precision(self.name, self.precision)
 
     def is_at(self, fingerprint: str | None, execution: Execution) -> bool:
         """Whether it was timed on that machine, in that runtime and with so many threads."""
@@ -69,11 +70,13 @@ def contestants(run: Run) -> list[Contestant]:
     found = []
     for model in load_exports(run.path / "export"):
         resolution = model.preprocessing.resolution
-        winner = partial(Contestant, _budgets(model), False, model.architecture.id, resolution, begins_with(run), seconds)
         for v in load_verifications(model.folder, len(model.classes)):
             if v.passed:
-                never_found = tuple(model.classes[i] for i in v.tally.never_found)
-                found.append(_verified(partial(winner, never_found=never_found), v, metric))
+                winner = partial(
+                    Contestant, _budgets(model, v.execution.precision), False, model.architecture.id, resolution,
+                    begins_with(run), seconds, never_found=tuple(model.classes[i] for i in v.tally.never_found),
+                )  # fmt: skip
+                found.append(_verified(winner, v, metric))
     for baseline in load_baselines(run):
         by_hand = partial(
             Contestant, baseline.name, True, "", baseline.resolution, baseline.begins_with, baseline.training_seconds
@@ -154,8 +157,10 @@ def _grouped(files: Sequence[Contestant], key: Callable[[Contestant], tuple]) ->
     return list(groups.items())
 
 
-def _budgets(model: ExportedModel) -> str:
-    return ", ".join(dict.fromkeys(f"{b.device} {b.budget_ms:g} ms" for b in model.budgets)) or model.architecture.id
+def _budgets(model: ExportedModel, precision: str) -> str:
+    """Those that a file was chosen for; of one in a precision that nobody searched in, all."""
+    searched = [budget for budget in model.budgets if budget.execution.precision == precision] or model.budgets
+    return ", ".join(dict.fromkeys(budget.label for budget in searched)) or model.architecture.id
 
 
 def _verified(contestant: Callable[..., Contestant], v: Verification, metric: Metric) -> Contestant:

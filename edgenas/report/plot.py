@@ -102,10 +102,9 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
     first = records[0]
     axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
 
-    members = {c.architecture: (c.latency_ms, c.expected_accuracy) for record in records for c in record.front}
-    latency, accuracy = np.array(list(members.values())).T
-    front = pareto_front(accuracy, latency)
-    axes.plot(latency[front], 100 * accuracy[front], "o-", ms=4, color="C0", label="front, as expected on other images")
+    axes.plot(*_front(records), "o-", ms=4, color="C0", label="front, as expected on other images")
+    if others := [record.other for record in records if record.other is not None]:
+        axes.plot(*_front(others), "o--", ms=4, color="C1", mfc="white", label=f"front in {others[0].execution.precision}")
 
     best = np.array([(record.best.latency_ms, record.best.expected_accuracy) for record in records])
     axes.plot(best[:, 0], 100 * best[:, 1], "*", ms=14, color="C3", label=f"chosen: latency by the {first.latency_kind} table")
@@ -120,6 +119,14 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
     kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
     axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.execution})")
     _finish(axes, label_of(first.metric), "validation")
+
+
+def _front(records: Sequence[SearchRecord]) -> tuple[np.ndarray, np.ndarray]:
+    """Latencies in ms and expected scores in percent of what is on the front of all of them."""
+    members = {c.architecture: (c.latency_ms, c.expected_accuracy) for record in records for c in record.front}
+    latency, accuracy = np.array(list(members.values())).T
+    front = pareto_front(accuracy, latency)
+    return latency[front], 100 * accuracy[front]
 
 
 def _draw_files(axes: Axes, files: Sequence[Contestant], first: SearchRecord) -> None:

@@ -10,15 +10,18 @@ from edgenas.latency.table import EMULATED
 from edgenas.metric import Metric, Score
 from edgenas.run import Run
 from edgenas.search import load_records
+from edgenas.search.record import in_precision
 
 
 @dataclass(frozen=True)
 class Row:
     """One exported file for one budget in one runtime. Latencies in ms, accuracies in 0..1 on the test images.
 
-    device, budget_ms: what was searched for. on_device: whether the machine that verified is that device.
+    name: as the search is called. device, budget_ms: what was searched for. on_device: whether the machine that verified is
+    that device.
     emulated: whether that machine was an emulator, whose latency says nothing.
-    is_budgeted_runtime: whether the budget was for this runtime and precision. searched_in: the runtime of the search.
+    is_budgeted_runtime: whether the budget was for this runtime and precision. searched_in, searched_precision: those of the
+    search.
     budget_here_ms: what the search allowed in this runtime, where it had a budget of its own; else budget_ms.
     validation, inherited: on the validation images; the latter before fine-tuning, None where there was none.
     exported: the file on the test images, by the same metric; exported_accuracy: plain top-1.
@@ -27,6 +30,7 @@ class Row:
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
 
+    name: str
     device: str
     budget_ms: float
     architecture: str
@@ -37,6 +41,7 @@ class Row:
     on_device: bool
     is_budgeted_runtime: bool
     searched_in: str
+    searched_precision: str
     budget_here_ms: float
     measured_ms: float
     file: str
@@ -51,8 +56,9 @@ class Row:
     sustained: Sustained | None = None
 
     @property
-    def name(self) -> str:
-        return f"{self.device} {self.budget_ms:g} ms"
+    def timed_in(self) -> str:
+        """The runtime, with the precision where it is not fp32."""
+        return in_precision(self.runtime, self.precision)
 
     @property
     def error(self) -> float | None:
@@ -83,6 +89,7 @@ def summarise(run: Run) -> list[Row]:
         for v in verified:
             rows.append(
                 Row(
+                    name=record.label,
                     device=record.device,
                     budget_ms=record.budget_ms,
                     architecture=str(model.architecture),
@@ -94,6 +101,7 @@ def summarise(run: Run) -> list[Row]:
                     == (record.latency_provenance.fingerprint, record.latency_kind == EMULATED),
                     is_budgeted_runtime=_kind(v.execution) == _kind(record.execution),
                     searched_in=record.execution.runtime,
+                    searched_precision=record.execution.precision,
                     budget_here_ms=record.budget_in(v.execution.runtime),
                     measured_ms=v.latency_ms,
                     file=v.file,

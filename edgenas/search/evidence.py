@@ -52,6 +52,18 @@ class Evidence:
         expected = expected_accuracy(measured, predicted, trust)
         return cls(ledger.metric, measured, expected, answers, images, trust, quality.ranks)
 
+    def joined(self, other: Evidence) -> Evidence:
+        """Of both, the other's after these: such as of architectures in two precisions, by the same metric and images."""
+        return Evidence(
+            self.metric,
+            np.concatenate([self.measured, other.measured]),
+            np.concatenate([self.expected, other.expected]),
+            self.answers + other.answers,
+            self.images,
+            min(self.trust, other.trust),
+            self.ranks and other.ranks,
+        )
+
     def score(self, i: int) -> Score:
         """What was measured, with its 95 % interval."""
         given = self.answers[i]

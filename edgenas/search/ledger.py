@@ -130,6 +130,11 @@ class Ledger(Generic[A]):
         self._take(architecture, self._recalled.pop(architecture))
         return self._accuracies[architecture]
 
+    def recall_with(self, other: Ledger[A]) -> None:
+        """`recall` what another ledger knows: what a search measured together it knows together."""
+        for architecture, _ in other.items():
+            self.recall(architecture)
+
     def of_share(self, share: float) -> Ledger[A]:
         """Where accuracies on a share of the validation images are kept: a study apart, so that none passes for a full one."""
         return Ledger(self._storage, f"{self._key}-share-{share:.4g}", self.space, self.metric, self._search)

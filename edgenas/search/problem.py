@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from edgenas.errors import InfeasibleError
+from edgenas.predictor import Samples
 from edgenas.search.additive import Objective
 from edgenas.search.pareto import pareto_front
 from edgenas.space import Space
@@ -41,6 +43,10 @@ class Constraint(Generic[M]):
         return f"{number} {self.unit}" if self.unit else number
 
 
+def nothing_alike() -> None:
+    """Accuracies that resemble nothing that is known."""
+
+
 @dataclass(frozen=True)
 class SearchProblem(Generic[A]):
     """Find the architectures of best accuracy at every cost, within constraints.
@@ -48,12 +54,14 @@ class SearchProblem(Generic[A]):
     objectives: accuracy, to be high, and cost, such as latency, to be low; an exact search needs both to be `Additive`.
     constraints: any number, on whatever can be computed of a genome. All must hold.
     budgets: costs within each of which the best is wanted above all. What no budget allows is forbidden by a constraint alone.
+    alike: what is known, whenever it is asked, of something that the accuracies resemble; see `LinkRidge.fit`.
     """
 
     space: Space[A]
     objectives: tuple[Objective, Objective]
     constraints: tuple[Constraint, ...] = ()
     budgets: tuple[float, ...] = ()
+    alike: Callable[[], Samples | None] = field(default=nothing_alike, repr=False)
 
     @property
     def accuracy(self) -> Objective:

@@ -46,6 +46,16 @@ class Outcome:
     evaluation_cpu_s: float
     own_cpu_s: float
 
+    def __add__(self, other: Outcome) -> Outcome:
+        """Of two searches, one after the other."""
+        return Outcome(
+            self.evaluated + other.evaluated,
+            self.spent + other.spent,
+            " and then ".join(dict.fromkeys(outcome.stopped for outcome in (self, other) if outcome.spent)) or self.stopped,
+            self.evaluation_cpu_s + other.evaluation_cpu_s,
+            self.own_cpu_s + other.own_cpu_s,
+        )
+
 
 def run_strategy(
     problem: SearchProblem[A],

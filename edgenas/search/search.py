@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from edgenas import cost
 from edgenas.errors import EdgeNASError
 from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.metric import Score
-from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Shift, measure_shift
+from edgenas.predictor import LEAST_SAMPLES, LinkRidge, PredictorQuality, Samples, Shift, measure_shift
 from edgenas.progress import Track, quiet
 from edgenas.search.additive import Additive, Bottleneck, Objective
 from edgenas.search.evidence import Evidence
@@ -85,6 +86,7 @@ class SearchResult:
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
     so that it claims nothing. score: of the best, by the metric that was maximised.
+    evidence: on everything that was evaluated; index: of the best in it.
     """
 
     best: Candidate
@@ -95,6 +97,15 @@ class SearchResult:
     claim: Claim | None
     outcome: Outcome
     score: Score
+    evidence: Evidence = field(repr=False, compare=False)
+    index: int
+
+    def is_better(self, other: SearchResult) -> bool:
+        """Whether its best is to be preferred to another search's on the same images: the faster one, if it is as good."""
+        both, own, its = self.evidence.joined(other.evidence), self.index, len(self.evidence.measured) + other.index
+        if self.best.latency_ms <= other.best.latency_ms:
+            return both.is_as_good(own, its)
+        return not both.is_as_good(its, own)
 
 
 def latency_constraint(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float = CONFIDENCE) -> Constraint:
@@ -112,16 +123,33 @@ def fastest(space: SearchSpace, table: LatencyTable) -> tuple[Architecture, floa
     return space.decode(genome), float(table.predict(space, genome[None])[0])
 
 
-def macs_constraint(space: SearchSpace, limit: float) -> Constraint:
+def fastest_within(
+    space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float, constraints: Sequence[Constraint]
+) -> np.ndarray:
+    """The `(d,)` genome of least latency that keeps a budget and the constraints. Raises InfeasibleError where none does."""
+    latency = latency_constraint(space, table, budget_ms, confidence)
+    speed = Additive(lambda genomes: -latency.measure(genomes))
+    genomes = Exact(steps=2).search(SearchProblem(space, (speed, latency.measure), (latency, *constraints))).genomes
+    return np.asarray(genomes[0])
+
+
+def macs_constraint(space: SearchSpace, limit: float, precision: str = "fp32") -> Constraint:
+    """The same in every precision."""
     return Constraint("multiply-accumulates", _sum(space, cost.block_macs), limit)
 
 
-def parameters_constraint(space: SearchSpace, limit: float) -> Constraint:
+def parameters_constraint(space: SearchSpace, limit: float, precision: str = "fp32") -> Constraint:
+    """The same in every precision."""
     return Constraint("parameters", _sum(space, cost.block_parameters), limit)
 
 
-def memory_constraint(space: SearchSpace, limit_bytes: float) -> Constraint:
-    costs = np.array([cost.block_peak_memory_bytes(spec) for spec in space.distinct_blocks], dtype=float)
+def flash_constraint(space: SearchSpace, limit_bytes: float, precision: str = "fp32") -> Constraint:
+    """On the size of the file."""
+    return Constraint("file size", _sum(space, partial(cost.block_file_bytes, precision=precision)), limit_bytes, "bytes")
+
+
+def memory_constraint(space: SearchSpace, limit_bytes: float, precision: str = "fp32") -> Constraint:
+    costs = np.array([cost.block_peak_memory_bytes(spec, precision) for spec in space.distinct_blocks], dtype=float)
     return Constraint("peak memory", Bottleneck(space, costs), limit_bytes, "bytes")
 
 
@@ -134,6 +162,7 @@ def search(
     *,
     confidence: float = CONFIDENCE,
     constraints: Sequence[Constraint] = (),
+    beside: Ledger[Architecture] | None = None,
     images: float = np.inf,
     evaluations: int = 75,
     seconds: float = np.inf,
@@ -148,6 +177,7 @@ def search(
 
     confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
     constraints: further limits, of another device, MACs, parameters or memory, that hold for every budget.
+    beside: what is known of the same subnets in another precision, from which the predictor learns as well.
     images: on how many an accuracy is measured, where `evaluate` gives no answers; infinitely many: it is exact.
     evaluations, seconds: the most that are spent on new evaluations.
     Raises InfeasibleError, naming the closest value, when nothing is within the smallest budget and the constraints, and
@@ -164,8 +194,13 @@ def search(
     def within(accuracy: Objective, budget_ms: float) -> SearchProblem[Architecture]:
         return SearchProblem(space, (accuracy, latency.measure), (replace(latency, limit=budget_ms), *constraints))
 
-    cheapest = Exact(steps=2).search(within(Additive(lambda g: -latency.measure(g)), min(budgets_ms))).genomes[:1]
-    problem = replace(within(lambda g: np.zeros(len(g)), max(budgets_ms)), budgets=tuple(budgets_ms))
+    def alike() -> Samples | None:
+        if beside is not None:
+            beside.recall_with(ledger)
+        return None if beside is None or len(beside) < LEAST_SAMPLES else beside.arrays()
+
+    cheapest = fastest_within(space, table, min(budgets_ms), confidence, constraints)[None]
+    problem = replace(within(lambda g: np.zeros(len(g)), max(budgets_ms)), budgets=tuple(budgets_ms), alike=alike)
     outcome = run_strategy(
         problem, strategy or Bayesian(), evaluate, ledger, first=cheapest,
         evaluations=evaluations, seconds=seconds, seed=seed, track=track,
@@ -178,19 +213,20 @@ def search(
         )
     predictor = LinkRidge(space)
     genomes, measured = ledger.arrays()
-    quality = predictor.fit(genomes, measured)
+    quality = predictor.fit(genomes, measured, alike())
     evidence = Evidence.of(ledger, predictor.predict(genomes), quality, images)
     accuracy = Additive(predictor.score, predictor.link)
     found = [
         _measured_front(space, table, confidence, ledger, predictor, evidence, budget, constraints) for budget in budgets_ms
     ]
-    shifts = [_shift(ledger, front) for front, *_ in found]
+    shifts = [_shift(ledger, front, alike()) for front, *_ in found]
     claims = [_claim(within(accuracy, budget), predictor, ledger) if quality.ranks else None for budget in budgets_ms]
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
     order = {architecture: i for i, (architecture, _) in enumerate(ledger.items())}
     return [
-        SearchResult(best, front, alike, quality, shift, claim, outcome, evidence.score(order[best.architecture]))
+        SearchResult(best, front, alike, quality, shift, claim, outcome, evidence.score(i), evidence, i)
         for (front, best, alike), shift, claim in zip(found, shifts, claims, strict=True)
+        for i in [order[best.architecture]]
     ]
 
 
@@ -201,10 +237,10 @@ def _claim(predicted: SearchProblem[Architecture], predictor: LinkRidge, ledger:
     return Claim(float(best.accuracy[0]), front.optimal, is_evaluated, bool(predictor.is_outside(best.genomes)[0]))
 
 
-def _shift(ledger: Ledger[Architecture], front: tuple[Candidate, ...]) -> Shift | None:
+def _shift(ledger: Ledger[Architecture], front: tuple[Candidate, ...], alike: Samples | None) -> Shift | None:
     found = {candidate.architecture for candidate in front}
     genomes, accuracies = ledger.arrays()
-    return measure_shift(ledger.space, genomes, accuracies, np.array([a in found for a, _ in ledger.items()]))
+    return measure_shift(ledger.space, genomes, accuracies, np.array([a in found for a, _ in ledger.items()]), alike)
 
 
 def _sum(space: SearchSpace, of_block: Callable[[BlockSpec], int]) -> Additive:
@@ -240,7 +276,7 @@ def _measured_front(
     for i in members:
         architecture = space.decode(genomes[i])
         blocks = space.blocks(architecture)
-        sizes = cost.macs(blocks), cost.parameters(blocks), cost.peak_memory_bytes(blocks)
+        sizes = cost.macs(blocks), cost.parameters(blocks), cost.peak_memory_bytes(blocks, table.execution.precision)
         times = float(latency_ms[i]), float(interval.low[i]), float(interval.high[i])
         score = evidence.score(i)
         front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes,

@@ -10,7 +10,7 @@ from edgenas.device import load_device
 from edgenas.export import load_exports
 from edgenas.latency import load_table
 from edgenas.metric import Metric
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.run import Run
 from edgenas.search import load_records
 from edgenas.training import load_finetuned

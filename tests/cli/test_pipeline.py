@@ -16,11 +16,11 @@ from edgenas.device import load_device, python_target
 from edgenas.device.runtimes import runtimes_of
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import load_table
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.run import Run
 from edgenas.search import load_records
 from edgenas.training import Evaluator, load_finetuned
-from edgenas.training.finetune import save_finetuned
+from edgenas.training.finetuned import save_finetuned
 from tests.cli.conftest import TRAIN, edgenas
 from tests.conftest import ORT
 

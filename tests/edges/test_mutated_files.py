@@ -28,7 +28,7 @@ from edgenas.graph import build_onnx
 from edgenas.latency import load_table
 from edgenas.latency.bench import believed
 from edgenas.metric import Answers, Score
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.pipeline.winners import winners
 from edgenas.pretrained.tensor_files import read_state
 from edgenas.report import class_rows, contestants, judge, summarise
@@ -37,7 +37,7 @@ from edgenas.search import Ledger, load_records
 from edgenas.space import get_space
 from edgenas.supernet import fold
 from edgenas.training import FineTuned, OnnxClassifier, Trainer, load_images, load_supernet, read_recipe
-from edgenas.training.finetune import load_finetuned, save_finetuned, sweep_checkpoints
+from edgenas.training.finetuned import load_finetuned, save_finetuned, sweep_checkpoints
 from edgenas.values import plain
 from tests.conftest import make_micro_space
 from tests.edges import mutations

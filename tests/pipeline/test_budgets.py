@@ -1,7 +1,7 @@
 import pytest
 
 from edgenas.errors import UsageError
-from edgenas.pipeline.search import parse_place, split_budgets
+from edgenas.pipeline.limits import parse_place, split_budgets
 
 
 def test_budgets_are_split_by_device():

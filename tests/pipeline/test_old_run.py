@@ -12,7 +12,7 @@ import pytest
 import edgenas
 from edgenas.export import load_exports
 from edgenas.latency import LatencyTable
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.search import load_records
 
 OLD = Path(__file__).parent / "run_of_1a12b32"

@@ -12,7 +12,7 @@ import edgenas
 from edgenas.cli import main
 from edgenas.errors import CheckpointError, DataError, UsageError
 from edgenas.latency import Calibration, Entry, LatencyTable
-from edgenas.pipeline.search import run_ledger
+from edgenas.pipeline.evaluations import run_ledger
 from edgenas.pipeline.train import create
 from edgenas.run import Run
 from edgenas.training import Evaluator

@@ -42,7 +42,8 @@ def file(name, accuracy, ms, is_baseline=True, begins_with="scratch", fingerprin
 @pytest.fixture
 def records():
     best = SimpleNamespace(architecture="a", latency_ms=1.9, validation_accuracy=0.9, expected_accuracy=0.9)
-    about = {"device": "cpu", "execution": ORT, "latency_kind": "measured", "latency_provenance": HERE, "metric": "accuracy"}
+    about = {"device": "cpu", "execution": ORT, "latency_kind": "measured", "latency_provenance": HERE, "metric": "accuracy",
+             "other": None}  # fmt: skip
     return [SimpleNamespace(**about, budget_ms=2.0, best=best, front=(best,))]
 
 

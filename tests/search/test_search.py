@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from edgenas import cost
+from edgenas.device import Execution
 from edgenas.errors import EdgeNASError, InfeasibleError
 from edgenas.search import Ledger, SearchRecord, fastest, load_records, search
 from edgenas.search.evidence import expected_accuracy, trusted
 from edgenas.search.search import (
+    flash_constraint,
     latency_constraint,
     macs_constraint,
     memory_constraint,
     parameters_constraint,
 )
+from tests.search.test_evidence import answering
 
 
 def accuracy_of(space):
@@ -88,6 +91,29 @@ def test_all_limits_hold_together(micro_space, table, tmp_path):
         assert found.peak_memory_bytes <= limits[3].limit
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_memory_and_files_are_limited_by_precision(micro_space, all_micro_genomes, precision):
+    memory, flash = memory_constraint(micro_space, 1.0, precision), flash_constraint(micro_space, 1.0, precision)
+    genomes = all_micro_genomes[::7]
+    networks = [micro_space.blocks(micro_space.decode(genome)) for genome in genomes]
+    assert list(memory.measure(genomes)) == [cost.peak_memory_bytes(blocks, precision) for blocks in networks]
+    assert list(flash.measure(genomes)) == [cost.file_bytes(blocks, precision) for blocks in networks]
+
+
+def test_in_int8_a_search_keeps_limits_of_int8(micro_space, table, tmp_path):
+    in_int8 = replace(table, execution=replace(table.execution, precision="int8"))
+    sizes = [cost.file_bytes(micro_space.blocks(end), "int8") for end in (micro_space.smallest, micro_space.largest)]
+    limits = (flash_constraint(micro_space, sum(sizes) / 2, "int8"), memory_constraint(micro_space, 1e5, "int8"))
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    (found,) = search(micro_space, in_int8, accuracy_of(micro_space), ledger, (9.0,), constraints=limits, evaluations=30)
+    blocks = micro_space.blocks(found.best.architecture)
+    assert cost.file_bytes(blocks, "int8") <= limits[0].limit < cost.file_bytes(blocks)
+    assert found.best.peak_memory_bytes == cost.peak_memory_bytes(blocks, "int8")
+    with pytest.raises(InfeasibleError, match="file size"):
+        tight = (flash_constraint(micro_space, sizes[0] - 1, "int8"),)
+        search(micro_space, in_int8, pytest.fail, ledger, (9.0,), constraints=tight)
+
+
 def test_what_another_worker_holds_is_waited_for(micro_space, table, tmp_path, monkeypatch):
     """The fastest subnet, upon which every budget depends, is in the hands of a worker that dies."""
     monkeypatch.setattr("edgenas.search.ledger.LEASE_S", 1.0)
@@ -126,6 +152,71 @@ def test_an_impossible_budget_names_the_closest(micro_space, all_micro_genomes, 
         search(micro_space, table, pytest.fail, ledger, (0.01,))
     closest = table.interval(micro_space, table.predict(micro_space, all_micro_genomes)).high.min()
     assert error.value.closest == pytest.approx(closest)
+
+
+def test_of_two_searches_the_faster_is_better_if_it_is_as_good(micro_space, table, tmp_path):
+    """As of two precisions: one answers alike in half of the time, one is much worse."""
+    entries = {key: replace(entry, latency_ms=entry.latency_ms / 2) for key, entry in table.entries.items()}
+    faster = replace(table, execution=Execution("onnxruntime", 1, "int8"), entries=entries)
+    evaluate = answering(micro_space, 400, gain=0.3)
+
+    def worse(architecture, share=1.0):
+        answers = evaluate(architecture)
+        return replace(answers, predicted=np.where(np.arange(400) % 4, answers.predicted, 1 - answers.labels))
+
+    slow, fast, bad = (
+        search(micro_space, where, how, Ledger(tmp_path / name, "k", micro_space), (1.5,), evaluations=30)[0]
+        for name, where, how in (("slow", table, evaluate), ("fast", faster, evaluate), ("bad", faster, worse))
+    )
+    assert fast.best.latency_ms < slow.best.latency_ms
+    assert fast.is_better(slow) and not slow.is_better(fast)
+    assert slow.is_better(bad) and not bad.is_better(slow)
+
+
+def test_the_predictor_learns_from_another_ledger_as_well(micro_space, all_micro_genomes, table, tmp_path):
+    """Of which all is known: 10 evaluations are then enough to begin with."""
+    evaluate = accuracy_of(micro_space)
+    floats = Ledger(tmp_path / "l", "floats", micro_space)
+    for genome in all_micro_genomes[::2]:
+        floats.evaluate(micro_space.decode(genome), evaluate)
+    ledger = Ledger(tmp_path / "l", "integers", micro_space)
+    (result,) = search(micro_space, table, lambda a: evaluate(a) - 0.02, ledger, (1.5,), beside=floats, evaluations=14, seed=3)
+    alone = Ledger(tmp_path / "l", "alone", micro_space)
+    (without,) = search(micro_space, table, lambda a: evaluate(a) - 0.02, alone, (1.5,), evaluations=14, seed=3)
+    assert result.predictor.tau > without.predictor.tau
+    assert result.predictor.error < without.predictor.error
+    latency = table.interval(micro_space, table.predict(micro_space, all_micro_genomes)).high
+    truth = max(evaluate(micro_space.decode(g)) - 0.02 for g in all_micro_genomes[latency <= 1.5])
+    assert result.best.validation_accuracy == pytest.approx(truth, abs=0.003)
+    assert result.claim.optimal
+
+
+def test_records_are_named_by_what_was_searched_for(micro_space, table, tmp_path):
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    result = search(micro_space, table, accuracy_of(micro_space), ledger, (1.4,), evaluations=30)[0]
+    record = SearchRecord.of(result, table, 1.4)
+    integers = replace(record, execution=replace(record.execution, precision="int8"))
+    others = [
+        record,
+        integers,
+        replace(integers, asked="any", other=record),
+        replace(record, metric="balanced"),
+        replace(record, metric="recall:wine glass"),
+        replace(record, metric="recall:wine-glass"),
+        replace(record, confidence=0.5),
+        replace(record, limits={"memory": 1e6}),
+        replace(record, budget_ms=2.0),
+    ]
+    assert [r.name for r in others[:4]] == ["box-1.4ms", "box-int8-1.4ms", "box-any-1.4ms", "box-balanced-1.4ms"]
+    for one in others:
+        assert "/" not in one.name and " " not in one.name
+        one.save(tmp_path / "search")
+    found = load_records(tmp_path / "search")
+    assert {r.name for r in found} == {r.name for r in others} and len(found) == len(others)
+    (either,) = [r for r in found if r.asked == "any"]
+    assert [front.execution.precision for front in either.fronts] == ["int8", "fp32"]
+    assert (record.label, integers.label) == ("box 1.4 ms", "box 1.4 ms int8")
+    assert others[3].label == "box 1.4 ms by balanced accuracy"
 
 
 def test_a_record_is_read_back(micro_space, table, tmp_path):

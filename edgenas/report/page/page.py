@@ -86,7 +86,7 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
         "figures": {what: as_svg(figure, f"figure{i}", what) for i, (what, figure) in enumerate(content.figures.items())},
         "compared": side_by_side(content.files),
         "metric": judged_by(run),
-        "predictions": [line for record in content.records for line in on_prediction(record)],
+        "predictions": [line for record in content.records for front in record.fronts for line in on_prediction(front)],
         "provenances": _provenances(content.records),
         "classes": _classes(content.best),
         "confusion": _confusion(content.best),
@@ -101,7 +101,11 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
 
 def _provenances(records: Sequence[SearchRecord]) -> list[tuple[str, dict[str, Any]]]:
     """Of the latencies that searches went by, each device and execution once."""
-    found = {f"{r.device}, {r.execution}": {"kind": r.latency_kind} | r.latency_provenance.to_json() for r in records}
+    found = {
+        f"{r.device}, {r.execution}": {"kind": r.latency_kind} | r.latency_provenance.to_json()
+        for record in records
+        for r in record.fronts
+    }
     return list(found.items())
 
 

@@ -52,7 +52,7 @@ class Proxyless:
     def ask(self, count: int) -> Proposal:
         if len(self._history) >= self.first:
             predictor = LinkRidge(self._problem.space)
-            predictor.fit(self._history.genomes, self._history.accuracy)
+            predictor.fit(self._history.genomes, self._history.accuracy, self._problem.alike())
             unit = max(float(self._history.accuracy.std()), 1e-9)
             for _ in range(self.steps):
                 self._step(lambda genomes: -predictor.predict(genomes) / unit)
