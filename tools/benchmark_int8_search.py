@@ -11,9 +11,8 @@ fine-tuning. No subnet is evaluated twice, by whichever search: interrupted, the
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
-
-from benchmark_search import write_csv
 
 from edgenas.bars import track
 from edgenas.device import load_device
@@ -27,6 +26,7 @@ from edgenas.space import Architecture
 from edgenas.training import Evaluator, load_images, load_supernet
 
 PRECISIONS = ("fp32", "int8")
+TEST = "test"
 
 
 def main() -> None:
@@ -42,6 +42,7 @@ def main() -> None:
     run, profile = Run.open(options.run), load_device(options.device)
     table = load_table(profile, run.space, profile.execution(precision="int8"))
     evaluator = Evaluator(load_supernet(run), load_images(run, None, track))
+    options.out.mkdir(parents=True, exist_ok=True)
     evaluated = Evaluated(run, evaluator, options.out)
     rows = []
     for seed in range(options.seeds):
@@ -51,29 +52,29 @@ def main() -> None:
                 about = {"maximised": maximised, "seed": seed, "budget_ms": budget}
                 rows.append(about | row_of(evaluated, result))
                 print(rows[-1], flush=True)
-        write_csv(options.out / "winners.csv", rows)
+        with (options.out / "winners.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 class Evaluated:
-    """Every subnet's answers to the validation images in both precisions, each computed once."""
+    """Every subnet's answers, each computed once: to the validation images in both precisions, to the test images in int8."""
 
     def __init__(self, run: Run, evaluator: Evaluator, folder: Path):
         self.evaluator = evaluator
         storage = folder / "evaluations.log"
-        self._ledgers = {name: Ledger(storage, weights_key(run.weights, name), run.space) for name in PRECISIONS}
+        self._ledgers = {name: Ledger(storage, weights_key(run.weights, name), run.space) for name in (*PRECISIONS, TEST)}
 
-    def answers(self, architecture: Architecture, precisions: tuple[str, ...] = PRECISIONS) -> dict[str, Answers]:
-        missing = [name for name in precisions if architecture not in self._ledgers[name]]
-        found = self.evaluator.evaluate_in(architecture, missing) if missing else {}
-        for name, answers in found.items():
-            self._ledgers[name].evaluate(architecture, lambda _, answers=answers: answers)
-        return {name: self._ledgers[name].answers(architecture) for name in precisions}
-
-    def on_test(self, architecture: Architecture) -> Answers:
-        """As an int8 network."""
-        network = self.evaluator.network(architecture)
-        calibration = self.evaluator.calibration(network)
-        return self.evaluator.answers(network, self.evaluator.dataset.test, calibration=calibration)
+    def answers(self, architecture: Architecture, wanted: tuple[str, ...] = (*PRECISIONS, TEST)) -> dict[str, Answers]:
+        missing = [name for name in wanted if architecture not in self._ledgers[name]]
+        network = self.evaluator.network(architecture) if missing else None
+        calibration = self.evaluator.calibration(network) if {"int8", TEST} & set(missing) else None
+        for name in missing:
+            split = self.evaluator.dataset.test if name == TEST else self.evaluator.dataset.validation
+            found = self.evaluator.answers(network, split, calibration=None if name == "fp32" else calibration)
+            self._ledgers[name].evaluate(architecture, lambda _, found=found: found)
+        return {name: self._ledgers[name].answers(architecture) for name in wanted}
 
 
 def searched(
@@ -104,11 +105,7 @@ def row_of(evaluated: Evaluated, result: SearchResult) -> dict:
     row = {"id": best.architecture.id, "int8_ms": round(best.latency_ms, 4),
            "evaluated": result.outcome.evaluated, "tau": round(result.predictor.tau, 3)}  # fmt: skip
     answers = evaluated.answers(best.architecture)
-    shown = {
-        "fp32_validation": answers["fp32"],
-        "int8_validation": answers["int8"],
-        "int8_test": evaluated.on_test(best.architecture),
-    }
+    shown = {"fp32_validation": answers["fp32"], "int8_validation": answers["int8"], "int8_test": answers[TEST]}
     for name, given in shown.items():
         score = ACCURACY.score(given.tally)
         row |= {name: round(100 * score.value, 2), f"{name}_low": round(100 * score.low, 2),

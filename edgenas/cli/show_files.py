@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgenas.cli.display import answer, percent, scored, tabulate
+from collections.abc import Sequence
+
+from edgenas.cli.display import answer, answer_all, percent, scored, tabulate
 from edgenas.export import Verification
 from edgenas.metric import ACCURACY, Metric, Score
 from edgenas.pipeline.verify import Verified
@@ -65,3 +67,26 @@ def show_verified(verified: Verified) -> None:
             f"Just now the machine is {100 * (slowest - 1):.0f} % slower than when its latency table was measured; "
             "latencies are stated for its speed then."
         )
+
+
+def show_sustained(verifications: Sequence[Verification]) -> None:
+    """Files that ran without a pause, beside the best latency; nothing where none did."""
+    found = [(v, v.sustained) for v in verifications if v.sustained is not None]
+    if not found:
+        return
+    rows = [
+        [
+            v.file,
+            v.execution.runtime + (f" on {v.device}" if v.device else ""),
+            f"{v.latency_ms:.3f}",
+            *(f"{ms:.3f}" for ms in (s.median_ms, s.p95_ms, s.p99_ms, s.most_ms)),
+            f"{100 * s.drift:+.1f} %",
+            "-" if s.temperature_c is None else "{:.0f} to {:.0f}".format(*s.temperature_c),
+        ]
+        for v, s in found
+    ]
+    columns = ["<file", "<runtime", "best ms", "median ms", "p95 ms", "p99 ms", "most ms", "drift", "°C"]
+    seconds = max(s.seconds for _, s in found)
+    title = f"Without a pause for {seconds:.0f} s, on the wall clock; drift from the first tenth to the last"
+    tabulate(title, columns, rows, keys=2)
+    answer_all(dict.fromkeys(warning for _, s in found for warning in s.warnings))

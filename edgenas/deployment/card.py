@@ -91,9 +91,15 @@ def _use(model: ExportedModel) -> str:
         "    pip install -r requirements.txt\n"
         "    python predict.py --self-test\n"
         "    python predict.py photo.jpg\n\n"
-        f"How an image becomes the input (`prepare.py` does it): {model.preprocessing.in_words}. ONNX files take NCHW, TFLite "
-        "files NHWC. The outputs are logits, one per line of `labels.txt`: a softmax makes probabilities of them."
+        f"How an image becomes the input (`prepare.py` does it): {model.preprocessing.in_words}. ONNX and ncnn files take "
+        f"NCHW, TFLite files NHWC. {_outputs(model)}"
     )
+
+
+def _outputs(model: ExportedModel) -> str:
+    if model.output == "probabilities":
+        return "The outputs are probabilities, one per line of `labels.txt`."
+    return "The outputs are logits, one per line of `labels.txt`: a softmax makes probabilities of them."
 
 
 def _origin(run: Run, model: ExportedModel) -> str:

@@ -9,10 +9,11 @@ alone. In process its functions are called; on a device `python device_timer.py 
      "cores": [4, 5],                                          to keep to; optional
      "models": {NAME: FILE, ...},                              what to time
      "memory": {"empty": FILE, "model": FILE},                 what to measure the memory of; optional
-     "run": [{"model": FILE, "inputs": NPY, "outputs": NPY}]}  what to compute, image by image
+     "run": [{"model": FILE, "inputs": NPY, "outputs": NPY}],  what to compute, image by image
+     "sustain": {"model": FILE, "seconds": 300, "by": FILE}}   what to run without a pause, by `device_sustain`
 
 with file names relative to JOB_DIR, and writes JOB_DIR/result.json: `{"environment": {...}, "times_ms": {NAME: [...]},
-"memory_bytes": NUMBER or null}`, or `{"error": "..."}`.
+"memory_bytes": NUMBER or null}`, with what was sustained as `sustained`, or `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -393,6 +394,17 @@ def environment(runtime):
     }
 
 
+def conditions():
+    """What may slow a device down while it works, as it is now."""
+    frequencies = [int(text) for text in _of_cores("scaling_cur_freq", usable()) if text.isdigit()]
+    return {
+        "temperature_c": _temperature(),
+        "frequency_mhz": min(frequencies) / 1000 if frequencies else None,
+        "throttled": _throttled(),
+        "throttle_events": _throttle_events(),
+    }
+
+
 def _version(package, module):
     """Of the package, or of the module where another package or the system has brought it."""
     try:
@@ -460,6 +472,12 @@ def run_job(folder):
         files = [inside(job["memory"][name]) for name in ("empty", "model")]
         result["memory_bytes"] = memory_of(*[functools.partial(open_session, runtime, file, threads, folder) for file in files])
     result["times_ms"] = time_models(open_all, job.get("rounds", 1), clock_for(runtime, threads))
+    if job.get("sustain"):
+        task = job["sustain"]
+        require_threads(threads, result["environment"])
+        session = open_session(runtime, inside(task["model"]), threads, folder)
+        sustain = runpy.run_path(inside(task["by"]))["sustain"]
+        result["sustained"] = sustain(session.invoke, task["seconds"], conditions)
     return result
 
 

@@ -14,16 +14,19 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgenas.device import device_timer
+from edgenas.device import device_sustain, device_timer
 from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
 from edgenas.device.remote_shell import ended_because
 from edgenas.device.runtimes import PYTHON, get_runtime
+from edgenas.device.sustained import Sustained
 from edgenas.errors import EdgeNASError
 from edgenas.files import scratch
-from edgenas.progress import Track, quiet
+from edgenas.progress import Track, quiet, ticking
 from edgenas.values import cores_of, decoded_json, read, read_text
 from edgenas.values.kinds import Count, Elapsed, Line, Text
+
+_SUSTAIN = Path(device_sustain.__file__)
 
 
 class LatencyTarget(Protocol):
@@ -60,6 +63,7 @@ class Answer:
 
     environment: Provenance
     times_ms: dict[Line, tuple[Elapsed, ...]] = field(default_factory=dict)
+    sustained: Sustained | None = None
     memory_bytes: Count | None = None
 
 
@@ -87,6 +91,17 @@ class JobTarget:
         job, files = _job(execution)
         with self._done(job | {"run": [task]}, files | {"model": model}, images) as (folder, _):
             return _outputs(folder / "outputs.npy", len(images))
+
+    def sustain(self, model: bytes, execution: Execution, seconds: float, track: Track = quiet) -> Sustained:
+        """A model run without a pause for so long. Where it is interrupted, the device stops, too."""
+        job, files = _job(execution)
+        task = {"model": "model", "seconds": seconds, "by": _SUSTAIN.name}
+        files = files | {"model": model, _SUSTAIN.name: _SUSTAIN.read_bytes()}
+        with ticking(track, f"{execution.runtime} without a pause", seconds):
+            answer = self._answer(job | {"sustain": task}, files)
+        if answer.sustained is None:
+            raise EdgeNASError("The device's timer did not say how long the model took.")
+        return answer.sustained
 
     def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
         job, files = _job(execution)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from edgenas.data import normalise
 from edgenas.errors import CheckpointError
 from edgenas.export.parity import HALF_TOLERANCE, NOISE_SHARE, Parity, compare, root_mean_square
-from edgenas.graph import get_format
+from edgenas.graph import PLAIN, Ends, get_format
+from edgenas.graph.ends import Channels
 from edgenas.quantisation import IMAGE, Quantisation
 from edgenas.quantisation.calibration import Calibration
 from edgenas.quantisation.computation import simulate
 from edgenas.supernet import Network, fold
 
 AT_ONCE = 32
+LEAST_PROBABILITY = 1e-30
+"""That is told from zero: there float32 still has all its digits, which it has not where numbers are denormal."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,36 @@ class Reference:
         return compare(self.scores, outputs, self.allowed)
 
 
+@torch.no_grad()
 def reference(
-    network: Network, images: Tensor, precision: str, calibration: Calibration | None = None, quantised: Network | None = None
+    network: Network,
+    images: Tensor,
+    precision: str,
+    calibration: Calibration | None = None,
+    ends: Ends = PLAIN,
+    quantised: Network | None = None,
 ) -> Reference:
-    """network: in floats. images: `(n, 3, r, r)`, normalised.
+    """network: in floats. images: `(n, 3, r, r)`, normalised. ends: of the files.
 
     calibration: of the int8 files, which need one. quantised: the network that they are of, where it may be another.
+
+    Probabilities are compared by their logarithms, which are logits but for a constant: a difference of the smallest counts.
     """
+    found = _reference(network, images, precision, calibration, quantised)
+    if not ends.probabilities:
+        return found
+    return replace(found, scores=_log_softmax(found.scores), floats=_log_softmax(found.floats))
+
+
+def _log_softmax(scores: np.ndarray) -> np.ndarray:
+    logarithms = torch.log_softmax(torch.from_numpy(scores).double(), 1).numpy()
+    found: np.ndarray = np.maximum(logarithms, np.log(LEAST_PROBABILITY)).astype(np.float32)
+    return found
+
+
+def _reference(
+    network: Network, images: Tensor, precision: str, calibration: Calibration | None, quantised: Network | None
+) -> Reference:
     floats = _scores(network, images)
     if precision == "fp16":
         return Reference(floats, floats, HALF_TOLERANCE * max(1.0, float(np.abs(floats).max())))
@@ -70,20 +97,37 @@ def _same(one: Network, other: Network) -> bool:
     return one is other or all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
-def as_input(images: Tensor, format_name: str, quantisation: Quantisation | None = None) -> np.ndarray:
-    """`(n, 3, r, r)` images in the layout and the type that files of a format take.
+def as_input(images: Tensor, format_name: str, quantisation: Quantisation | None = None, ends: Ends = PLAIN) -> np.ndarray:
+    """`(n, 3, r, r)` normalised images in the layout and the type that files of a format take.
 
-    quantisation: of a file in int8.
+    quantisation: of a file in int8. ends: of the file; where it takes pixels, the images are those of whole ones.
     """
     form = get_format(format_name)
+    if ends.normalisation is not None:
+        images = as_pixels(images, *ends.normalisation)
     array = images.permute(["NCHW".index(letter) for letter in form.layout]).numpy()
+    if ends.normalisation is not None:
+        return np.ascontiguousarray(array, dtype=form.pixels)
     if quantisation is not None and quantisation.integer_ends:
         return np.ascontiguousarray(quantisation.ranges[IMAGE].steps(array, form.integers))
     return np.ascontiguousarray(array, dtype=form.dtype)
 
 
-def as_scores(outputs: np.ndarray, quantisation: Quantisation | None = None) -> np.ndarray:
-    """A file's outputs as logits."""
+def as_pixels(images: Tensor, mean: Channels, std: Channels) -> Tensor:
+    """The nearest pixels, uint8, to normalised images: those that were normalised, where they come from such."""
+    shift, scale = (255 * torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    return (images * scale + shift).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def of_whole_pixels(images: Tensor, mean: Channels, std: Channels) -> Tensor:
+    """What a file that takes pixels makes of the nearest ones. Images that were resized are no whole pixels."""
+    return normalise(as_pixels(images, mean, std), mean, std)
+
+
+def as_scores(outputs: np.ndarray, quantisation: Quantisation | None = None, ends: Ends = PLAIN) -> np.ndarray:
+    """A file's outputs as logits, and probabilities as their logarithms."""
+    if ends.probabilities:
+        return np.log(np.maximum(outputs, LEAST_PROBABILITY))
     if quantisation is None or outputs.dtype.kind == "f":
         return outputs
     return quantisation.scores.values(outputs)

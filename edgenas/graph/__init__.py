@@ -3,6 +3,7 @@
 Micro-benchmarks and exported models come from the same functions, so what is timed is what is shipped. Needs no torch.
 """
 
+from edgenas.graph.ends import PLAIN, Ends
 from edgenas.graph.format import FORMATS, ModelFormat, get_format, register_format
 from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
@@ -14,7 +15,9 @@ from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
 
 __all__ = [
     "FORMATS",
+    "PLAIN",
     "BlockWeights",
+    "Ends",
     "ModelFormat",
     "build_empty_ncnn",
     "build_empty_onnx",

@@ -14,6 +14,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgenas.graph.ends import PLAIN, Ends
 from edgenas.graph.weights import BlockWeights
 from edgenas.space import BlockSpec, program_of
 from edgenas.space.program import (
@@ -48,6 +49,7 @@ _DTYPES = {
     "float16": schema.TensorType.FLOAT16,
     "int32": schema.TensorType.INT32,
     "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
 }
 
 
@@ -58,6 +60,7 @@ def build_tflite(
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
     half: bool = False,
+    ends: Ends = PLAIN,
 ) -> bytes:
     """A chain of blocks as a TFLite file, whole network or single block.
 
@@ -65,16 +68,19 @@ def build_tflite(
     metadata: becomes Metadata entries, each a name and a buffer of UTF-8 text.
     half: weights are float16, and DEQUANTIZE operators make float32 of them. CPUs do that once, when they open the file; GPU
         delegates compute in float16 throughout.
+    ends: of a whole network.
 
-    The model maps `image`, float32 `(batch, resolution, resolution, channels)`, to `output`, float32 `(batch, classes)`
-    for a network that ends in a head, `(batch, resolution, resolution, channels)` otherwise. Its signature is
-    `serving_default`, with the same names.
+    The model maps `image`, float32 `(batch, resolution, resolution, channels)`, or uint8 where it takes pixels, to `output`,
+    float32 `(batch, classes)` for a network that ends in a head, `(batch, resolution, resolution, channels)` otherwise. Its
+    signature is `serving_default`, with the same names.
     """
     graph = _HalfGraph() if half else TfliteGraph()
-    image = value = graph.tensor(INPUT, image_shape(blocks, batch))
+    shape = image_shape(blocks, batch)
+    image = graph.tensor(INPUT, shape) if ends.normalisation is None else graph.pixels(shape)
+    value = image if ends.normalisation is None else graph.normalised(image, ends)
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
         value = TfliteBlock(graph, f"block{index}", arrays).computed(spec, value)
-    return graph.model(image, value, metadata or {})
+    return graph.model(image, graph.softmax(value) if ends.probabilities else value, metadata or {})
 
 
 def image_shape(blocks: Sequence[BlockSpec], batch: int) -> tuple[int, ...]:
@@ -172,6 +178,24 @@ class TfliteGraph:
         paddings = self.constant(f"{name}.paddings", np.array([[0, 0], pads, pads, [0, 0]]))
         shape = (batch, height + sum(pads), width + sum(pads), channels)
         return self.add(Op.PAD, [value, paddings], f"{name}.pad", shape, schema.PadOptionsT())
+
+    def pixels(self, shape: Sequence[int]) -> int:
+        """An input of 0..255, which is what these integers stand for: a step of 1, from 0."""
+        value, (step, zero) = self.tensor(INPUT, shape, "uint8"), (np.ones(1, np.float32), np.zeros(1, np.int64))
+        self.tensors[value].quantization = schema.QuantizationParametersT(scale=step, zeroPoint=zero)
+        return value
+
+    def normalised(self, pixels: int, ends: Ends) -> int:
+        """Pixels as the image that the first block takes, in float32 whatever the weights are kept in."""
+        shape, numbers = self.shape(pixels), zip(("shift", "scale"), ends.shift_and_scale, strict=True)
+        shift, scale = (TfliteGraph.constant(self, f"{INPUT}.{name}", array) for name, array in numbers)
+        value = self.add(Op.DEQUANTIZE, [pixels], f"{INPUT}.float", shape)
+        value = self.add(Op.SUB, [value, shift], f"{INPUT}.shifted", shape, schema.SubOptionsT())
+        return self.add(Op.DIV, [value, scale], f"{INPUT}.normalised", shape, schema.DivOptionsT())
+
+    def softmax(self, scores: int) -> int:
+        """scores: in float32."""
+        return TfliteGraph.add(self, Op.SOFTMAX, [scores], OUTPUT, self.shape(scores), schema.SoftmaxOptionsT(beta=1.0))
 
     def model(self, image: int, output: int, metadata: Mapping[str, str]) -> bytes:
         self.tensors[output].name = OUTPUT

@@ -18,6 +18,7 @@ import pytest
 from edgenas.device import (
     Execution,
     Stopwatch,
+    device_sustain,
     device_timer,
     get_runtime,
     open_session,
@@ -233,7 +234,7 @@ def test_a_python_that_is_not_there() -> None:
         python_target("/no/python").environment("onnxruntime")
 
 
-ON_DEVICES = [Path(device_timer.__file__), *sorted(OPENERS.glob("open_*.py"))]
+ON_DEVICES = [Path(device_timer.__file__), Path(device_sustain.__file__), *sorted(OPENERS.glob("open_*.py"))]
 
 
 @pytest.mark.parametrize("file", ON_DEVICES, ids=lambda file: file.stem)

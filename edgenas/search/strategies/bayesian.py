@@ -24,10 +24,10 @@ class Bayesian:
     evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring there and fitting
     again mends just that.
 
-    start_size: evaluations before the first prediction; fewer where as many tell of what the accuracies resemble. batch: the
-    most between two. acquisition: what is maximised, the prediction unless told otherwise; at the problem's budgets its best is
-    always measured. tolerance: the search ends when two batches in turn raise the measured front's hypervolume by less than
-    this share.
+    start_size: evaluations before the first prediction; none where as many are known of what the accuracies resemble, whose
+    front is then measured first. batch: the most between two. acquisition: what is maximised, the prediction unless told
+    otherwise; at the problem's budgets its best is always measured. tolerance: the search ends when two batches in turn raise
+    the measured front's hypervolume by less than this share.
     """
 
     start_size: int = 25
@@ -44,21 +44,22 @@ class Bayesian:
         self._history.add(genomes, accuracies)
 
     def ask(self, count: int) -> Proposal:
-        alike = self._problem.alike()
-        is_known = alike is not None and len(alike[0]) >= self.start_size
-        start_size = min(LEAST_SAMPLES, self.start_size) if is_known else self.start_size
-        if len(self._history) < start_size:
-            return Proposal(self._first(min(count, start_size - len(self._history))))
-        if self._settled():
+        alike, known = self._problem.alike(), len(self._history)
+        if known < self.start_size and (alike is None or len(alike[0]) < self.start_size):
+            return Proposal(self._first(min(count, self.start_size - known)))
+        if known and self._settled():
             return Proposal(self._history.genomes[:0])
         predictor = LinkRidge(self._problem.space)
-        predictor.fit(self._history.genomes, self._history.accuracy, alike)
+        if alike is not None and known < LEAST_SAMPLES:
+            predictor.fit(*alike)
+        else:
+            predictor.fit(self._history.genomes, self._history.accuracy, alike)
         front = self._propose(predictor)
         if not len(front):
             return Proposal(self._first(count))
         unknown = front.take(np.flatnonzero(~self._history.is_known(front.genomes)))
         if not len(unknown):
-            return Proposal(unknown.genomes)
+            return Proposal(self._first(min(count, max(0, LEAST_SAMPLES - known))))
         size = min(count, self.batch, max(4, -(-count // 4)))
         best = np.searchsorted(unknown.cost, self._problem.budgets, side="right") - 1
         wanted = [*dict.fromkeys(int(i) for i in best if i >= 0), *_evenly(unknown.cost, size)]
