@@ -157,6 +157,9 @@ def test_the_predictor_learns_from_another_ledger_as_well(micro_space, all_micro
         floats.evaluate(micro_space.decode(genome), evaluate)
     ledger = Ledger(tmp_path / "l", "integers", micro_space)
     (result,) = search(micro_space, table, lambda a: evaluate(a) - 0.02, ledger, (1.5,), beside=floats, evaluations=14, seed=3)
+    upper = [table.interval(micro_space, table.predict(micro_space, genomes)).high
+             for genomes in (ledger.arrays()[0][:5], all_micro_genomes)]  # fmt: skip
+    assert (upper[0] <= 1.5).all() and (upper[1] > 1.5).any(), "it begins at the front of what is known"
     alone = Ledger(tmp_path / "l", "alone", micro_space)
     (without,) = search(micro_space, table, lambda a: evaluate(a) - 0.02, alone, (1.5,), evaluations=14, seed=3)
     assert result.predictor.tau > without.predictor.tau

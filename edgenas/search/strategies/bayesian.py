@@ -24,10 +24,10 @@ class Bayesian:
     evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring there and fitting
     again mends just that.
 
-    start_size: evaluations before the first prediction; none where as many are known of what the accuracies resemble, whose
-    front is then measured first. batch: the most between two. acquisition: what is maximised, the prediction unless told
-    otherwise; at the problem's budgets its best is always measured. tolerance: the search ends when two batches in turn raise
-    the measured front's hypervolume by less than this share.
+    start_size: evaluations before the first prediction, with those that are known of what the accuracies resemble: where these
+    are as many, their front is measured first. batch: the most between two. acquisition: what is maximised, the prediction
+    unless told otherwise; at the problem's budgets its best is always measured. tolerance: the search ends when two batches in
+    turn raise the measured front's hypervolume by less than this share.
     """
 
     start_size: int = 25
@@ -45,8 +45,9 @@ class Bayesian:
 
     def ask(self, count: int) -> Proposal:
         alike, known = self._problem.alike(), len(self._history)
-        if known < self.start_size and (alike is None or len(alike[0]) < self.start_size):
-            return Proposal(self._first(min(count, self.start_size - known)))
+        told = known if alike is None else max(known, len(alike[0]))
+        if told < self.start_size:
+            return Proposal(self._first(min(count, self.start_size - told)))
         if known and self._settled():
             return Proposal(self._history.genomes[:0])
         predictor = LinkRidge(self._problem.space)
