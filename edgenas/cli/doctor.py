@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
@@ -33,6 +34,7 @@ def command(device: str | None, on: str | None) -> None:
     """
     found: list[Finding] = []
     for finding in examine(device, on, track=track):
+        finding = replace(finding, found=worded(finding.found), advice=worded(finding.advice))
         if not found or found[-1].area != finding.area:
             answer(finding.area.capitalize())
         answer(_line(finding))
@@ -48,4 +50,4 @@ def command(device: str | None, on: str | None) -> None:
 
 def _line(finding: Finding) -> str:
     advice = f" -> {finding.advice}" if finding.advice else ""
-    return worded(f"  {finding.state:<6}  {finding.name}: {finding.found}{advice}")
+    return f"  {finding.state:<6}  {finding.name}: {finding.found}{advice}"
