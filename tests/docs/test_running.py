@@ -31,8 +31,13 @@ CHEAP = {"add-images", "data", "export", "predict", "pretrained", "report"}
 ELSEWHERE = ("://", "browser", "--data shards")
 """What is not on the machine that tests."""
 
-LIKEWISE = {r"runs/flowers": "runs/photos", r"flowers\.zip": "photos/", r"flowers-net\.zip": "cat.zip", r"tulips/\S+": "photo.jpg",
-            r"\b[0-9a-f]{8}\b": "ID"}  # fmt: skip
+LIKEWISE = {
+    r"runs/flowers": "runs/photos",
+    r"flowers\.zip": "photos/",
+    r"flowers-net\.zip": "cat.zip",
+    r"tulips/\S+": "photo.jpg",
+    r"\b[0-9a-f]{8}\b": "ID",
+}
 """What pages call what is there under another name, as patterns. A network is named by eight hexadecimal digits."""
 
 ON_DEVICES = "docs/deploy/"
