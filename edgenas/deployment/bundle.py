@@ -69,10 +69,9 @@ def write_bundle(
 
 def usable(model: ExportedModel, runtimes: Sequence[str] = ()) -> list[ModelFile]:
     """The model's files that a bundle for these runtimes has. Raises UsageError where there are none for one of them."""
-    suffixes = {name: predict.RUNTIMES[name][0] for name in runtimes or set(predict.RUNTIMES) - set(predict.OWN_FILE)}
-    found = [variant for variant in model.variants if predict.suffix_of(variant.path) in suffixes.values()]
-    there = {predict.suffix_of(variant.path) for variant in found}
-    if lacking := [name for name in runtimes if suffixes[name] not in there]:
+    names = runtimes or [name for name in predict.RUNTIMES if name not in predict.OWN_FILE]
+    found = [variant for variant in model.variants if any(predict.takes(name, variant.path) for name in names)]
+    if lacking := [name for name in runtimes if not any(predict.takes(name, variant.path) for variant in found)]:
         raise UsageError(f"{model.folder} holds nothing that {lacking[0]} opens: export it again, with `format` "
                          f"{get_runtime(lacking[0]).format}.")  # fmt: skip
     return found

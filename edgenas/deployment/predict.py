@@ -48,7 +48,7 @@ RUNTIMES = {
 }
 """By name: the suffix of the files that it opens, and the module that does."""
 OWN_FILE = ("openvino", "opencv", "ncnn")
-"""The runtimes that a file beside this one opens, `open_NAME.py`."""
+"""The runtimes that a file beside this one opens, `open_NAME.py`. They take files of float32 alone."""
 OPENERS = (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1] / "device" / "openers")
 """Where these files are: in a bundle, in EdgeNAS."""
 TOLERANCES = {"fp32": 0.001, "fp16": 0.02, "int8": 0.1}
@@ -111,7 +111,7 @@ def _opened(folder: Path, runtime: str | None, threads: int, file: str | None) -
         raise Failure(f"This bundle was not made for {runtime}, but for {' and '.join(known)}: export one that is.")
     for name in [runtime] if runtime else known:
         suffix, module = RUNTIMES[name]
-        of_it = [path for path in files if suffix_of(path) == suffix]
+        of_it = [path for path in files if takes(name, path)]
         if not of_it:
             continue
         try:
@@ -122,8 +122,8 @@ def _opened(folder: Path, runtime: str | None, threads: int, file: str | None) -
             return of_it[0], name, _by_own_file(name, of_it[0], threads)
         open_file = _onnx if suffix == ".onnx" else _tflite
         return of_it[0], name, open_file(found, of_it[0], threads)
-    there = {suffix_of(path) for path in files}
-    wanted = " or ".join([runtime] if runtime else [name for name in known if RUNTIMES[name][0] in there])
+    able = [name for name in known if any(takes(name, path) for path in files)]
+    wanted = " or ".join([runtime] if runtime else able)
     if not files or not wanted:
         raise Failure(f"{folder} has no {file or 'model file'} that {runtime or 'a runtime'} opens.")
     raise Failure(f"{wanted} is not installed: pip install -r requirements.txt")
@@ -132,6 +132,16 @@ def _opened(folder: Path, runtime: str | None, threads: int, file: str | None) -
 def suffix_of(path: Path) -> str:
     """One of `LAYOUTS`, or nothing for what is no model file."""
     return next((suffix for suffix in LAYOUTS if path.name.endswith(suffix)), "")
+
+
+def takes(runtime: str, path: Path) -> bool:
+    """Whether a runtime opens such a model file."""
+    return suffix_of(path) == RUNTIMES[runtime][0] and (runtime not in OWN_FILE or precision_of(path) == "fp32")
+
+
+def precision_of(path: Path) -> str:
+    """By the name of a model file."""
+    return next((each for each in TOLERANCES if f"-{each}" in path.name), "fp32")
 
 
 def runtimes_for(folder: Path) -> list[str]:
@@ -283,7 +293,7 @@ def self_test(folder: Path, runtime: str | None, threads: int) -> None:
     for key in sorted(stored):
         name = key[len("outputs ") :] if key.startswith("outputs ") else ""
         for each in runtimes_for(folder) if name else ():
-            if runtime not in (None, each) or RUNTIMES[each][0] != suffix_of(Path(name)):
+            if runtime not in (None, each) or not takes(each, Path(name)):
                 continue
             try:
                 classifier = Classifier(folder, each, threads, name)
@@ -297,7 +307,7 @@ def self_test(folder: Path, runtime: str | None, threads: int) -> None:
 
 def _compare(classifier: Classifier, images: np.ndarray, right: np.ndarray) -> None:
     name = classifier.file.name
-    precision = next((each for each in TOLERANCES if f"-{each}" in name), "fp32")
+    precision = precision_of(classifier.file)
     found = np.stack([classifier.outputs(pixels) for pixels in images])
     worst = float(np.abs(found - right).max() / max(np.abs(right).max(), 1e-9))
     if not worst <= TOLERANCES[precision]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from edgenas.deployment import write_bundle
 from edgenas.deployment.bundle import requirements
-from edgenas.deployment.predict import Classifier, jpeg_frames, runtimes_for
+from edgenas.deployment.predict import Classifier, jpeg_frames, runtimes_for, takes
 from edgenas.device import get_runtime
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.export import export
@@ -212,6 +212,12 @@ def test_a_bundle_needs_files_for_its_runtimes(exported, tmp_path):
     assert requirements(model, ["tflite-runtime", "opencv"]).split() == [
         "numpy", "pillow>=10.1", "tflite-runtime", "numpy<2", "opencv-python-headless",
     ]  # fmt: skip
+
+
+def test_what_takes_float32_alone_gets_nothing_else(tmp_path):
+    assert takes("onnxruntime", Path("model-int8.onnx")) and takes("opencv", Path("model.onnx"))
+    assert takes("ncnn", Path("model.ncnn.param")) and not takes("ncnn", Path("model.onnx"))
+    assert not takes("opencv", Path("model-int8.onnx")) and not takes("openvino", Path("model-fp16.onnx"))
 
 
 def test_code_of_a_bundle_is_not_run_here(unpacked, capsys):

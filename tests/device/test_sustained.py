@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterable
@@ -15,10 +16,11 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from edgenas.device import Spell, Sustained, device_sustain, device_timer, python_target
+from edgenas.device import Spell, Sustained, device_sustain, device_timer, python_target, ssh_target
 from edgenas.latency.microbenchmark import REFERENCE, model_bytes
 from edgenas.progress import ticking
 from tests.conftest import ORT
+from tests.device.test_ssh import Board, board, fake_ssh  # noqa: F401  # fixtures
 
 T = TypeVar("T")
 
@@ -66,6 +68,14 @@ def test_only_what_happened_meanwhile_is_warned_of() -> None:
     assert quiet.warnings == () and quiet.temperature_c is None and quiet.drift == 0
     hot = replace(quiet, spells=(*spells[:2], replace(spells[2], throttle_events=9)))
     assert "slowed the processor down 2 times" in hot.warnings[0]
+
+
+def test_on_a_device_over_ssh(board: Board) -> None:  # noqa: F811
+    board.has("python3", f'exec {sys.executable} "$@"')
+    with ssh_target("ssh://pi@host", "onnxruntime") as target:
+        found = target.sustain(model_bytes(REFERENCE, "onnxruntime"), ORT, 0.6)
+    assert found.seconds >= 0.6 and len(found.spells) == device_sustain.SPELLS
+    assert not [path for path in board.home.rglob("*") if path.is_file()]
 
 
 def test_progress_follows_the_clock() -> None:
