@@ -14,6 +14,7 @@ from edgenas.errors import CheckpointError
 from edgenas.export.parity import HALF_TOLERANCE, NOISE_SHARE, Parity, compare, root_mean_square
 from edgenas.graph import PLAIN, Ends, get_format
 from edgenas.graph.ends import Channels
+from edgenas.progress import Track, quiet
 from edgenas.quantisation import IMAGE, Quantisation
 from edgenas.quantisation.calibration import Calibration
 from edgenas.quantisation.computation import simulate
@@ -51,6 +52,7 @@ def reference(
     calibration: Calibration | None = None,
     ends: Ends = PLAIN,
     quantised: Network | None = None,
+    track: Track = quiet,
 ) -> Reference:
     """network: in floats. images: `(n, 3, r, r)`, normalised. ends: of the files.
 
@@ -58,7 +60,7 @@ def reference(
 
     Probabilities are compared by their logarithms, which are logits but for a constant: a difference of the smallest counts.
     """
-    found = _reference(network, images, precision, calibration, quantised)
+    found = _reference(network, images, precision, calibration, quantised, track)
     if not ends.probabilities:
         return found
     return replace(found, scores=_log_softmax(found.scores), floats=_log_softmax(found.floats))
@@ -71,9 +73,9 @@ def _log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _reference(
-    network: Network, images: Tensor, precision: str, calibration: Calibration | None, quantised: Network | None
+    network: Network, images: Tensor, precision: str, calibration: Calibration | None, quantised: Network | None, track: Track
 ) -> Reference:
-    floats = _scores(network, images)
+    floats = _scores(network, images, track)
     if precision == "fp16":
         return Reference(floats, floats, HALF_TOLERANCE * max(1.0, float(np.abs(floats).max())))
     if precision != "int8":
@@ -82,15 +84,16 @@ def _reference(
         raise CheckpointError("How this model's int8 files were calibrated is not known any more. Export them again.")
     quantisation, unrounded = calibration.quantisation(network.specs), floats
     if quantised is not None and not _same(network, quantised):
-        network, unrounded = quantised, _scores(quantised, images)
-    scores = _scores(simulate(quantisation, fold(network)), images)
+        network, unrounded = quantised, _scores(quantised, images, track)
+    scores = _scores(simulate(quantisation, fold(network)), images, track)
     allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - unrounded))
     return Reference(scores, floats, allowed, quantisation)
 
 
 @torch.no_grad()
-def _scores(compute: Callable[[Tensor], Tensor], images: Tensor) -> np.ndarray:
-    return torch.cat([compute(batch) for batch in images.split(AT_ONCE)]).numpy()
+def _scores(compute: Callable[[Tensor], Tensor], images: Tensor, track: Track) -> np.ndarray:
+    batches = images.split(AT_ONCE)
+    return torch.cat([compute(batch) for batch in track(batches, "Computing what files must", len(batches))]).numpy()
 
 
 def _same(one: Network, other: Network) -> bool:

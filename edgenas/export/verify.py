@@ -25,6 +25,7 @@ from edgenas.metric import ACCURACY, Metric, Score, Tally
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.training import OnnxClassifier, as_seen
+from edgenas.training.evaluation import BATCH
 from edgenas.values import Format, Inlined, Length
 from edgenas.values.kinds import Count, Images, Line, Milliseconds, Name, Positive, Share
 
@@ -189,9 +190,9 @@ def verify(
         raise CheckpointError(f"{model.folder / 'model.json'} names other classes than the images have: export it again.")
     # As a user runs it: prepared as model.json says, each output the class that it names. What is expected is the run's own.
     trial = replace(
-        _Trial.of(dataset, model.preprocessing, images, model.ends),
+        _Trial.of(dataset, model.preprocessing, images, model.ends, track),
         order=np.array([model.classes.index(name) for name in dataset.classes]),
-        references=_references(model, space, dataset, images, {file.precision for file, _ in pairs}),
+        references=_references(model, space, dataset, images, {file.precision for file, _ in pairs}, track),
     )
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
@@ -236,7 +237,7 @@ def verify_classifier(
     """
     resolution = file.resolution or dataset.size
     content = file.for_one_image(resolution)
-    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range))
+    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range), track=track)
     testbeds = testbeds_here([ModelFile(file.path, "onnx")])
     results = [
         _verify_file(file.path.name, content, testbed, trial, tables, lambda table: None)
@@ -281,12 +282,15 @@ class _Trial:
     ends: Ends = PLAIN
 
     @classmethod
-    def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None, ends: Ends = PLAIN) -> _Trial:
+    def of(
+        cls, dataset: Dataset, how: Preprocessing, count: int | None = None, ends: Ends = PLAIN, track: Track = quiet
+    ) -> _Trial:
         """From the test images' files, as a user prepares them."""
         test = dataset.test_from_files(Decoder(how.resolution, how.fit, how.value_range))
         dataset = replace(dataset, mean=how.mean, std=how.std)
         chosen = np.linspace(0, len(test) - 1, min(count or len(test), len(test))).astype(int)
-        batches = list(as_seen(dataset, test, how.resolution, chosen))
+        seen = as_seen(dataset, test, how.resolution, chosen)
+        batches = list(track(seen, "Preparing the test images", -(-len(chosen) // BATCH)))
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
         if how.input == "uint8":
             images = of_whole_pixels(images, how.mean, how.std)
@@ -294,14 +298,14 @@ class _Trial:
 
 
 def _references(
-    model: ExportedModel, space: SearchSpace, dataset: Dataset, count: int | None, precisions: Iterable[str]
+    model: ExportedModel, space: SearchSpace, dataset: Dataset, count: int | None, precisions: Iterable[str], track: Track
 ) -> dict[str, Reference]:
     """For images prepared as those that the network was trained on."""
     network, taken = model.network(space), model.preprocessing.input
     how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range, taken)
-    images = _Trial.of(dataset, how, count).images
+    images = _Trial.of(dataset, how, count, track=track).images
     return {
-        kind: reference(network, images, kind, model.calibration, model.ends, model.network(space, kind))
+        kind: reference(network, images, kind, model.calibration, model.ends, model.network(space, kind), track)
         for kind in sorted(precisions)
     }
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
+from edgenas.names import pasted
 from edgenas.pipeline.winners import metric_of, winners
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_finetuning
 from edgenas.run import Run
 from edgenas.space import Architecture
-from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_images, load_supernet
+from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_finetuned, load_images, load_supernet
 from edgenas.training.finetuned import sweep_checkpoints
 from edgenas.training.recipe import check_length
 from edgenas.values import OneOf, checked, plain
 from edgenas.values.kinds import Epochs, GivenText, LearningRate, Seconds, Seed
+
+log = logging.getLogger("edgenas")
 
 PRECISIONS = ("fp32", "int8")
 Precision = Annotated[str, OneOf("precision", PRECISIONS)]
@@ -65,6 +69,9 @@ def finetune_run(
     recipe = finetune_recipe(run, epochs, learning_rate, seed, precision)
     chosen = winners(run, architecture)
     share = seconds and seconds / len(chosen)
+    inherited = [subnet.id for subnet in chosen if precision == "int8" and load_finetuned(run, subnet) is None]
+    if inherited:
+        log.info(f"{', '.join(inherited)}: not trained on in float32, which gives more: `finetune({pasted(run.path)})` first.")
     evaluator, done = Evaluator(load_supernet(run), dataset), []
     for subnet in track(chosen, "Fine-tuning", len(chosen)):
         by_metric = evaluator.by(metric_of(run, chosen[subnet]))

@@ -79,8 +79,8 @@ def test_requirements_are_read_as_they_are_written(monkeypatch):
 
 
 def test_every_extra_has_a_purpose():
-    runtimes = {"ncnn", "opencv", "openvino"}
-    assert set(PURPOSES) == set(PROJECT["optional-dependencies"]) - runtimes - {"test", "benchmark"}
+    runtimes, of_developers = {"ncnn", "opencv", "openvino"}, {"benchmark", "docs", "release", "test"}
+    assert set(PURPOSES) == set(PROJECT["optional-dependencies"]) - runtimes - of_developers
 
 
 def test_a_missing_extra_says_what_for_and_how(without):

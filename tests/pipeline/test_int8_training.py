@@ -36,6 +36,7 @@ def test_trained_for_int8_exported_and_verified(run: Run) -> None:
     winner = record.best.architecture
     output = said("finetune", run.path, "--precision", "int8", "--epochs", 1)
     assert f"{winner.id}: validation accuracy" in output and "in int8 as calibrated" in output
+    assert f"{winner.id}: not trained on in float32, which gives more: edgenas finetune runs/old first." in output
     tuned = load_finetuned(run, winner, "int8")
     assert tuned.is_used and tuned.calibration.method == TRAINED
     assert load_finetuned(run, winner) is None
