@@ -125,7 +125,7 @@ def create(
     if recipe.precision == "auto" and recipe.epochs:
         log.info(f"Training in {run.recipe.precision}, the faster precision here.")
     if seconds:
-        log.info(f"{run.recipe.epochs} epochs fit into {seconds:.0f} s.")
+        log.info(f"What fits into {seconds:.0f} s: {counted(run.recipe.epochs, 'epoch')}.")
     return run
 
 

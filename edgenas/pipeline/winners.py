@@ -32,13 +32,19 @@ def require_records(run: Run, purpose: str) -> list[SearchRecord]:
 
 
 def winners(run: Run, architecture_id: str | None = None) -> dict[Architecture, list[Budget]]:
-    """The best of every search of a run, or the one member of a front that is named, and for which budgets each was chosen."""
+    """The best of every search of a run, or the one member of a front that is named, and for which budgets each was chosen.
+
+    A named one that was chosen for no budget has those of the first front that it is on.
+    """
     records = require_records(run, "choose from")
+    best: dict[Architecture, list[Budget]] = {}
+    for record in records:
+        best.setdefault(record.best.architecture, []).append(Budget.of(record, record.best))
     if architecture_id is None:
-        best: dict[Architecture, list[Budget]] = {}
-        for record in records:
-            best.setdefault(record.best.architecture, []).append(Budget.of(record, record.best))
         return best
+    named = {architecture: budgets for architecture, budgets in best.items() if architecture.id == architecture_id}
+    if named:
+        return named
     fronts = [front for record in reversed(records) for front in reversed(record.fronts)]  # the chosen precision counts
     members = {c.architecture.id: (front, c) for front in fronts for c in front.front}
     if architecture_id not in members:

@@ -17,6 +17,7 @@ from edgenas.device.runtimes import runtimes_of
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import load_table
 from edgenas.pipeline.evaluations import run_ledger
+from edgenas.pipeline.winners import winners
 from edgenas.run import Run
 from edgenas.search import load_records
 from edgenas.training import Evaluator, load_finetuned
@@ -135,6 +136,12 @@ def test_the_latest_run_is_used_and_an_estimate_is_called_one(at_work):
     record = json.loads((RUN / "search" / "pi4-litert-30ms.json").read_text())
     assert record["latency_kind"] == "estimated"
     (RUN / "search" / "pi4-litert-30ms.json").unlink()
+
+
+def test_a_winner_that_is_named_keeps_its_budgets(at_work):
+    run = Run.open(RUN)
+    for architecture, budgets in winners(run).items():
+        assert winners(run, architecture.id) == {architecture: budgets}
 
 
 def test_a_front_member_can_be_exported_with_a_dynamic_batch(at_work, tmp_path):
