@@ -34,7 +34,8 @@ html_theme = "furo"
 html_title = f"EdgeNAS {release}"
 # What the page shows is on the page: no fonts, scripts or badges from elsewhere.
 html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["console.css"]
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
@@ -48,8 +49,9 @@ def only_what_is_there(app: Sphinx, document: str, source: list[str]) -> None:
     """A pattern in the table of contents need not match a page."""
     if document == "index":
         folder = Path(app.srcdir)
-        lines = [line for line in source[0].splitlines() if not line.endswith("*") or list(folder.glob(f"{line}.md"))]
-        source[0] = "\n".join(lines)
+        source[0] = re.sub(
+            r"^[\w/-]+\*\n", lambda line: line[0] if list(folder.glob(f"{line[0].strip()}.md")) else "", source[0], flags=re.M
+        )
 
 
 def setup(app: Sphinx) -> None:

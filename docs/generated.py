@@ -33,7 +33,7 @@ def command_page(name: str, summary: str) -> str:
     context = click.Context(command, info_name=f"edgenas {name}", max_content_width=1000)
     usage = f"{context.info_name} {' '.join(command.collect_usage_pieces(context))}"
     records = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
-    options = "\n\n".join(f"`{left}`\n: {_escaped(right) or 'See above.'}" for left, right in records)
+    options = "\n\n".join(f"`{left}`\n: {_escaped(right)}" for left, right in records if right)
     described = "\n\n".join(_paragraphs(inspect.cleandoc(command.help or "")))
     return f"# {name}\n\n{_escaped(summary)}\n\n```text\n{usage}\n```\n\n{described}\n\n## Options\n\n{options}\n"
 

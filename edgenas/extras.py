@@ -24,6 +24,7 @@ PURPOSES = {
     "heic": "photos as iPhones take them",
     "browser": "measuring phones in their browser",
     "tensorboard": "watching a training in TensorBoard",
+    "mlflow": "keeping the metrics of a training in MLflow",
     "postgresql": "sharing evaluations and trials in a PostgreSQL database",
     "mysql": "sharing evaluations and trials in a MySQL database",
 }

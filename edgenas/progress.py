@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -17,3 +19,24 @@ class Track(Protocol):
 def quiet(items: Iterable[T], description: str, total: int | None = None) -> Generator[T]:
     """A `Track` that shows nothing: the library's default."""
     yield from items
+
+
+@contextmanager
+def ticking(track: Track, description: str, seconds: float) -> Iterator[None]:
+    """Progress by the clock, for work that takes a known time and tells nothing in the meantime."""
+    ended = threading.Event()
+    bar = iter(track(range(max(1, round(seconds))), description))
+
+    def tick() -> None:
+        next(bar, None)
+        while not ended.wait(1):
+            next(bar, None)
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        ticker.join()
+        bar.close()

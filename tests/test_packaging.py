@@ -25,7 +25,7 @@ STORY = """
 import edgenas
 from pathlib import Path
 assert Path(edgenas.__file__).is_relative_to({home!r}), edgenas.__file__
-run = edgenas.train_supernet("digits", family="plain", preset="tiny", resolutions=(12,), width=0.5, epochs=2, out="runs/mini")
+run = edgenas.train_supernet("digits", family="plain", preset="tiny", resolutions=(20,), width=0.5, epochs=2, out="runs/mini")
 run.profile("cpu", seconds=5)
 run.search(20.0, evaluations=10)
 run.export("onnx", "tflite")

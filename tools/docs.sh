@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 default=.venv/bin/python
 [[ -x $default ]] || default=python3
-exec "${PYTHON:-$default}" -m sphinx --fail-on-warning --keep-going --quiet "$@" docs docs/_build
+exec "${PYTHON:-$default}" -m sphinx --fail-on-warning --keep-going --quiet --fresh-env "$@" docs docs/_build

@@ -2,6 +2,8 @@
 
 python tools/fit_estimates.py DATA      DATA/device_tables/*.csv; their sources are named there
 
+Boards of which too little is published are taken as so many times as fast or slow as the Raspberry Pi 4: see `SCALED`.
+
 A block costs `unit_ms * (dense + ratio * depthwise) + block_ms`, with its dense and depthwise convolutions in millions of
 multiply-accumulates. A per-block table tells the ratio: how much dearer depthwise ones are. Networks published whole tell the
 other two, since blocks that were timed one by one do not add up to a network.
@@ -37,6 +39,21 @@ class Device:
 
 
 DEVICES = (Device("pi4", "raspi4", "RPi 4", "fp32"), Device("mobile-gpu", "pixel3", "Pixel 4 GPU", "fp16"))
+
+SCALED = {
+    # aallan/benchmarking-ml-on-the-edge, README: SSD MobileNetV2 and SSD MobileNetV1 0.75 at 300 px in TensorFlow Lite.
+    "pi5": {"SSD MobileNetV2": 23.5 / 112.6, "SSD MobileNetV1 0.75": 16.9 / 82.7},
+    # XNNPACK's README of 2020 (0085ae3), RPi 3+ by RPi 4: the same four cores (Cortex-A53) at 1.4 GHz, here at 1 GHz.
+    "pi-zero-2w": {"MobileNetV1 1.0": 1.4 * 115 / 75, "MobileNetV2 1.0": 1.4 * 79 / 44, "MobileNetV3-Large": 1.4 * 67 / 41,
+                   "MobileNetV3-Small": 1.4 * 23 / 14},
+}  # fmt: skip
+"""How many times as long as a Raspberry Pi 4 each of the published networks takes."""
+
+
+def scaled(device: str, data: Path) -> tuple[float, float, float]:
+    """dense_ms_per_mmac, depthwise_ms_per_mmac and block_ms: those of pi4, times the geometric mean of the ratios."""
+    base, factor = fit(DEVICES[0], data), float(np.exp(np.mean(np.log(list(SCALED[device].values())))))
+    return factor * base.dense_ms_per_mmac, factor * base.depthwise_ms_per_mmac, factor * base.block_ms
 
 
 @dataclass(frozen=True)
@@ -178,6 +195,9 @@ def main() -> None:
         for name, error in found.errors.items():
             left_out = f", left out {found.left_out[name]:+.1%}" if found.left_out else ""
             print(f"{name}: {error:+.1%}{left_out}")
+    for name in SCALED:
+        numbers = zip(("dense_ms_per_mmac", "depthwise_ms_per_mmac", "block_ms"), scaled(name, Path(sys.argv[1])), strict=True)
+        print(f"{name}\n" + "\n".join(f"{field} = {value:.3g}" for field, value in numbers))
 
 
 if __name__ == "__main__":

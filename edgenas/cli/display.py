@@ -151,7 +151,7 @@ def _answering() -> Console | None:
 def _print_line(console: Console, text: str) -> None:
     """Wrapped between words, but for what is to be pasted, and where nobody knows how wide lines may be."""
     is_to_paste = "/" in text or "edgenas " in text
-    console.print(text, soft_wrap=is_to_paste or _width() is None, overflow="ignore", crop=False)
+    console.print(text, soft_wrap=is_to_paste or _width() is None)
 
 
 def scored(score: Score | None) -> str:

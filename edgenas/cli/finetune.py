@@ -11,7 +11,7 @@ from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer_all, conclude
 from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_finetuned
-from edgenas.pipeline.finetune import finetune_run
+from edgenas.pipeline.finetune import PRECISIONS, finetune_run
 from edgenas.words import counted
 
 
@@ -25,8 +25,13 @@ from edgenas.words import counted
     type=click.Choice(["largest", "none"]),
     default="largest",
     show_default=True,
-    help="Learn from labels and the largest subnet, or from labels alone.",
+    help="Learn from labels and the largest subnet (in int8: the network in floats), or from labels alone.",
 )
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
+    help="int8: train for the int8 files alone, from the weights of the float files.",
+)  # fmt: skip
+@click.option("--per-tensor", is_flag=True, help="In int8: one scale for all channels of a weight; some accelerators want it.")
 @click.option(
     "--architecture", metavar="ID", help="One member of a search's front by its id.  [default: the best of every search]"
 )
@@ -38,6 +43,8 @@ def command(
     seconds: float | None,
     learning_rate: float | None,
     teacher: str,
+    precision: str,
+    per_tensor: bool,
     architecture: str | None,
     seed: int,
     data: str | None,
@@ -46,15 +53,19 @@ def command(
 
     \b
     edgenas finetune runs/photos --time 5m
+    edgenas finetune runs/photos --precision int8
 
     Export then writes the fine-tuned weights, unless they are worse on the validation images than the inherited ones by more
     than chance explains: a winner was chosen for its validation accuracy, which flatters it. The results are in finetune/ of
     the run. A checkpoint is written after every epoch.
+
+    With --precision int8 weights and ranges learn what int8 computes (quantisation-aware training). It comes after the training
+    in floats: export then writes int8 files of what was trained so, float files as before.
     """
     opened = open_run(run)
     finetuned = finetune_run(
         opened, epochs=epochs, seconds=seconds, learning_rate=learning_rate, seed=seed, architecture=architecture,
-        distil=teacher == "largest", data=data, track=track, report=show_finetuned,
+        precision=precision, per_tensor=per_tensor, distil=teacher == "largest", data=data, track=track, report=show_finetuned,
     )  # fmt: skip
     answer_all(finetuned.judgement)
     conclude(f"Trained {counted(len(finetuned.subnets), 'network')} on, each by itself.", "export", opened.path)

@@ -32,10 +32,11 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 )  # fmt: skip
 @click.option(
     "--on",
-    metavar="local|ssh://USER@HOST[:PORT]|browser[:adb]",
+    metavar="local|ssh://USER@HOST[:PORT]|browser[:adb]|adb[:SERIAL]",
     help="Where the device is.  [default: local, if it is this machine]",
 )
 @click.option("--provision", is_flag=True, help="With ssh: copy the runtime to a device that lacks it, even without internet.")
+@click.option("--binary", type=PATH, metavar="FILE", help="With adb: LiteRT's benchmark_model for the phone.")
 @click.option("--bundle", type=PATH, metavar="ZIP", help="Write what measures a device without a network.")
 @click.option("--from", "result", type=PATH, metavar="JSON", help="Read what a bundle measured.")
 @click.option("--check", is_flag=True, help="Time a few entries of the table again and say whether it still holds.")
@@ -48,7 +49,8 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 @click.option("--classes", type=int, default=10, show_default=True, help="With --space.")
 @click.option(
     "--runtime",
-    help="onnxruntime, litert, openvino, opencv, ncnn; in a browser onnxruntime-web-webgpu or -wasm.  [default: the device's]",
+    help="onnxruntime, litert, openvino, opencv, ncnn; in a browser onnxruntime-web-webgpu or -wasm; on a phone litert-gpu or "
+    "litert-nnapi, too.  [default: the device's]",
 )
 @click.option("--threads", type=int, help="[default: the device's]")
 @click.option("--precision", type=click.Choice(precisions()), default="fp32", show_default=True)
@@ -56,7 +58,7 @@ from edgenas.space import DEFAULT_PRESET, SearchSpace, get_space
 @click.option("--fresh", is_flag=True, help="Measure again what has been measured.")
 @click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu or a software GPU: a trial, no measurement.")
 def command(
-    device: str, on: str | None, provision: bool, bundle: Path | None, result: Path | None, check: bool,
+    device: str, on: str | None, provision: bool, binary: Path | None, bundle: Path | None, result: Path | None, check: bool,
     prior: Path | None, run: Path | None,
     family: str | None, preset: str | None, width: float, resolutions: tuple[int, ...] | None, classes: int,
     runtime: str | None, threads: int | None,
@@ -71,6 +73,7 @@ def command(
     edgenas profile --device pi4 --bundle pi4.zip     # unpack it there, run python3 measure.py, take result.json back
     edgenas profile --device pi4 --from result.json
     edgenas profile --device mobile-gpu --on browser  # shows a page for the phone to open
+    edgenas profile --device android --on adb --binary benchmark_model --runtime litert-gpu --threads 1
     edgenas profile --device cpu --check
     edgenas profile --device cpu --threads 2 --prior devices/cpu/onnxruntime-fp32-1t.json
 
@@ -83,7 +86,7 @@ def command(
     if run is not None and family is not None:
         raise UsageError("--run and --space exclude each other.")
     if check:
-        checked = check_table(chosen, on=on, runtime=runtime, threads=threads, precision=precision, track=track)
+        checked = check_table(chosen, on=on, runtime=runtime, threads=threads, precision=precision, binary=binary, track=track)
         show_drift(checked)
         reply(checked)
         checked.require_that_it_holds()
@@ -102,7 +105,8 @@ def command(
         with _stoppable(fresh):
             measured = profile_device(
                 chosen, space, on=on, provision=provision, runtime=runtime, threads=threads, precision=precision,
-                seconds=seconds, fresh=fresh, allow_emulated=allow_emulated, prior=prior, track=track,
+                seconds=seconds, fresh=fresh, allow_emulated=allow_emulated, prior=prior, binary=binary,
+                track=track,
             )  # fmt: skip
     show_table(measured, space)
     path = table_path(measured.device, measured.execution)

@@ -48,6 +48,7 @@ from edgenas.search.record import PRECISIONS
     help="How surely a budget is to be kept: by the upper end of this interval of the latency. 0: by the prediction alone.",
 )
 @click.option("--memory", type=BYTES, help="The most memory for activations, such as 1MB.")
+@click.option("--flash", type=BYTES, help="The largest file, such as 500kB.")
 @click.option("--macs", type=COUNT, help="The most multiply-accumulates, such as 40M.")
 @click.option("--parameters", type=COUNT, help="The most parameters, such as 500k.")
 @click.option("--runtime", help="Latencies in this runtime, such as litert or ncnn.  [default: the device's]")
@@ -75,6 +76,7 @@ def command(
     budgets: tuple[tuple[str | None, float], ...],
     confidence: float,
     memory: float | None,
+    flash: float | None,
     macs: float | None,
     parameters: float | None,
     runtime: str | None,
@@ -109,8 +111,9 @@ def command(
     get_strategy(strategy)  # before a run is opened
     opened = open_run(run)
     options: dict[str, Any] = {
-        "confidence": confidence, "memory": memory, "macs": macs, "parameters": parameters, "precision": precision,
-        "strategy": strategy, "evaluations": evaluations, "seconds": seconds, "storage": storage, "metric": metric,
+        "confidence": confidence, "memory": memory, "flash": flash, "macs": macs, "parameters": parameters,
+        "precision": precision, "strategy": strategy, "evaluations": evaluations,
+        "seconds": seconds, "storage": storage, "metric": metric,
         "seed": seed, "allow_emulated": allow_emulated, "data": data, "track": track,
     }  # fmt: skip
     if len(device) > 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgenas.cli.display import answer, percent, scored, tabulate
+from collections.abc import Sequence
+
+from edgenas.cli.display import answer, answer_all, percent, scored, tabulate
 from edgenas.export import Verification
 from edgenas.metric import ACCURACY, Metric, Score
 from edgenas.pipeline.verify import Verified
@@ -33,6 +35,7 @@ def show_verified(verified: Verified) -> None:
             *([] if verified.metric.is_accuracy else [scored(by_metric(v, verified.metric))]),
             "-" if v.predicted_ms is None else f"{v.predicted_ms:.3f}",
             f"{v.latency_ms:.3f}",
+            "-" if v.memory_bytes is None else f"{v.memory_bytes / 2**20:.1f}",
         ]
         for model, verifications in results
         for v in verifications
@@ -50,10 +53,11 @@ def show_verified(verified: Verified) -> None:
         *([] if verified.metric.is_accuracy else [verified.metric.label]),
         "predicted ms",
         "emulated ms" if any(v.emulated for _, verifications in results for v in verifications) else "measured ms",
+        "peak MiB",
     ]
     first = results[0][1][0]
     where = f"{first.device}{', EMULATED: no measurement' if first.emulated else ''}" if first.device else "this machine"
-    title = f"On {first.images} test images, with 95 % intervals; latency of 1 image on {where}"
+    title = f"On {first.images} test images, with 95 % intervals; latency and memory of 1 image on {where}"
     tabulate(title, columns, rows, keys=2)
     versions = {f"{v.execution.runtime} {v.runtime_version}" for _, verifications in results for v in verifications}
     answer(f"Computed by {', '.join(sorted(versions))}.")
@@ -63,3 +67,26 @@ def show_verified(verified: Verified) -> None:
             f"Just now the machine is {100 * (slowest - 1):.0f} % slower than when its latency table was measured; "
             "latencies are stated for its speed then."
         )
+
+
+def show_sustained(verifications: Sequence[Verification]) -> None:
+    """Files that ran without a pause, beside the best latency; nothing where none did."""
+    found = [(v, v.sustained) for v in verifications if v.sustained is not None]
+    if not found:
+        return
+    rows = [
+        [
+            v.file,
+            v.execution.runtime + (f" on {v.device}" if v.device else ""),
+            f"{v.latency_ms:.3f}",
+            *(f"{ms:.3f}" for ms in (s.median_ms, s.p95_ms, s.p99_ms, s.most_ms)),
+            f"{100 * s.drift:+.1f} %",
+            "-" if s.temperature_c is None else "{:.0f} to {:.0f}".format(*s.temperature_c),
+        ]
+        for v, s in found
+    ]
+    columns = ["<file", "<runtime", "best ms", "median ms", "p95 ms", "p99 ms", "most ms", "drift", "°C"]
+    seconds = max(s.seconds for _, s in found)
+    title = f"Without a pause for {seconds:.0f} s, on the wall clock; drift from the first tenth to the last"
+    tabulate(title, columns, rows, keys=2)
+    answer_all(dict.fromkeys(warning for _, s in found for warning in s.warnings))

@@ -40,6 +40,7 @@ def show_rows(rows: Sequence[Row]) -> None:
             row.id,
             "-" if row.predicted_ms is None else f"{row.predicted_ms:.3f}",
             f"{row.measured_ms:.3f}" + " >" * row.is_over,
+            *([sustained(row)] if any(row.sustained for row in rows) else []),
             "-" if row.error is None else f"{100 * row.error:+.1f} %",
             "-" if row.max_difference is None else f"{row.max_difference:.0e}",
             f"{row.file_bytes / 1024:.0f}",
@@ -55,6 +56,7 @@ def show_rows(rows: Sequence[Row]) -> None:
         "<subnet",
         "predicted ms",
         "measured ms",
+        *(["median, p99 without a pause"] if any(row.sustained for row in rows) else []),
         "error",
         "max diff",
         "KiB",
@@ -98,6 +100,11 @@ def show_comparison(files: Sequence[Contestant]) -> None:
         images = compared.lines[0].of.images
         title = f"Beside networks that people pick by hand: {images} test images, latency of one on {compared.where}"
         tabulate(title, columns, rows)
+
+
+def sustained(row: Row) -> str:
+    found = row.sustained
+    return "-" if found is None else f"{found.median_ms:.3f}, {found.p99_ms:.3f}"
 
 
 def validation(row: Row) -> str:

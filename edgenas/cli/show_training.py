@@ -32,10 +32,13 @@ def show_trained(trained: Trained) -> None:
 
 
 def show_finetuned(subnet: Architecture, result: FineTuned) -> None:
-    verdict = "" if result.is_used else ": clearly worse, so the inherited weights are kept"
+    before, after, kept = "inherited", "fine-tuned", "the inherited weights are kept"
+    if result.calibration is not None:
+        before, after, kept = "in int8 as calibrated", "trained for it", "the calibrated weights are kept"
+    verdict = "" if result.is_used else f": clearly worse, so {kept}"
     answer(
-        f"{subnet.id}: validation {result.score.label} {scored(result.inherited)} inherited, "
-        f"{scored(result.score)} fine-tuned{verdict}"
+        f"{subnet.id}: validation {result.score.label} {scored(result.inherited)} {before}, "
+        f"{scored(result.score)} {after}{verdict}"
     )
 
 

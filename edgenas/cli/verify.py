@@ -9,8 +9,8 @@ import click
 from edgenas.bars import track
 from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer_all, conclude
-from edgenas.cli.options import data_option, device_names, open_run, run_argument
-from edgenas.cli.show_files import show_verified
+from edgenas.cli.options import SECONDS, data_option, device_names, open_run, run_argument
+from edgenas.cli.show_files import show_sustained, show_verified
 from edgenas.pipeline.verify import verify_run
 from edgenas.words import counted
 
@@ -24,11 +24,15 @@ from edgenas.words import counted
 @click.option("--on", metavar="ssh://USER@HOST[:PORT]", help="Where the device is.")
 @click.option("--provision", is_flag=True, help="Copy the runtime to a device that lacks it, even without internet.")
 @click.option("--images", type=int, help="Use so many test images, for a slow device.  [default: all]")
+@click.option(
+    "--sustained", "sustained_s", type=SECONDS, metavar="TIME",
+    help="Also run each file for so long without a pause, such as 5m: the distribution, and what heat does.",
+)  # fmt: skip
 @click.option("--allow-emulated", is_flag=True, help="Accept a device under qemu: its outputs count, its latency does not.")
 @data_option
 def command(
     run: Path | None, runtimes: tuple[str, ...], device: str | None, on: str | None, provision: bool, images: int | None,
-    allow_emulated: bool, data: str | None,
+    sustained_s: float | None, allow_emulated: bool, data: str | None,
 ) -> None:  # fmt: skip
     """Prove each exported file in its runtimes: outputs equal to torch's, in int8 to a simulation's; accuracy on the test
     images; latency.
@@ -37,6 +41,7 @@ def command(
     edgenas verify runs/photos
     edgenas verify runs/photos --runtime onnxruntime --runtime ncnn
     edgenas verify runs/photos --device pi4 --on ssh://pi@raspberrypi.local
+    edgenas verify runs/photos --device pi4 --on ssh://pi@raspberrypi.local --sustained 5m
 
     Here, ONNX files run in ONNX Runtime, OpenVINO and OpenCV, TFLite files in LiteRT and tflite-runtime, ncnn's in ncnn, as far
     as these are installed; on a device, the files that were chosen for it run in the runtime that they were chosen for. Where
@@ -50,11 +55,13 @@ def command(
         on=on,
         provision=provision,
         images=images,
+        sustained_s=sustained_s,
         allow_emulated=allow_emulated,
         data=data,
         track=track,
     )
     show_verified(verified)
+    show_sustained([v for _, rows in verified.results for v in rows])
     reply(verified)
     verified.require_passed()
     answer_all(verified.judgement)

@@ -7,7 +7,8 @@ exported bundle has it beside `predict.py`. `how` is the `preprocessing` of a mo
      "fit": "crop",                    how a picture becomes a square: see `square`
      "value_range": [29000, 29400],    left out but for images with more than 8 bits: those that become black and white
      "mean": [R, G, B],                of values in 0..1, what is subtracted,
-     "std": [R, G, B]}                 and what is divided by then
+     "std": [R, G, B],                 and what is divided by then
+     "input": "float32"}               or `uint8`: the network takes pixels, and subtracts and divides itself
 """
 
 from __future__ import annotations
@@ -25,12 +26,18 @@ BACKGROUND = 128
 
 
 def tensor(image: Image.Image, how: dict[str, Any], layout: str = "NHWC") -> np.ndarray:
-    """A Pillow image as a batch of one: float32 `(1, r, r, 3)`, or `(1, 3, r, r)` in the layout NCHW.
+    """A Pillow image as a batch of one: `(1, r, r, 3)`, or `(1, 3, r, r)` in the layout NCHW, float32 or uint8: see `as_input`.
 
     Raises ValueError for an image of too many pixels, and whatever Pillow raises.
     """
     pixels = square(image, how["resolution"], how.get("fit", "crop"), how.get("value_range"))
-    return in_layout(normalised(pixels, how["mean"], how["std"])[np.newaxis], layout)
+    return as_input(pixels, how, layout)
+
+
+def as_input(pixels: np.ndarray, how: dict[str, Any], layout: str = "NHWC") -> np.ndarray:
+    """`(r, r, 3)` pixels of `square` as a batch of one: normalised, float32, or, where the network does that, uint8."""
+    values = pixels if how.get("input") == "uint8" else normalised(pixels, how["mean"], how["std"])
+    return in_layout(values[np.newaxis], layout)
 
 
 def square(image: Image.Image, size: int, fit: str = "crop", value_range: tuple[float, float] | None = None) -> np.ndarray:
@@ -75,7 +82,10 @@ def described(how: dict[str, Any]) -> str:
     steps = ["turn it upright (EXIF)", "convert it to RGB, over grey {1} where it is transparent", fits[how.get("fit", "crop")]]
     if how.get("value_range"):
         steps.insert(1, "scale its values so that {2:g} is 0 and {3:g} is 255")
-    steps += ["divide by 255", "subtract " + _numbers(how["mean"]), "divide by " + _numbers(how["std"])]
+    if how.get("input") == "uint8":
+        steps.append("leave its values as they are, 0 to 255: the network itself normalises them")
+    else:
+        steps += ["divide by 255", "subtract " + _numbers(how["mean"]), "divide by " + _numbers(how["std"])]
     return "; ".join(steps).format(how["resolution"], BACKGROUND, *(how.get("value_range") or ()))
 
 

@@ -18,8 +18,9 @@ from PIL import Image
 from edgenas.data import Dataset, Decoder, prepare
 from edgenas.deployment import predict
 from edgenas.deployment.card import model_card
+from edgenas.device import get_runtime
 from edgenas.errors import EdgeNASError, UsageError
-from edgenas.export import ExportedModel, Verification
+from edgenas.export import ExportedModel, ModelFile, Verification
 from edgenas.files import now, replacing
 from edgenas.run import Run
 
@@ -27,38 +28,53 @@ SELF_TEST_IMAGES = 8
 MOST_BYTES = 2**30
 """Of a bundle's content."""
 SUMS = "SHA256SUMS"
+_ON_ARMV7L = ['tflite-runtime; platform_machine == "armv7l"', 'numpy<2; platform_machine == "armv7l"']
+"""32-bit ARM has no wheels of these two, but of tflite-runtime, which needs the older numpy."""
 _REQUIREMENTS = {
-    ".onnx": 'onnxruntime; platform_machine != "armv7l"\n',
-    ".tflite": 'ai-edge-litert; platform_machine != "armv7l"\n',
+    "onnxruntime": ['onnxruntime; platform_machine != "armv7l"'],
+    "litert": ['ai-edge-litert; platform_machine != "armv7l"', *_ON_ARMV7L],
+    "tflite-runtime": ["tflite-runtime", "numpy<2"],
 }
-_ON_ARMV7L = 'tflite-runtime; platform_machine == "armv7l"\nnumpy<2; platform_machine == "armv7l"\n'
+"""By runtime; of every other its package."""
 
 
 def write_bundle(
-    path: Path, run: Run, model: ExportedModel, dataset: Dataset, verifications: Sequence[Verification] = ()
-) -> None:
+    path: Path, run: Run, model: ExportedModel, dataset: Dataset, verifications: Sequence[Verification] = (),
+    runtimes: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write a model's files and all that belongs to them as a .zip, whose content is in one folder named like it.
 
     dataset: the run's images: a few of the test images become the self-test. verifications: of these files, for the card.
+    runtimes: that it is for, the first by preference; those of `predict.RUNTIMES` that need no file of their own unless told
+        otherwise.
     """
-    files = {file.name: file.read_bytes() for file in [*usable(model), model.folder / "model.json"]}
+    variants = usable(model, runtimes)
+    paths = [file for variant in variants for file in variant.paths] + [model.folder / "model.json"]
+    files = {file.name: file.read_bytes() for file in paths}
     files |= {
         "labels.txt": ("\n".join(model.classes) + "\n").encode(),
         "predict.py": _source(predict.__file__),
         "prepare.py": _source(prepare.__file__),
-        "requirements.txt": requirements(model).encode(),
-        "selftest.npz": self_test(model, dataset),
+        "requirements.txt": requirements(model, runtimes).encode(),
+        "selftest.npz": self_test(model, dataset, variants),
         "MODEL_CARD.md": model_card(run, model, verifications).encode(),
     }
+    for name in runtimes:
+        files |= get_runtime(name).files
     files[SUMS] = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())).encode()
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(f"{path.stem}/{name}", _date()), data, zipfile.ZIP_DEFLATED)
 
 
-def usable(model: ExportedModel) -> list[Path]:
-    """The model files that `predict.py` opens."""
-    return [file for file in model.files if file.suffix in predict.LAYOUTS]
+def usable(model: ExportedModel, runtimes: Sequence[str] = ()) -> list[ModelFile]:
+    """The model's files that a bundle for these runtimes has. Raises UsageError where there are none for one of them."""
+    names = runtimes or [name for name in predict.RUNTIMES if name not in predict.OWN_FILE]
+    found = [variant for variant in model.variants if any(predict.takes(name, variant.path) for name in names)]
+    if lacking := [name for name in runtimes if not any(predict.takes(name, variant.path) for variant in found)]:
+        raise UsageError(f"{model.folder} holds nothing that {lacking[0]} opens: export it again, with `format` "
+                         f"{get_runtime(lacking[0]).format}.")  # fmt: skip
+    return found
 
 
 def unpack_bundle(path: Path, folder: Path) -> Path:
@@ -81,14 +97,17 @@ def unpack_bundle(path: Path, folder: Path) -> Path:
     return folder
 
 
-def requirements(model: ExportedModel) -> str:
-    """What pip is to install for one of the files, whatever the machine. 32-bit ARM has wheels of tflite-runtime alone."""
-    suffixes = {file.suffix for file in usable(model)}
-    first = next(suffix for suffix in _REQUIREMENTS if suffix in suffixes)
-    return "numpy\npillow>=10.1\n" + _REQUIREMENTS[first] + (_ON_ARMV7L if ".tflite" in suffixes else "")
+def requirements(model: ExportedModel, runtimes: Sequence[str] = ()) -> str:
+    """What pip is to install: the runtimes that were chosen, else one for one of the files, whatever the machine."""
+    lines = [line for name in runtimes for line in _REQUIREMENTS.get(name, [get_runtime(name).package])]
+    if not runtimes:
+        formats = {variant.format for variant in usable(model)}
+        lines = _REQUIREMENTS["onnxruntime"] if "onnx" in formats else _REQUIREMENTS["litert"]
+        lines = [*lines, *(_ON_ARMV7L if "tflite" in formats else [])]
+    return "\n".join(dict.fromkeys(["numpy", "pillow>=10.1", *lines])) + "\n"
 
 
-def self_test(model: ExportedModel, dataset: Dataset) -> bytes:
+def self_test(model: ExportedModel, dataset: Dataset, variants: Sequence[ModelFile]) -> bytes:
     """Some test images, spread over the set, with the outputs of every file; and a picture with the pixels that it becomes.
 
     The picture lies on its side, is partly transparent and no square: it needs every step of the preparation.
@@ -101,9 +120,9 @@ def self_test(model: ExportedModel, dataset: Dataset) -> bytes:
     with Image.open(io.BytesIO(picture)) as opened:
         pixels = prepare.square(opened, how.resolution, how.fit, how.value_range)
     stored = {"images": images, "picture": np.frombuffer(picture, np.uint8), "picture_pixels": pixels}
-    for file in usable(model):
-        classifier = predict.Classifier(model.folder, file=file.name)
-        stored[f"logits {file.name}"] = np.stack([classifier.logits(image) for image in images])
+    for name in (variant.path.name for variant in variants):
+        classifier = predict.Classifier(model.folder, file=name)
+        stored[f"outputs {name}"] = np.stack([classifier.outputs(image) for image in images])
     content = io.BytesIO()
     np.savez_compressed(content, **stored)  # type: ignore[arg-type]  # names are not told from its other parameters
     return content.getvalue()

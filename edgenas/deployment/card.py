@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.export import ExportedModel, Verification
+from edgenas.export.export import TRAINED_IN_INT8
 from edgenas.metric import ACCURACY, Metric
 from edgenas.names import of_file
 from edgenas.run import Run
@@ -90,9 +91,15 @@ def _use(model: ExportedModel) -> str:
         "    pip install -r requirements.txt\n"
         "    python predict.py --self-test\n"
         "    python predict.py photo.jpg\n\n"
-        f"How an image becomes the input (`prepare.py` does it): {model.preprocessing.in_words}. ONNX files take NCHW, TFLite "
-        "files NHWC. The outputs are logits, one per line of `labels.txt`: a softmax makes probabilities of them."
+        f"How an image becomes the input (`prepare.py` does it): {model.preprocessing.in_words}. ONNX and ncnn files take "
+        f"NCHW, TFLite files NHWC. {_outputs(model)}"
     )
+
+
+def _outputs(model: ExportedModel) -> str:
+    if model.output == "probabilities":
+        return "The outputs are probabilities, one per line of `labels.txt`."
+    return "The outputs are logits, one per line of `labels.txt`: a softmax makes probabilities of them."
 
 
 def _origin(run: Run, model: ExportedModel) -> str:
@@ -102,6 +109,8 @@ def _origin(run: Run, model: ExportedModel) -> str:
              f"- Recipe: {_recipe(run.recipe.to_dict())}."]  # fmt: skip
     if "finetuned" in about:
         lines.append("- Trained on by itself after the supernet's training.")
+    if TRAINED_IN_INT8 in about:
+        lines.append("- The int8 files were trained further, in the arithmetic of int8.")
     for begun in ("pretrained", "warm_start"):
         if begun in about:
             lines.append("- Began with the weights " + ", ".join(f"{key} {value}" for key, value in about[begun].items()) + ".")

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgenas.deployment.predict import RUNTIMES
+from edgenas.deployment.predict import OWN_FILE, RUNTIMES, runtimes_for
 from edgenas.device import Shell, get_runtime
 from edgenas.device.provision import download_packages
 from edgenas.errors import EdgeNASError
@@ -128,7 +128,8 @@ def _modules(runtime: str) -> tuple[str, ...]:
 
 
 def _runtime_for(shell: Shell, bundle: Path) -> str:
-    there = [name for name, (suffix, _) in RUNTIMES.items() if list(bundle.glob(f"model*{suffix}"))]
+    known = [name for name in runtimes_for(bundle) if name not in OWN_FILE or (bundle / f"open_{name}.py").exists()]
+    there = [name for name in known if list(bundle.glob(f"model*{RUNTIMES[name][0]}"))]
     usable = [name for name in there if shell.python.has_wheels_of(name)]
     if not usable:
         raise EdgeNASError(

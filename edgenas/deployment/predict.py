@@ -1,10 +1,11 @@
 """Classify images with an exported network: `python predict.py photo.jpg`.
 
-It needs numpy, Pillow and one of onnxruntime, ai-edge-litert and tflite-runtime, works from Python 3.9 on, and needs nothing of
-EdgeNAS but `prepare.py`: both are in every bundle, beside
+It needs numpy, Pillow and one runtime, works from Python 3.9 on, and needs nothing of EdgeNAS but `prepare.py`: both are in
+every bundle, beside
 
     model.onnx, model.tflite, ...   the network; the first of them that a runtime here opens is used
-    model.json                      its classes, and how an image becomes its input
+    model.json                      its classes, how an image becomes its input, and what its outputs are
+    open_ncnn.py, ...               how it is opened in the runtimes that the bundle was made for, where it takes a file
     selftest.npz                    images with the outputs that are right for them
     SHA256SUMS                      of all these files
 """
@@ -17,6 +18,7 @@ import importlib
 import io
 import json
 import os
+import runpy
 import sys
 import time
 from collections.abc import Iterator
@@ -25,9 +27,11 @@ from typing import Any, BinaryIO
 
 # onnxruntime's Linux wheels send usage data and keep an identifier in the home folder unless this is set before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
 import numpy as np
 from PIL import Image
+
+# openvino sends them by this package when it is imported, and goes without where that cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 if __package__:
     from edgenas.data import prepare
@@ -38,12 +42,19 @@ RUNTIMES = {
     "onnxruntime": (".onnx", "onnxruntime"),
     "litert": (".tflite", "ai_edge_litert.interpreter"),
     "tflite-runtime": (".tflite", "tflite_runtime.interpreter"),
+    "openvino": (".onnx", "openvino"),
+    "opencv": (".onnx", "cv2"),
+    "ncnn": (".ncnn.param", "ncnn"),
 }
 """By name: the suffix of the files that it opens, and the module that does."""
+OWN_FILE = ("openvino", "opencv", "ncnn")
+"""The runtimes that a file beside this one opens, `open_NAME.py`. They take files of float32 alone."""
+OPENERS = (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1] / "device" / "openers")
+"""Where these files are: in a bundle, in EdgeNAS."""
 TOLERANCES = {"fp32": 0.001, "fp16": 0.02, "int8": 0.1}
 """How far outputs may be from those that are right, by precision, as a share of the largest: kernels round in different orders,
 and a whole step of an int8 output is more than a hundredth of it."""
-LAYOUTS = {".onnx": "NCHW", ".tflite": "NHWC"}
+LAYOUTS = {".onnx": "NCHW", ".tflite": "NHWC", ".ncnn.param": "NCHW"}
 BENCHMARK_S = 5.0
 
 
@@ -62,19 +73,24 @@ class Classifier:
         about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.labels: list[str] = about["classes"]
         self.how: dict[str, Any] = about["preprocessing"]
+        self.gives_probabilities: bool = about.get("output") == "probabilities"
         self.file, self.runtime, self._run = _opened(folder, runtime, threads, file)
-        self.layout = LAYOUTS[self.file.suffix]
+        self.layout = LAYOUTS[suffix_of(self.file)]
 
-    def logits(self, pixels: np.ndarray) -> np.ndarray:
-        """`(r, r, 3)` uint8 of an image made square, see `prepare.square` -> `(classes,)` float32."""
-        values = prepare.normalised(pixels, self.how["mean"], self.how["std"])
-        return self._run(prepare.in_layout(values[np.newaxis], self.layout))[0]
+    def outputs(self, pixels: np.ndarray) -> np.ndarray:
+        """`(r, r, 3)` uint8 of an image made square, see `prepare.square` -> `(classes,)` float32, as the network gives it."""
+        return self._run(prepare.as_input(pixels, self.how, self.layout))[0]
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """The same, as probabilities whatever the network gives."""
+        found = self.outputs(pixels)
+        return found.astype(np.float64) if self.gives_probabilities else softmax(found)
 
     def predict(self, image: Image.Image, top: int = 5) -> list[tuple[str, float]]:
         """The most probable classes of an image, each with its probability, the most probable first."""
         how = self.how
         pixels = prepare.square(image, how["resolution"], how.get("fit", "crop"), how.get("value_range"))
-        probabilities = softmax(self.logits(pixels))
+        probabilities = self.probabilities(pixels)
         return [(self.labels[i], float(probabilities[i])) for i in np.argsort(-probabilities, kind="stable")[:top]]
 
 
@@ -86,26 +102,68 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def _opened(folder: Path, runtime: str | None, threads: int, file: str | None) -> tuple[Path, str, Any]:
     """The model file, the name of its runtime, and a function from its input to its output."""
-    files = [path for path in folder.glob("model*") if path.suffix in LAYOUTS]
+    files = [path for path in folder.glob("model*") if suffix_of(path)]
     files.sort(key=lambda path: ("-" in path.stem, path.name))  # float32, which has no precision in its name, before the others
     if file is not None:
         files = [path for path in files if path.name == file]
-    for name in [runtime] if runtime else RUNTIMES:
+    known = runtimes_for(folder)
+    if runtime is not None and runtime not in known:
+        raise Failure(f"This bundle was not made for {runtime}, but for {' and '.join(known)}: export one that is.")
+    for name in [runtime] if runtime else known:
         suffix, module = RUNTIMES[name]
-        of_it = [path for path in files if path.suffix == suffix]
+        of_it = [path for path in files if takes(name, path)]
         if not of_it:
             continue
         try:
             found = importlib.import_module(module)
         except ImportError:
             continue
+        if name in OWN_FILE:
+            return of_it[0], name, _by_own_file(name, of_it[0], threads)
         open_file = _onnx if suffix == ".onnx" else _tflite
         return of_it[0], name, open_file(found, of_it[0], threads)
-    wanted = " or ".join([runtime] if runtime else [name for name, (suffix, _) in RUNTIMES.items()
-                                                    if any(path.suffix == suffix for path in files)])  # fmt: skip
+    able = [name for name in known if any(takes(name, path) for path in files)]
+    wanted = " or ".join([runtime] if runtime else able)
     if not files or not wanted:
         raise Failure(f"{folder} has no {file or 'model file'} that {runtime or 'a runtime'} opens.")
     raise Failure(f"{wanted} is not installed: pip install -r requirements.txt")
+
+
+def suffix_of(path: Path) -> str:
+    """One of `LAYOUTS`, or nothing for what is no model file."""
+    return next((suffix for suffix in LAYOUTS if path.name.endswith(suffix)), "")
+
+
+def takes(runtime: str, path: Path) -> bool:
+    """Whether a runtime opens such a model file."""
+    return suffix_of(path) == RUNTIMES[runtime][0] and (runtime not in OWN_FILE or precision_of(path) == "fp32")
+
+
+def precision_of(path: Path) -> str:
+    """By the name of a model file."""
+    return next((each for each in TOLERANCES if f"-{each}" in path.name), "fp32")
+
+
+def runtimes_for(folder: Path) -> list[str]:
+    """The runtimes that this program knows how to open a folder's files in; those that have a file of theirs there first."""
+    brought = [name for name in OWN_FILE if _own_file(folder, name)]
+    others = [name for name in RUNTIMES if name not in OWN_FILE or any(_own_file(place, name) for place in OPENERS)]
+    return brought + [name for name in others if name not in brought]
+
+
+def _own_file(folder: Path, name: str) -> Path | None:
+    path = folder / f"open_{name}.py"
+    return path if path.is_file() else None
+
+
+def _by_own_file(name: str, path: Path, threads: int) -> Any:
+    """By the code that is beside this program, never by that of a folder that it is handed."""
+    opener = next(file for file in (_own_file(place, name) for place in OPENERS) if file is not None)
+    content = path.read_bytes()
+    if name == "ncnn":  # of two files
+        content += b"\0" + path.with_name(path.name[: -len("param")] + "bin").read_bytes()
+    session = runpy.run_path(str(opener))["open_session"](name, content, threads)
+    return session.run
 
 
 def _onnx(module: Any, path: Path, threads: int) -> Any:
@@ -233,9 +291,9 @@ def self_test(folder: Path, runtime: str | None, threads: int) -> None:
     print("preparation: equal to the last bit")
     tested = 0
     for key in sorted(stored):
-        name = key.removeprefix("logits ") if key.startswith("logits ") else ""
-        for each in RUNTIMES if name else ():
-            if runtime not in (None, each) or RUNTIMES[each][0] != Path(name).suffix:
+        name = key[len("outputs ") :] if key.startswith("outputs ") else ""
+        for each in runtimes_for(folder) if name else ():
+            if runtime not in (None, each) or not takes(each, Path(name)):
                 continue
             try:
                 classifier = Classifier(folder, each, threads, name)
@@ -249,8 +307,8 @@ def self_test(folder: Path, runtime: str | None, threads: int) -> None:
 
 def _compare(classifier: Classifier, images: np.ndarray, right: np.ndarray) -> None:
     name = classifier.file.name
-    precision = next((each for each in TOLERANCES if f"-{each}" in name), "fp32")
-    found = np.stack([classifier.logits(pixels) for pixels in images])
+    precision = precision_of(classifier.file)
+    found = np.stack([classifier.outputs(pixels) for pixels in images])
     worst = float(np.abs(found - right).max() / max(np.abs(right).max(), 1e-9))
     if not worst <= TOLERANCES[precision]:
         raise Failure(
@@ -264,12 +322,12 @@ def benchmark(classifier: Classifier, seconds: float = BENCHMARK_S) -> None:
     """Print how long an image takes, its preparation left out."""
     pixels = np.zeros((classifier.how["resolution"],) * 2 + (3,), np.uint8)
     for _ in range(5):
-        classifier.logits(pixels)
+        classifier.outputs(pixels)
     times: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 20:
         begin = time.perf_counter()
-        classifier.logits(pixels)
+        classifier.outputs(pixels)
         times.append(1e3 * (time.perf_counter() - begin))
     middle, p95, p99 = np.percentile(times, [50, 95, 99])
     print(

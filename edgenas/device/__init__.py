@@ -6,6 +6,7 @@ Only `device_timer` imports a runtime; it and `device_measure` also run on devic
 from edgenas.device.browser import BrowserTarget, browser_target
 from edgenas.device.bundle import BundleTarget
 from edgenas.device.execution import Execution
+from edgenas.device.phone import PhoneTarget, phone_target
 from edgenas.device.profile import DEVICES, DeviceProfile, Estimate, load_device
 from edgenas.device.provenance import Provenance
 from edgenas.device.runtimes import (
@@ -19,6 +20,7 @@ from edgenas.device.runtimes import (
     tflite_runtime_python,
 )
 from edgenas.device.ssh import Shell, ssh_shell, ssh_target
+from edgenas.device.sustained import Spell, Sustained
 from edgenas.device.targets import JobTarget, LatencyTarget, Stopwatch, python_target
 
 __all__ = [
@@ -31,14 +33,18 @@ __all__ = [
     "Execution",
     "JobTarget",
     "LatencyTarget",
+    "PhoneTarget",
     "Provenance",
     "Runtime",
     "Shell",
+    "Spell",
     "Stopwatch",
+    "Sustained",
     "browser_target",
     "get_runtime",
     "load_device",
     "open_session",
+    "phone_target",
     "precisions",
     "python_target",
     "register_runtime",

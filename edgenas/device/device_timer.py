@@ -8,14 +8,17 @@ alone. In process its functions are called; on a device `python device_timer.py 
      "threads": 1, "rounds": 8,
      "cores": [4, 5],                                          to keep to; optional
      "models": {NAME: FILE, ...},                              what to time
-     "run": [{"model": FILE, "inputs": NPY, "outputs": NPY}]}  what to compute, image by image
+     "memory": {"empty": FILE, "model": FILE},                 what to measure the memory of; optional
+     "run": [{"model": FILE, "inputs": NPY, "outputs": NPY}],  what to compute, image by image
+     "sustain": {"model": FILE, "seconds": 300, "by": FILE}}   what to run without a pause, by `device_sustain`
 
-with file names relative to JOB_DIR, and writes JOB_DIR/result.json: `{"environment": {...}, "times_ms": {NAME: [...]}}`,
-or `{"error": "..."}`.
+with file names relative to JOB_DIR, and writes JOB_DIR/result.json: `{"environment": {...}, "times_ms": {NAME: [...]},
+"memory_bytes": NUMBER or null}`, with what was sustained as `sustained`, or `{"error": "..."}`.
 """
 
 from __future__ import annotations
 
+import functools
 import glob
 import hashlib
 import importlib
@@ -391,6 +394,17 @@ def environment(runtime):
     }
 
 
+def conditions():
+    """What may slow a device down while it works, as it is now."""
+    frequencies = [int(text) for text in _of_cores("scaling_cur_freq", usable()) if text.isdigit()]
+    return {
+        "temperature_c": _temperature(),
+        "frequency_mhz": min(frequencies) / 1000 if frequencies else None,
+        "throttled": _throttled(),
+        "throttle_events": _throttle_events(),
+    }
+
+
 def _version(package, module):
     """Of the package, or of the module where another package or the system has brought it."""
     try:
@@ -454,8 +468,42 @@ def run_job(folder):
     def open_all():
         return {name: open_session(runtime, inside(file), threads, folder) for name, file in job.get("models", {}).items()}
 
+    if job.get("memory"):
+        files = [inside(job["memory"][name]) for name in ("empty", "model")]
+        result["memory_bytes"] = memory_of(*[functools.partial(open_session, runtime, file, threads, folder) for file in files])
     result["times_ms"] = time_models(open_all, job.get("rounds", 1), clock_for(runtime, threads))
+    if job.get("sustain"):
+        task = job["sustain"]
+        require_threads(threads, result["environment"])
+        session = open_session(runtime, inside(task["model"]), threads, folder)
+        sustain = runpy.run_path(inside(task["by"]))["sustain"]
+        result["sustained"] = sustain(session.invoke, task["seconds"], conditions)
     return result
+
+
+def memory_of(open_empty, open_model):
+    """By how many bytes this process grows at most while it opens and runs a model; None where the system does not tell.
+
+    An empty model is run before, so that what the runtime itself needs is there.
+    """
+    empty = open_empty()
+    empty.invoke()
+    before = _status("VmRSS")
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # from now on the peak counts
+    except OSError:
+        return None
+    session = open_model()
+    session.invoke()
+    peak = _status("VmHWM")
+    return None if before is None or peak is None else max(0, peak - before)
+
+
+def _status(name):
+    """Bytes, of this process, as the Linux kernel tells them."""
+    found = re.search(r"^%s:\s*(\d+) kB$" % name, _read("/proc/self/status") or "", re.MULTILINE)  # noqa: UP031
+    return 1024 * int(found.group(1)) if found else None
 
 
 def run_images(session, images):

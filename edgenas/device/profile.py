@@ -17,7 +17,7 @@ from edgenas.values.kinds import CoreList, Line, Name, Text, Threads
 DEVICES = Path("devices")
 """In the working folder: the user's own profiles, and the tables that were measured."""
 
-REACHES = ("local", "remote", "browser")
+REACHES = ("local", "remote", "browser", "adb")
 
 Cost = Annotated[float, Within(0, 1e6)]
 """Milliseconds, of something that may be free."""
@@ -55,7 +55,7 @@ class DeviceProfile:
     runtime, threads: what its networks run on unless told otherwise. cores: that they are timed on; None: wherever the system
     puts them, which on a processor with fast and slow cores is now here, now there.
     reach: "local" when it is the machine that EdgeNAS runs on, "remote" when it is reached by ssh or a bundle, "browser" when
-        it is measured by a page that it opens.
+        it is measured by a page that it opens, "adb" when it is a phone that a program is copied to.
     """
 
     name: Name
@@ -84,6 +84,11 @@ class DeviceProfile:
             raise EdgeNASError(
                 f"{self.name} is not this machine: measure it in its browser with `on` browser, or over a USB cable with "
                 "`on` browser:adb."
+            )
+        if self.reach == "adb" and not remotely:
+            raise EdgeNASError(
+                f"{self.name} is not this machine: measure it over a USB cable with `on` adb and `binary` benchmark_model, "
+                "LiteRT's own program."
             )
         if self.reach == "remote" and not remotely:
             raise EdgeNASError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from edgenas.files import cache_dir
 from edgenas.graph import ModelFormat, get_format
 from edgenas.values import unknown
 
-PYTHON, BROWSER = "python", "browser"
+PYTHON, BROWSER, PHONE = "python", "browser", "phone"
 CPU_TIME, WALL_TIME = device_timer.CPU_TIME, device_timer.WALL_TIME
 
 OPENERS = Path(__file__).parent / "openers"
@@ -31,7 +32,7 @@ class Runtime:
 
     name: by which profiles, tables and commands call it. format: of the files that it opens, see `graph.FORMATS`.
     precisions: in which it can be timed. provider: what computes in it; estimates hold for all runtimes with the same.
-    where: `PYTHON`, that of a device, or `BROWSER`.
+    where: `PYTHON`, that of a device, `BROWSER`, or `PHONE`, where LiteRT's own program computes.
     clock: `CPU_TIME` where one thread, told to work alone, does all the work: that time does not run while another process has
         the core. `WALL_TIME` for what computes elsewhere, on a GPU or an NPU, too; and with several threads always.
     module, package: what is imported on the device, and what pip installs for that.
@@ -63,6 +64,11 @@ class Runtime:
         return Path(sys.executable) if self.module and find_spec(self.module.split(".")[0]) else None
 
     @property
+    def how_to_install(self) -> str:
+        """The command that brings it to this machine."""
+        return "bash tools/tflite_runtime.sh" if self.own_python is tflite_runtime_python else f"pip install {self.package}"
+
+    @property
     def files(self) -> dict[str, bytes]:
         """What the timer needs beside itself to open it."""
         return {self.opener.name: self.opener.read_bytes()} if isinstance(self.opener, Path) else {}
@@ -89,15 +95,19 @@ def register_runtime(runtime: Runtime) -> Runtime:
 
 
 def get_runtime(name: str, where: str | None = None) -> Runtime:
-    """where: `PYTHON` or `BROWSER` where it must compute there. Raises UsageError for an unknown one, and for one elsewhere."""
+    """where: `PYTHON`, `BROWSER` or `PHONE` where it must compute there. Raises UsageError for an unknown one, and for one
+    elsewhere."""
     there = [runtime.name for runtime in RUNTIMES.values() if where in (None, runtime.where)]
+    there += [ON_PHONES] * (where == PHONE)
     if name in there:
         return RUNTIMES[name]
     if name not in RUNTIMES:
         raise UsageError(unknown("runtime", name, there))
     if where == PYTHON:
-        raise UsageError(f"{name} runs in a browser: add `on` browser.")
-    raise UsageError(f"{name} does not run in a browser: choose `runtime` {' or '.join(there)}.")
+        way = "in a browser: add `on` browser" if RUNTIMES[name].where == BROWSER else "on a phone: add `on` adb"
+        raise UsageError(f"{name} runs {way}.")
+    place = "in a browser" if where == BROWSER else "on a phone by benchmark_model"
+    raise UsageError(f"{name} does not run {place}: choose `runtime` {' or '.join(there)}.")
 
 
 def precisions() -> tuple[str, ...]:
@@ -140,6 +150,18 @@ def tflite_runtime_python() -> Path | None:
     return python if python.is_file() else None
 
 
+def _python_with(package: str) -> Path | None:
+    """This Python where a package is installed that brings a module under the name of another's."""
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return Path(sys.executable)
+
+
+ON_PHONES = "litert"
+"""The runtime that is the same in a Python and in LiteRT's own program: its CPU kernels."""
+
 _on_cpu = partial(Runtime, clock=CPU_TIME)
 _xnnpack = partial(_on_cpu, format="tflite", precisions=("fp32", "fp16", "int8"), provider="XNNPACK", opener="tflite")
 
@@ -154,6 +176,14 @@ register_runtime(_on_cpu("opencv", "onnx", ("fp32",), "OpenCV DNN", module="cv2"
                          opener=OPENERS / "open_opencv.py"))  # fmt: skip
 register_runtime(_on_cpu("ncnn", "ncnn", ("fp32",), "ncnn CPU", module="ncnn", package="ncnn",
                          opener=OPENERS / "open_ncnn.py"))  # fmt: skip
+# On the GPU of a Jetson. What an execution provider does not have, ONNX Runtime computes on the CPU.
+_on_gpu = partial(Runtime, format="onnx", precisions=("fp32", "fp16"), module="onnxruntime", package="onnxruntime-gpu",
+                  opener="onnxruntime", own_python=partial(_python_with, "onnxruntime-gpu"))  # fmt: skip
+register_runtime(_on_gpu("onnxruntime-cuda", provider="CUDAExecutionProvider"))
+register_runtime(_on_gpu("onnxruntime-tensorrt", provider="TensorrtExecutionProvider"))
+# A phone's, by its delegates.
+register_runtime(Runtime("litert-gpu", "tflite", ("fp32", "fp16"), "GPU delegate", PHONE))
+register_runtime(Runtime("litert-nnapi", "tflite", ("fp32", "fp16", "int8"), "NNAPI delegate", PHONE))
 # ONNX Runtime Web counts as one runtime for each of its execution providers: so the name of a table's runtime says, as
 # everywhere, what computed.
 register_runtime(Runtime("onnxruntime-web-webgpu", "onnx", ("fp32",), "webgpu", BROWSER))

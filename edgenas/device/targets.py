@@ -14,20 +14,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgenas.device import device_timer
+from edgenas.device import device_sustain, device_timer
 from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
 from edgenas.device.remote_shell import ended_because
 from edgenas.device.runtimes import PYTHON, get_runtime
+from edgenas.device.sustained import Sustained
 from edgenas.errors import EdgeNASError
 from edgenas.files import scratch
-from edgenas.progress import Track, quiet
+from edgenas.progress import Track, quiet, ticking
 from edgenas.values import cores_of, decoded_json, read, read_text
-from edgenas.values.kinds import Elapsed, Line, Text
+from edgenas.values.kinds import Count, Elapsed, Line, Text
+
+_SUSTAIN = Path(device_sustain.__file__)
 
 
 class LatencyTarget(Protocol):
-    """A device with a runtime. All three raise EdgeNASError when the device or the runtime cannot be used."""
+    """A device with a runtime. All four raise EdgeNASError when the device or the runtime cannot be used."""
 
     def environment(self, runtime: str) -> Provenance:
         """Of what is measured there."""
@@ -46,6 +49,13 @@ class LatencyTarget(Protocol):
         """The model's outputs for `(n, ...)` images, each run alone, in the layout that the file takes: `(n, ...)`."""
         ...
 
+    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
+        """By how many bytes a process grows at most that opens and runs the model once, after an empty one.
+
+        None where the device does not tell.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -53,6 +63,8 @@ class Answer:
 
     environment: Provenance
     times_ms: dict[Line, tuple[Elapsed, ...]] = field(default_factory=dict)
+    sustained: Sustained | None = None
+    memory_bytes: Count | None = None
 
 
 class JobTarget:
@@ -79,6 +91,22 @@ class JobTarget:
         job, files = _job(execution)
         with self._done(job | {"run": [task]}, files | {"model": model}, images) as (folder, _):
             return _outputs(folder / "outputs.npy", len(images))
+
+    def sustain(self, model: bytes, execution: Execution, seconds: float, track: Track = quiet) -> Sustained:
+        """A model run without a pause for so long. Where it is interrupted, the device stops, too."""
+        job, files = _job(execution)
+        task = {"model": "model", "seconds": seconds, "by": _SUSTAIN.name}
+        files = files | {"model": model, _SUSTAIN.name: _SUSTAIN.read_bytes()}
+        with ticking(track, f"{execution.runtime} without a pause", seconds):
+            answer = self._answer(job | {"sustain": task}, files)
+        if answer.sustained is None:
+            raise EdgeNASError("The device's timer did not say how long the model took.")
+        return answer.sustained
+
+    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
+        job, files = _job(execution)
+        job["memory"] = {"empty": "empty.model", "model": "it.model"}
+        return self._answer(job, files | {"empty.model": empty, "it.model": model}).memory_bytes
 
     def _answer(self, job: dict[str, Any], files: Mapping[str, bytes]) -> Answer:
         with self._done(job, files) as (_, answer):
@@ -149,6 +177,9 @@ class Stopwatch:
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         return self._target.run(model, images, execution)
+
+    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
+        return self._target.memory(model, empty, execution)
 
 
 def timing_job(models: Mapping[str, bytes], execution: Execution, rounds: int) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -2,6 +2,8 @@
 
 model.json           architecture, classes, preprocessing, provenance, how int8 was calibrated
 weights.safetensors  the extracted subnet with recalibrated batch norm, from which the files were made
+network.py           the subnet in plain torch, which loads them without EdgeNAS
+weights-int8.safetensors  the same of the files in int8, which may have been trained for it
 model.onnx, model.tflite, model.ncnn.param with model.ncnn.bin; of other precisions than fp32 model-<precision>.onnx
 verify.json          what verification measured here; verify-<device>.json: on a device
 """
@@ -17,7 +19,7 @@ from edgenas.device import Execution, Provenance
 from edgenas.device.execution import precision_suffix
 from edgenas.errors import CheckpointError
 from edgenas.files import write_bytes
-from edgenas.graph import FORMATS, get_format
+from edgenas.graph import FORMATS, Ends, get_format
 from edgenas.latency.table import Kind
 from edgenas.metric import ACCURACY, Score
 from edgenas.quantisation.calibration import Calibration
@@ -28,9 +30,11 @@ from edgenas.supernet import Network
 from edgenas.training.checkpoint import fill, load_tensors, save_tensors
 from edgenas.values import Format, Inlined, Length, plain_fields
 from edgenas.values.kinds import (
+    Answer,
     ClassNames,
     Deviations,
     Fit,
+    ImageType,
     Means,
     Milliseconds,
     Name,
@@ -45,7 +49,7 @@ from edgenas.values.kinds import (
 class Preprocessing:
     """How an image becomes the model's input: what `edgenas.data.prepare` does with these values.
 
-    ONNX takes NCHW, TFLite NHWC.
+    ONNX takes NCHW, TFLite NHWC. input: what the files take; of pixels, mean and std are in their graphs.
     """
 
     resolution: Resolution
@@ -53,6 +57,7 @@ class Preprocessing:
     std: Deviations
     fit: Fit = "crop"  # earlier versions knew no other
     value_range: ValueRange | None = None
+    input: ImageType = "float32"
 
     @property
     def in_words(self) -> str:
@@ -125,6 +130,7 @@ class ExportedModel:
     budgets: the searches that chose this architecture.
     validation: how the subnet does on validation images, in torch, by the metric that it was chosen by.
     inherited: the same before fine-tuning; None where the weights are the supernet's.
+    output: what its files give.
     calibration: of its int8 files; None where there are none.
     """
 
@@ -136,6 +142,7 @@ class ExportedModel:
     validation: Score
     provenance: dict[str, Any]
     inherited: Score | None = None
+    output: Answer = "logits"
     calibration: Calibration | None = None
     folder: Path = field(default=Path(), compare=False)
 
@@ -145,8 +152,17 @@ class ExportedModel:
             raise ValueError(f"its images have {self.preprocessing.resolution} pixels, its network takes "
                              f"{self.architecture.resolution}")  # fmt: skip
 
-    def save(self, network: Network) -> None:
-        save_tensors(self.folder / "weights.safetensors", network.state_dict(), {"architecture": str(self.architecture)})
+    @property
+    def ends(self) -> Ends:
+        how = self.preprocessing
+        return Ends((how.mean, how.std) if how.input == "uint8" else None, self.output == "probabilities")
+
+    def save(self, network: Network, quantised: Network | None = None) -> None:
+        """quantised: of int8 files that were written; None: those that were there stay."""
+        about = {"architecture": str(self.architecture)}
+        save_tensors(self._weights("fp32"), network.state_dict(), about)
+        if quantised is not None:
+            save_tensors(self._weights("int8"), quantised.state_dict(), about)
         FORMAT.save(self.folder / "model.json", self)
 
     def to_json(self) -> dict[str, Any]:
@@ -163,14 +179,18 @@ class ExportedModel:
         """Raises EdgeNASError where there is none, CheckpointError for one that is damaged or from a newer version."""
         return replace(FORMAT.load(folder / "model.json"), folder=folder)
 
-    def network(self, space: SearchSpace) -> Network:
-        """The torch network that the files must agree with."""
-        tensors, _ = load_tensors(self.folder / "weights.safetensors")
+    def network(self, space: SearchSpace, precision: str = "fp32") -> Network:
+        """The torch network that the files must agree with. precision: in int8, too, it is in floats."""
+        path = self._weights(precision if self._weights(precision).exists() else "fp32")
+        tensors, _ = load_tensors(path)
         try:
             network = Network(space.blocks(self.architecture), space.batch_norm_epsilon)
         except ValueError as error:
             raise CheckpointError(f"{self.folder} holds none of the run's networks: {error}. Export it again.") from None
-        return fill(network, tensors, self.folder / "weights.safetensors").eval()
+        return fill(network, tensors, path).eval()
+
+    def _weights(self, precision: str) -> Path:
+        return self.folder / f"weights{precision_suffix(precision)}.safetensors"
 
     def file(self, format_name: str, precision: str = "fp32") -> Path:
         """Where the file of a format and precision is, or would be; of several, the first."""

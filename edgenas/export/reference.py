@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from edgenas.data import normalise
 from edgenas.errors import CheckpointError
 from edgenas.export.parity import HALF_TOLERANCE, NOISE_SHARE, Parity, compare, root_mean_square
-from edgenas.graph import get_format
+from edgenas.graph import PLAIN, Ends, get_format
+from edgenas.graph.ends import Channels
+from edgenas.progress import Track, quiet
 from edgenas.quantisation import IMAGE, Quantisation
 from edgenas.quantisation.calibration import Calibration
 from edgenas.quantisation.computation import simulate
 from edgenas.supernet import Network, fold
 
 AT_ONCE = 32
+LEAST_PROBABILITY = 1e-30
+"""That is told from zero: there float32 still has all its digits, which it has not where numbers are denormal."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """scores: `(n, classes)` that a file is held to. floats: those of the torch network.
+    """scores: `(n, classes)` that a file is held to. floats: those of the torch network that float files are of.
 
     allowed: see `Parity`. quantisation: of a file in int8.
 
@@ -39,36 +45,92 @@ class Reference:
 
 
 @torch.no_grad()
-def reference(network: Network, images: Tensor, precision: str, calibration: Calibration | None = None) -> Reference:
-    """images: `(n, 3, r, r)`, normalised. calibration: of the int8 files, which need one."""
-    floats = torch.cat([network(batch) for batch in images.split(AT_ONCE)]).numpy()
+def reference(
+    network: Network,
+    images: Tensor,
+    precision: str,
+    calibration: Calibration | None = None,
+    ends: Ends = PLAIN,
+    quantised: Network | None = None,
+    track: Track = quiet,
+) -> Reference:
+    """network: in floats. images: `(n, 3, r, r)`, normalised. ends: of the files.
+
+    calibration: of the int8 files, which need one. quantised: the network that they are of, where it may be another.
+
+    Probabilities are compared by their logarithms, which are logits but for a constant: a difference of the smallest counts.
+    """
+    found = _reference(network, images, precision, calibration, quantised, track)
+    if not ends.probabilities:
+        return found
+    return replace(found, scores=_log_softmax(found.scores), floats=_log_softmax(found.floats))
+
+
+def _log_softmax(scores: np.ndarray) -> np.ndarray:
+    logarithms = torch.log_softmax(torch.from_numpy(scores).double(), 1).numpy()
+    found: np.ndarray = np.maximum(logarithms, np.log(LEAST_PROBABILITY)).astype(np.float32)
+    return found
+
+
+def _reference(
+    network: Network, images: Tensor, precision: str, calibration: Calibration | None, quantised: Network | None, track: Track
+) -> Reference:
+    floats = _scores(network, images, track)
     if precision == "fp16":
         return Reference(floats, floats, HALF_TOLERANCE * max(1.0, float(np.abs(floats).max())))
     if precision != "int8":
         return Reference(floats, floats)
     if calibration is None:
         raise CheckpointError("How this model's int8 files were calibrated is not known any more. Export them again.")
-    quantisation = calibration.quantisation(network.specs)
-    computed = simulate(quantisation, fold(network))
-    scores = torch.cat([computed(batch) for batch in images.split(AT_ONCE)]).numpy()
-    allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - floats))
+    quantisation, unrounded = calibration.quantisation(network.specs), floats
+    if quantised is not None and not _same(network, quantised):
+        network, unrounded = quantised, _scores(quantised, images, track)
+    scores = _scores(simulate(quantisation, fold(network)), images, track)
+    allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - unrounded))
     return Reference(scores, floats, allowed, quantisation)
 
 
-def as_input(images: Tensor, format_name: str, quantisation: Quantisation | None = None) -> np.ndarray:
-    """`(n, 3, r, r)` images in the layout and the type that files of a format take.
+@torch.no_grad()
+def _scores(compute: Callable[[Tensor], Tensor], images: Tensor, track: Track) -> np.ndarray:
+    batches = images.split(AT_ONCE)
+    return torch.cat([compute(batch) for batch in track(batches, "Computing what files must", len(batches))]).numpy()
 
-    quantisation: of a file in int8.
+
+def _same(one: Network, other: Network) -> bool:
+    return one is other or all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+
+
+def as_input(images: Tensor, format_name: str, quantisation: Quantisation | None = None, ends: Ends = PLAIN) -> np.ndarray:
+    """`(n, 3, r, r)` normalised images in the layout and the type that files of a format take.
+
+    quantisation: of a file in int8. ends: of the file; where it takes pixels, the images are those of whole ones.
     """
     form = get_format(format_name)
+    if ends.normalisation is not None:
+        images = as_pixels(images, *ends.normalisation)
     array = images.permute(["NCHW".index(letter) for letter in form.layout]).numpy()
+    if ends.normalisation is not None:
+        return np.ascontiguousarray(array, dtype=form.pixels)
     if quantisation is not None and quantisation.integer_ends:
         return np.ascontiguousarray(quantisation.ranges[IMAGE].steps(array, form.integers))
     return np.ascontiguousarray(array, dtype=form.dtype)
 
 
-def as_scores(outputs: np.ndarray, quantisation: Quantisation | None = None) -> np.ndarray:
-    """A file's outputs as logits."""
+def as_pixels(images: Tensor, mean: Channels, std: Channels) -> Tensor:
+    """The nearest pixels, uint8, to normalised images: those that were normalised, where they come from such."""
+    shift, scale = (255 * torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    return (images * scale + shift).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def of_whole_pixels(images: Tensor, mean: Channels, std: Channels) -> Tensor:
+    """What a file that takes pixels makes of the nearest ones. Images that were resized are no whole pixels."""
+    return normalise(as_pixels(images, mean, std), mean, std)
+
+
+def as_scores(outputs: np.ndarray, quantisation: Quantisation | None = None, ends: Ends = PLAIN) -> np.ndarray:
+    """A file's outputs as logits, and probabilities as their logarithms."""
+    if ends.probabilities:
+        return np.log(np.maximum(outputs, LEAST_PROBABILITY))
     if quantisation is None or outputs.dtype.kind == "f":
         return outputs
     return quantisation.scores.values(outputs)

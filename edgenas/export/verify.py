@@ -11,20 +11,21 @@ import numpy as np
 import torch
 
 from edgenas.data import Dataset, Decoder
-from edgenas.device import Execution, LatencyTarget, Provenance, get_runtime, python_target
+from edgenas.device import Execution, JobTarget, Provenance, Sustained, get_runtime, python_target
 from edgenas.device.runtimes import PYTHON, runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity
-from edgenas.export.reference import Reference, as_input, as_scores, reference
+from edgenas.export.reference import Reference, as_input, as_scores, of_whole_pixels, reference
 from edgenas.files import now
+from edgenas.graph import PLAIN, Ends
 from edgenas.latency import Bench, LatencyTable
 from edgenas.latency.bench import LEAST_ROUNDS, ROUNDS
 from edgenas.metric import ACCURACY, Metric, Score, Tally
 from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
-from edgenas.supernet import Network
 from edgenas.training import OnnxClassifier, as_seen
+from edgenas.training.evaluation import BATCH
 from edgenas.values import Format, Inlined, Length
 from edgenas.values.kinds import Count, Images, Line, Milliseconds, Name, Positive, Share
 
@@ -46,7 +47,10 @@ class Verification:
     confusion: `(classes, classes)`: how many test images of each class (row) the file takes for each class (column).
     execution, latency_ms: of one image on this machine, in the statistic of `Bench`, at the speed that the machine had when its
         table was measured.
+    sustained: the file run without a pause, where that was asked for.
     predicted_ms: by the latency table of this execution on this machine, with its 90 % interval; None without a table.
+    memory_bytes: by which a process grows at most that opens and runs the file (see `device_timer.memory_of`); None where the
+        system does not tell, or is emulated.
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
@@ -69,6 +73,8 @@ class Verification:
     emulated: bool = False
     simulated_accuracy: Share | None = None
     float_agreement: Share | None = None
+    sustained: Sustained | None = None
+    memory_bytes: Count | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a confusion that cannot be."""
@@ -109,7 +115,7 @@ class Testbed:
     """
 
     execution: Execution
-    target: LatencyTarget
+    target: JobTarget
     environment: Provenance
     device: str = ""
 
@@ -145,8 +151,7 @@ def _require_here(runtimes: Collection[str], files: Sequence[ModelFile]) -> None
     wanted = [get_runtime(name, PYTHON) for name in runtimes]
     for runtime in wanted:
         if runtime.python is None:
-            how = "bash tools/tflite_runtime.sh" if runtime.own_python else f"pip install {runtime.package}"
-            raise EdgeNASError(f"{runtime.name} is not installed", how)
+            raise EdgeNASError(f"{runtime.name} is not installed", runtime.how_to_install)
     if wanted and not any(file.format == runtime.format for file in files for runtime in wanted):
         opened = " and ".join(f"`format` {name}" for name in dict.fromkeys(runtime.format for runtime in wanted))
         raise EdgeNASError(f"{files[0].path.parent} holds nothing that {' or '.join(runtimes)} opens: export it again, with "
@@ -161,13 +166,14 @@ def _precisions(files: Sequence[ModelFile]) -> dict[str, set[str]]:
 def verify(
     model: ExportedModel, space: SearchSpace, dataset: Dataset, tables: Sequence[LatencyTable] = (), track: Track = quiet,
     *, testbeds: Sequence[Testbed] | None = None, runtimes: Collection[str] = (), images: int | None = None,
+    sustained_s: float | None = None,
 ) -> list[Verification]:  # fmt: skip
     """Run a model's files on test images and on the timer, and keep the result beside them: verify.json, or verify-DEVICE.json.
 
     tables: timed latencies: of this machine's, the speed that it had then is what latencies are stated for, and where its
         blocks cover the space, they predict. Those of other machines are left aside.
     testbeds: where; this machine unless told otherwise, in all runtimes that are installed, or in `runtimes`.
-    images: so many of the test set, evenly spread; None: all.
+    images: so many of the test set, evenly spread; None: all. sustained_s: also run each file without a pause for so long.
 
     A file whose outputs are not what they must be wherever it was tried is renamed to <file>.rejected, so that nobody ships it.
     Raises EdgeNASError when there is no file for these testbeds, and, with all others verified and kept, when one of several
@@ -183,9 +189,9 @@ def verify(
         raise CheckpointError(f"{model.folder / 'model.json'} names other classes than the images have: export it again.")
     # As a user runs it: prepared as model.json says, each output the class that it names. What is expected is the run's own.
     trial = replace(
-        _Trial.of(dataset, model.preprocessing, images),
+        _Trial.of(dataset, model.preprocessing, images, model.ends, track),
         order=np.array([model.classes.index(name) for name in dataset.classes]),
-        references=_references(model, model.network(space), dataset, images, {file.precision for file, _ in pairs}),
+        references=_references(model, space, dataset, images, {file.precision for file, _ in pairs}, track),
     )
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
@@ -198,7 +204,8 @@ def verify(
     results, failures = [], []
     for file, testbed in track(pairs, f"Verifying {model.architecture.id}", len(pairs)):
         try:
-            results.append(_verify_file(file.path.name, file.content, testbed, trial, tables, predict))
+            results.append(_verify_file(file.path.name, file.content, testbed, trial, tables, predict, sustained_s,
+                                         track))  # fmt: skip
         except EdgeNASError as error:
             if len(testbeds) == 1:
                 raise
@@ -229,7 +236,7 @@ def verify_classifier(
     """
     resolution = file.resolution or dataset.size
     content = file.for_one_image(resolution)
-    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range))
+    trial = _Trial.of(dataset, Preprocessing(resolution, file.mean, file.std, file.fit, file.value_range), track=track)
     testbeds = testbeds_here([ModelFile(file.path, "onnx")])
     results = [
         _verify_file(file.path.name, content, testbed, trial, tables, lambda table: None)
@@ -263,6 +270,7 @@ class _Trial:
     """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and what a model's files must compute, by their precision.
 
     order: of a file's outputs, those of the data set's classes one after the other; None where they are in this order.
+    ends: of these files.
     """
 
     images: torch.Tensor
@@ -270,37 +278,49 @@ class _Trial:
     classes: int
     references: Mapping[str, Reference] = field(default_factory=dict)
     order: np.ndarray | None = None
+    ends: Ends = PLAIN
 
     @classmethod
-    def of(cls, dataset: Dataset, how: Preprocessing, count: int | None = None) -> _Trial:
+    def of(
+        cls, dataset: Dataset, how: Preprocessing, count: int | None = None, ends: Ends = PLAIN, track: Track = quiet
+    ) -> _Trial:
         """From the test images' files, as a user prepares them."""
         test = dataset.test_from_files(Decoder(how.resolution, how.fit, how.value_range))
         dataset = replace(dataset, mean=how.mean, std=how.std)
         chosen = np.linspace(0, len(test) - 1, min(count or len(test), len(test))).astype(int)
-        batches = list(as_seen(dataset, test, how.resolution, chosen))
+        seen = as_seen(dataset, test, how.resolution, chosen)
+        batches = list(track(seen, "Preparing the test images", -(-len(chosen) // BATCH)))
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        return cls(images, labels.numpy(), len(dataset.classes))
+        if how.input == "uint8":
+            images = of_whole_pixels(images, how.mean, how.std)
+        return cls(images, labels.numpy(), len(dataset.classes), ends=ends)
 
 
 def _references(
-    model: ExportedModel, network: Network, dataset: Dataset, count: int | None, precisions: Iterable[str]
+    model: ExportedModel, space: SearchSpace, dataset: Dataset, count: int | None, precisions: Iterable[str], track: Track
 ) -> dict[str, Reference]:
     """For images prepared as those that the network was trained on."""
-    how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range)
-    images = _Trial.of(dataset, how, count).images
-    return {precision: reference(network, images, precision, model.calibration) for precision in sorted(precisions)}
+    network, taken = model.network(space), model.preprocessing.input
+    how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range, taken)
+    images = _Trial.of(dataset, how, count, track=track).images
+    return {
+        kind: reference(network, images, kind, model.calibration, model.ends, model.network(space, kind), track)
+        for kind in sorted(precisions)
+    }
 
 
 def _verify_file(
     name: str, content: bytes, testbed: Testbed, trial: _Trial, tables: Sequence[LatencyTable],
-    predict: Callable[[LatencyTable], tuple[float, float, float] | None],
+    predict: Callable[[LatencyTable], tuple[float, float, float] | None], sustained_s: float | None = None,
+    track: Track = quiet,
 ) -> Verification:  # fmt: skip
     execution, environment = testbed.execution, testbed.environment
     emulated = environment.emulated
     expected = trial.references.get(execution.precision)
     quantisation = expected.quantisation if expected else None
-    images = as_input(trial.images, get_runtime(execution.runtime).format, quantisation)
-    outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation)
+    form, empty = get_runtime(execution.runtime).format, get_runtime(execution.runtime).model_format.empty()
+    images = as_input(trial.images, form, quantisation, trial.ends)
+    outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation, trial.ends)
     if trial.order is not None and outputs.shape[1:] == trial.order.shape:
         outputs = outputs[:, trial.order]
 
@@ -335,6 +355,8 @@ def _verify_file(
         emulated=emulated,
         simulated_accuracy=float((expected.scores.argmax(1) == labels).mean()) if expected and quantisation else None,
         float_agreement=None if expected is None else float((classes == expected.floats.argmax(1)).mean()),
+        sustained=testbed.target.sustain(content, execution, sustained_s, track) if sustained_s else None,
+        memory_bytes=None if emulated else testbed.target.memory(content, empty, execution),
     )
 
 

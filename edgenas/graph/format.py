@@ -8,6 +8,7 @@ from typing import Protocol
 import onnx
 
 from edgenas.errors import UsageError
+from edgenas.graph.ends import PLAIN, Ends
 from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn, join_ncnn, read_ncnn_metadata, split_ncnn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
@@ -25,6 +26,7 @@ class ModelFormat(Protocol):
     name: by which runtimes and commands ask for it. suffixes: of its files, with the dot.
     precisions: those that it can be written in, `fp32` first.
     layout: of an image at its input, `NCHW` or `NHWC`. dtype: of the image's values, as numpy names it.
+    pixels: the same of an image that is not normalised, where a file takes one: see `Ends`.
     batches: whether a file can take several images at once. dynamic_batch: and any number.
     integers: the type of 8-bit values in int8 files.
     """
@@ -34,6 +36,7 @@ class ModelFormat(Protocol):
     precisions: tuple[str, ...]
     layout: str
     dtype: str
+    pixels: str
     batches: bool
     dynamic_batch: bool
     integers: str
@@ -41,11 +44,13 @@ class ModelFormat(Protocol):
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
         batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
+        ends: Ends = PLAIN,
     ) -> bytes:  # fmt: skip
         """A whole network or a single block; the same arguments give the same bytes.
 
         weights: one of each per block, as `weight_shapes` names them. batch: images at once; None is any number.
         quantisation: of these blocks, for a file in int8; without one its speed alone is of interest.
+        ends: of a whole network.
         Raises UsageError for a precision or a batch that the format cannot be written in.
         """
         ...
@@ -80,19 +85,21 @@ class _OneFile:
 
 class Onnx(_OneFile):
     name, layout, dtype, batches, dynamic_batch, integers = "onnx", "NCHW", "float32", True, True, "uint8"
+    pixels: str = "uint8"
     suffixes: tuple[str, ...] = (".onnx",)
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
         batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
+        ends: Ends = PLAIN,
     ) -> bytes:  # fmt: skip
         check_support(self, precision, batch)
         images = "batch" if batch is None else batch
         if precision == "int8":
-            model = build_int8_onnx(blocks, weights, batch=images, metadata=metadata, quantisation=quantisation)
+            model = build_int8_onnx(blocks, weights, batch=images, metadata=metadata, quantisation=quantisation, ends=ends)
         else:
-            model = build_onnx(blocks, weights, batch=images, metadata=metadata, half=precision == "fp16")
+            model = build_onnx(blocks, weights, batch=images, metadata=metadata, half=precision == "fp16", ends=ends)
         return model.SerializeToString()
 
     def empty(self) -> bytes:
@@ -104,17 +111,19 @@ class Onnx(_OneFile):
 
 class TfLite(_OneFile):
     name, layout, dtype, batches, dynamic_batch, integers = "tflite", "NHWC", "float32", True, False, "int8"
+    pixels: str = "uint8"
     suffixes: tuple[str, ...] = (".tflite",)
     precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
         batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
+        ends: Ends = PLAIN,
     ) -> bytes:  # fmt: skip
         check_support(self, precision, batch)
         if precision == "int8":
-            return build_int8_tflite(blocks, weights, batch=batch or 1, metadata=metadata, quantisation=quantisation)
-        return build_tflite(blocks, weights, batch=batch or 1, metadata=metadata, half=precision == "fp16")
+            return build_int8_tflite(blocks, weights, batch=batch or 1, metadata=metadata, quantisation=quantisation, ends=ends)
+        return build_tflite(blocks, weights, batch=batch or 1, metadata=metadata, half=precision == "fp16", ends=ends)
 
     def empty(self) -> bytes:
         return build_empty_tflite()
@@ -125,15 +134,17 @@ class TfLite(_OneFile):
 
 class Ncnn:
     name, layout, dtype, batches, dynamic_batch, integers = "ncnn", "NCHW", "float32", False, False, "int8"
+    pixels: str = "float32"
     suffixes: tuple[str, ...] = (".ncnn.param", ".ncnn.bin")
     precisions: tuple[str, ...] = ("fp32",)
 
     def build(
         self, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], precision: str = "fp32", *,
         batch: int | None = 1, metadata: Mapping[str, str] | None = None, quantisation: Quantisation | None = None,
+        ends: Ends = PLAIN,
     ) -> bytes:  # fmt: skip
         check_support(self, precision, batch)
-        return build_ncnn(blocks, weights, metadata=metadata)
+        return build_ncnn(blocks, weights, metadata=metadata, ends=ends)
 
     def empty(self) -> bytes:
         return build_empty_ncnn()

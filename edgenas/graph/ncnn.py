@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from edgenas.graph.ends import PLAIN, Ends
 from edgenas.graph.gates import CLIP, OFFSET, SLOPE, clipped_gates, clipped_weights
 from edgenas.graph.weights import BlockWeights
 from edgenas.space import BlockSpec, program_of
@@ -58,19 +59,25 @@ _WITHIN = {"ReLU": 1, "Clip": 3, "HardSwish": 6}
 
 
 def build_ncnn(
-    blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], *, metadata: Mapping[str, str] | None = None
-) -> bytes:
+    blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], *, metadata: Mapping[str, str] | None = None,
+    ends: Ends = PLAIN,
+) -> bytes:  # fmt: skip
     """A chain of blocks as ncnn's two files, see `split_ncnn`; whole network or single block.
 
-    blocks, weights: one of each per block, in order, the weights as `weight_shapes` names them.
+    blocks, weights: one of each per block, in order, the weights as `weight_shapes` names them. ends: of a whole network.
 
     The model maps `image`, float32 `(channels, resolution, resolution)`, to `output`, float32 `(classes,)` for a network that
-    ends in a head, `(channels, resolution, resolution)` otherwise.
+    ends in a head, `(channels, resolution, resolution)` otherwise. Pixels are float32 of 0..255, as ncnn reads them.
     """
     graph, first = _Graph(), blocks[0]
     value = graph.add("Input", INPUT, [], {0: first.resolution, 1: first.resolution, 2: first.in_channels})
+    if ends.normalisation is not None:
+        value = graph.add("Scale", f"{INPUT}.normalised", [value], {0: first.in_channels, 1: 1})
+        graph.weights += b"".join(numbers.astype("<f4").tobytes() for numbers in ends.as_line)
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
         value = graph.block(f"block{index}", spec, arrays, value)
+    if ends.probabilities:
+        graph.add("Softmax", "probabilities", [value], {0: 0, 1: 1})
     return graph.content(metadata or {})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgenas.graph.ends import PLAIN, Ends
 from edgenas.graph.gates import CLIP, OFFSET, SLOPE, clipped_gates, clipped_weights
 from edgenas.graph.weights import BlockWeights
 from edgenas.space import BlockSpec, is_flat, program_of
@@ -43,27 +44,31 @@ def build_onnx(
     batch: int | str = 1,
     metadata: Mapping[str, str] | None = None,
     half: bool = False,
+    ends: Ends = PLAIN,
 ) -> onnx.ModelProto:
     """A chain of blocks as an ONNX model, whole network or single block.
 
     blocks, weights: one of each per block, in order, the weights as `weight_shapes` names them.
     batch: a fixed size, or a name such as "batch" for a dynamic one.
     half: everything is float16 but an image that enters and class scores that leave.
+    ends: of a whole network.
 
-    The model maps `image`, float32 `(batch, channels, resolution, resolution)`, to `output`, float32
-    `(batch, classes)` for a network that ends in a head, `(batch, channels, resolution, resolution)` otherwise.
+    The model maps `image`, float32 `(batch, channels, resolution, resolution)`, or uint8 where it takes pixels, to `output`,
+    float32 `(batch, classes)` for a network that ends in a head, `(batch, channels, resolution, resolution)` otherwise.
     """
     clipped = [clipped_weights(program_of(spec), arrays) for spec, arrays in zip(blocks, weights, strict=True)]
     graph = OnnxGraph(np.float16 if half else np.float32)
     element = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     is_image, is_scores = half and blocks[0].in_channels == 3, half and is_flat(blocks[-1])
-    value = graph.add("Cast", [INPUT], f"{INPUT}.half", to=element) if is_image else INPUT
+    value = INPUT if ends.normalisation is None else graph.normalised(INPUT, ends)
+    value = graph.add("Cast", [value], f"{INPUT}.half", to=element) if is_image else value
     value = add_blocks(graph, blocks, clipped, value)
-    if is_scores:
-        graph.add("Cast", [value], OUTPUT, to=TensorProto.FLOAT)
+    value = graph.add("Cast", [value], "scores", to=TensorProto.FLOAT) if is_scores else value
+    if ends.probabilities:
+        graph.softmax(value)
     graph.nodes[-1].output[0] = OUTPUT
-    ends = TensorProto.FLOAT if is_image else element, TensorProto.FLOAT if is_scores else element
-    return graph.model(*shapes(blocks, batch), metadata or {}, ends)
+    enters = TensorProto.UINT8 if ends.normalisation else TensorProto.FLOAT if is_image else element
+    return graph.model(*shapes(blocks, batch), metadata or {}, (enters, TensorProto.FLOAT if is_scores else element))
 
 
 def add_blocks(graph: OnnxGraph, blocks: Sequence[BlockSpec], weights: Sequence[BlockWeights], value: str) -> str:
@@ -102,6 +107,17 @@ class OnnxGraph:
     def constant(self, name: str, array: np.ndarray) -> str:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array, dtype=self.dtype), name))
         return name
+
+    def normalised(self, pixels: str, ends: Ends) -> str:
+        """Pixels as the image that the first block takes, in float32."""
+        value = self.add("Cast", [pixels], f"{pixels}.float", to=TensorProto.FLOAT)
+        for op, name, numbers in zip(("Sub", "Div"), ("shift", "scale"), ends.shift_and_scale, strict=True):
+            self.initializers.append(numpy_helper.from_array(numbers.reshape(1, -1, 1, 1), f"{pixels}.{name}.number"))
+            value = self.add(op, [value, f"{pixels}.{name}.number"], f"{pixels}.{name}")
+        return value
+
+    def softmax(self, scores: str) -> str:
+        return self.add("Softmax", [scores], "probabilities", axis=1)
 
     def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
         """Append a block's steps; return the name of its result."""

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from edgenas.graph.ends import PLAIN, Ends
 from edgenas.graph.onnx import INPUT, OUTPUT, OnnxGraph, add_blocks, shapes
 from edgenas.graph.weights import BlockWeights
 from edgenas.quantisation import IMAGE, Quantisation, Range, fused_activations, quantised_steps
@@ -27,18 +28,25 @@ def build_int8_onnx(
     batch: int | str = 1,
     metadata: Mapping[str, str] | None = None,
     quantisation: Quantisation | None = None,
+    ends: Ends = PLAIN,
 ) -> onnx.ModelProto:
     """A chain of blocks as an int8 model, in the shapes of `build_onnx`.
 
     quantisation: of these blocks; None for a model whose speed alone is of interest.
     An image enters and class scores leave as float32, unless it has `integer_ends`. What passes between blocks is uint8.
+    ends: as of `build_onnx`. Pixels become the steps of the image's range in integers: see `normalised`.
     """
     quantisation = quantisation or Quantisation.nominal(blocks)
     graph, float_ends = _QdqGraph(quantisation), not quantisation.integer_ends
     image, scores = float_ends and blocks[0].in_channels == 3, float_ends and is_flat(blocks[-1])
-    value = graph.quantize(INPUT, IMAGE) if image else graph.dequantize(INPUT, IMAGE)
-    add_blocks(graph, blocks, weights, value)
-    if not scores:
+    if ends.normalisation is not None:
+        image, value = False, graph.normalised(INPUT, ends)
+    else:
+        value = graph.quantize(INPUT, IMAGE) if image else graph.dequantize(INPUT, IMAGE)
+    value = add_blocks(graph, blocks, weights, value)
+    if ends.probabilities:
+        graph.softmax(value)
+    elif not scores:
         graph.nodes.pop()
     graph.nodes[-1].output[0] = OUTPUT
     element = {True: TensorProto.FLOAT, False: TensorProto.UINT8}
@@ -57,6 +65,18 @@ class _QdqGraph(OnnxGraph):
     def block(self, block: str, spec: BlockSpec, weights: BlockWeights, value: str) -> str:
         self._block, self._fused = block, fused_activations(self.steps_of(spec))
         return super().block(block, spec, weights, value)
+
+    def normalised(self, pixels: str, ends: Ends) -> str:
+        """By a convolution of one pixel, whose weights are 127 steps each: sums are exact but for the bias, which is off
+        by up to 1/254 of a pixel, and are rounded once, to the steps of the image's range, as a normalised image is."""
+        steps = [self._tensor(f"{pixels}.step", np.array(1, np.float32)), self._tensor(f"{pixels}.zero", np.array(0, np.uint8))]
+        value = self.add("DequantizeLinear", [pixels, *steps], f"{pixels}.float")
+        found = self._quantisation.of_pixels(*ends.as_line)
+        weights = [self._integers(f"{pixels}.scale", found.weight, found.scale)]
+        if found.bias is not None:
+            weights.append(self._integers(f"{pixels}.shift", found.bias, found.bias_scale))
+        value = self.add("Conv", [value, *weights], f"{pixels}.normalised", kernel_shape=[1, 1])
+        return self.quantize(value, IMAGE)
 
     def steps_of(self, spec: BlockSpec) -> tuple[Step, ...]:
         return quantised_steps(spec)

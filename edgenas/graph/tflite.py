@@ -14,6 +14,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgenas.graph.ends import PLAIN, Ends
 from edgenas.graph.weights import BlockWeights
 from edgenas.space import BlockSpec, program_of
 from edgenas.space.program import (
@@ -31,6 +32,7 @@ from edgenas.space.program import (
     Scale,
     Step,
     activations_of,
+    tensorflow_padding,
 )
 
 INPUT, OUTPUT = "image", "output"
@@ -47,6 +49,7 @@ _DTYPES = {
     "float16": schema.TensorType.FLOAT16,
     "int32": schema.TensorType.INT32,
     "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
 }
 
 
@@ -57,6 +60,7 @@ def build_tflite(
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
     half: bool = False,
+    ends: Ends = PLAIN,
 ) -> bytes:
     """A chain of blocks as a TFLite file, whole network or single block.
 
@@ -64,16 +68,19 @@ def build_tflite(
     metadata: becomes Metadata entries, each a name and a buffer of UTF-8 text.
     half: weights are float16, and DEQUANTIZE operators make float32 of them. CPUs do that once, when they open the file; GPU
         delegates compute in float16 throughout.
+    ends: of a whole network.
 
-    The model maps `image`, float32 `(batch, resolution, resolution, channels)`, to `output`, float32 `(batch, classes)`
-    for a network that ends in a head, `(batch, resolution, resolution, channels)` otherwise. Its signature is
-    `serving_default`, with the same names.
+    The model maps `image`, float32 `(batch, resolution, resolution, channels)`, or uint8 where it takes pixels, to `output`,
+    float32 `(batch, classes)` for a network that ends in a head, `(batch, resolution, resolution, channels)` otherwise. Its
+    signature is `serving_default`, with the same names.
     """
     graph = _HalfGraph() if half else TfliteGraph()
-    image = value = graph.tensor(INPUT, image_shape(blocks, batch))
+    shape = image_shape(blocks, batch)
+    image = graph.tensor(INPUT, shape) if ends.normalisation is None else graph.pixels(shape)
+    value = image if ends.normalisation is None else graph.normalised(image, ends)
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
         value = TfliteBlock(graph, f"block{index}", arrays).computed(spec, value)
-    return graph.model(image, value, metadata or {})
+    return graph.model(image, graph.softmax(value) if ends.probabilities else value, metadata or {})
 
 
 def image_shape(blocks: Sequence[BlockSpec], batch: int) -> tuple[int, ...]:
@@ -97,6 +104,13 @@ def read_tflite_metadata(content: bytes) -> dict[str, str]:
     model = schema.ModelT.InitFromPackedBuf(content)
     own = [entry for entry in model.metadata or [] if entry.name.decode() != STANDARD_METADATA]
     return {entry.name.decode(): bytes(model.buffers[entry.buffer].data).decode() for entry in own}
+
+
+def tflite_operators(content: bytes) -> list[str]:
+    """The names of the builtin operators that a TFLite file has, in alphabetical order."""
+    codes = schema.ModelT.InitFromPackedBuf(content).operatorCodes
+    names = {code: name for name, code in vars(Op).items() if isinstance(code, int)}
+    return sorted(names[code.builtinCode] for code in codes)
 
 
 class AlignedBuffer(schema.BufferT):
@@ -153,25 +167,35 @@ class TfliteGraph:
         return value
 
     def padded(self, name: str, value: int, kernel: int, stride: int, pads: tuple[int, int]) -> tuple[int, int]:
-        """The value for a k x k window that moves, and the format's word for what is still to be padded.
-
-        The format's SAME puts the smaller half of what it needs before the image; anything else takes an operator of its own.
-        """
-        size = self.shape(value)[1]
-        before, after = pads
-        out = (size + before + after - kernel) // stride + 1
-        if pads == (0, 0):
-            return value, schema.Padding.VALID
-        needed = (out - 1) * stride + kernel - size
-        if out == (size - 1) // stride + 1 and max(needed, 0) // 2 == before:
-            return value, schema.Padding.SAME
-        return self.pad(name, value, pads), schema.Padding.VALID
+        """The value for a k x k window that moves, and the format's word for what is still to be padded."""
+        word = tensorflow_padding(self.shape(value)[1], kernel, stride, pads)
+        if word is None:
+            return self.pad(name, value, pads), schema.Padding.VALID
+        return value, {"valid": schema.Padding.VALID, "same": schema.Padding.SAME}[word]
 
     def pad(self, name: str, value: int, pads: tuple[int, int]) -> int:
         batch, height, width, channels = self.shape(value)
         paddings = self.constant(f"{name}.paddings", np.array([[0, 0], pads, pads, [0, 0]]))
         shape = (batch, height + sum(pads), width + sum(pads), channels)
         return self.add(Op.PAD, [value, paddings], f"{name}.pad", shape, schema.PadOptionsT())
+
+    def pixels(self, shape: Sequence[int]) -> int:
+        """An input of 0..255, which is what these integers stand for: a step of 1, from 0."""
+        value, (step, zero) = self.tensor(INPUT, shape, "uint8"), (np.ones(1, np.float32), np.zeros(1, np.int64))
+        self.tensors[value].quantization = schema.QuantizationParametersT(scale=step, zeroPoint=zero)
+        return value
+
+    def normalised(self, pixels: int, ends: Ends) -> int:
+        """Pixels as the image that the first block takes, in float32 whatever the weights are kept in."""
+        shape, numbers = self.shape(pixels), zip(("shift", "scale"), ends.shift_and_scale, strict=True)
+        shift, scale = (TfliteGraph.constant(self, f"{INPUT}.{name}", array) for name, array in numbers)
+        value = self.add(Op.DEQUANTIZE, [pixels], f"{INPUT}.float", shape)
+        value = self.add(Op.SUB, [value, shift], f"{INPUT}.shifted", shape, schema.SubOptionsT())
+        return self.add(Op.DIV, [value, scale], f"{INPUT}.normalised", shape, schema.DivOptionsT())
+
+    def softmax(self, scores: int) -> int:
+        """scores: in float32."""
+        return TfliteGraph.add(self, Op.SOFTMAX, [scores], OUTPUT, self.shape(scores), schema.SoftmaxOptionsT(beta=1.0))
 
     def model(self, image: int, output: int, metadata: Mapping[str, str]) -> bytes:
         self.tensors[output].name = OUTPUT

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgenas.graph.tflite import INPUT, OUTPUT, Op, TfliteBlock, TfliteGraph, image_shape
+from edgenas.graph.ends import PLAIN, Ends
+from edgenas.graph.tflite import INPUT, Op, TfliteBlock, TfliteGraph, image_shape
 from edgenas.graph.weights import BlockWeights
-from edgenas.quantisation import IMAGE, Quantisation, quantised_steps
+from edgenas.quantisation import IMAGE, Parameters, Quantisation, quantised_steps
 from edgenas.quantisation.ranges import GATE_LIMIT
 from edgenas.quantisation.scheme import WEIGHT_STEPS
 from edgenas.space import BlockSpec, is_flat
@@ -34,23 +35,28 @@ def build_int8_tflite(
     batch: int = 1,
     metadata: Mapping[str, str] | None = None,
     quantisation: Quantisation | None = None,
+    ends: Ends = PLAIN,
 ) -> bytes:
     """A chain of blocks as an int8 file, in the shapes of `build_tflite`.
 
-    quantisation: as of `build_int8_onnx`; what it has uint8 for is int8 here.
+    quantisation, ends: as of `build_int8_onnx`; what it has uint8 for is int8 here, but for pixels.
     """
     quantisation = quantisation or Quantisation.nominal(blocks)
     graph, float_ends = _Int8Graph(), not quantisation.integer_ends
     is_image, is_scores = float_ends and blocks[0].in_channels == 3, float_ends and is_flat(blocks[-1])
     shape, limits = image_shape(blocks, batch), quantisation.ranges[IMAGE]
-    image = graph.tensor(INPUT, shape, "float32" if is_image else "int8")
-    value = graph.add(Op.QUANTIZE, [image], f"{INPUT}.int8", shape) if is_image else image
+    if ends.normalisation is not None:
+        image = graph.pixels(shape)
+        value = graph.convolved(image, quantisation.of_pixels(*ends.as_line))
+    else:
+        image = graph.tensor(INPUT, shape, "float32" if is_image else "int8")
+        value = graph.add(Op.QUANTIZE, [image], f"{INPUT}.int8", shape) if is_image else image
     graph.quantise(value, limits.scale, limits.zero_point)
     for index, (spec, arrays) in enumerate(zip(blocks, weights, strict=True)):
         value = _Int8Block(graph, f"block{index}", arrays, quantisation).computed(spec, value)
-    if is_scores:
+    if is_scores or ends.probabilities:
         value = graph.dequantise(value)
-    return graph.model(image, value, metadata or {})
+    return graph.model(image, graph.softmax(value) if ends.probabilities else value, metadata or {})
 
 
 class _Int8Graph(TfliteGraph):
@@ -82,8 +88,18 @@ class _Int8Graph(TfliteGraph):
         self.quantise(value, scale, axis=axis)
         return value
 
+    def convolved(self, pixels: int, layer: Parameters) -> int:
+        """Pixels as int8, the same integers 128 lower, and through a convolution of one pixel that normalises them: see
+        `_QdqGraph.normalised`."""
+        value = self.add(Op.QUANTIZE, [pixels], f"{INPUT}.int8", self.shape(pixels))
+        self.quantise(value, np.float32(1), 0)
+        weight = self.integers(f"{INPUT}.scale", layer.weight.transpose(0, 2, 3, 1), layer.scale)
+        bias = -1 if layer.bias is None else self.integers(f"{INPUT}.shift", layer.bias, layer.bias_scale)
+        options = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideW=1, strideH=1)
+        return self.add(Op.CONV_2D, [value, weight, bias], f"{INPUT}.normalised", self.shape(pixels), options)
+
     def dequantise(self, value: int) -> int:
-        value = self.add(Op.DEQUANTIZE, [value], OUTPUT, self.shape(value))
+        value = self.add(Op.DEQUANTIZE, [value], "scores", self.shape(value))
         self.tensors[value].type, self.tensors[value].quantization = schema.TensorType.FLOAT32, None
         return value
 

@@ -37,7 +37,8 @@ def deploy(
         bundle = network
         if not network.is_file():
             bundle = temporary / "bundle.zip"
-            export_run(Run.open(network), architecture=architecture, bundle=bundle, data=data, track=track)
+            run, runtimes = Run.open(network), [runtime] if runtime else []
+            export_run(run, architecture=architecture, bundle=bundle, runtimes=runtimes, data=data, track=track)
         folder = unpack_bundle(bundle, temporary / "bundle")
         with ssh_shell(on) as shell:
             return install(shell, folder, name or name_of(network), runtime=runtime, source=service, track=track)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,17 +81,21 @@ def search_devices(
     folder, dataset = run.path / "search", load_images(run, data, track)
     asked = [{place: [*where, *budgets_ms[place]] for place, where in places.items()}, options, weights_key(run.weights)]
     with attempt(folder, asked, _UNFINISHED) as (_, goes_on):
-        since = (folder / _UNFINISHED).stat().st_mtime
+        since, outcomes = (folder / _UNFINISHED).stat().st_mtime, {}
         for place, budgets in track(budgets_ms.items(), "Searching for devices", len(budgets_ms)):
             if not (goes_on and _is_done(run, tables[place], budgets, since)):
                 device, in_runtime = places[place]
-                search_run(run, budgets, device, runtime=in_runtime, data=dataset, track=track, **options)
+                found = search_run(run, budgets, device, runtime=in_runtime, data=dataset, track=track, **options)
+                outcomes[place] = found.outcome
         # What was evaluated for one device may be the better network for another.
         again = options | {"evaluations": 0, "data": dataset, "track": track}
-        found = {place: search_run(run, budgets, tables[place], **again) for place, budgets in budgets_ms.items()}
-    records = [record for each in found.values() for record in each.records]
+        searched = {}
+        for place, budgets in track(budgets_ms.items(), "Choosing among all", len(budgets_ms)):
+            found = search_run(run, budgets, tables[place], **again)
+            searched[place] = replace(found, outcome=outcomes.get(place, found.outcome))
+    records = [record for each in searched.values() for record in each.records]
     comparison = compare(run, records)
-    return SearchedDevices(found, comparison, draw_devices(run, records, comparison))
+    return SearchedDevices(searched, comparison, draw_devices(run, records, comparison))
 
 
 def compare(run: Run, records: Sequence[SearchRecord]) -> DeviceComparison:
@@ -101,15 +105,16 @@ def compare(run: Run, records: Sequence[SearchRecord]) -> DeviceComparison:
 
 
 def comparable(run: Run, records: Sequence[SearchRecord]) -> list[SearchRecord]:
-    """Those searches of a run that can be compared: by one metric, in one precision, of several devices or runtimes; else
-    none."""
+    """The last search for each of several devices or runtimes, as far as they can be compared: by one metric and in one
+    precision; none where there is one alone."""
 
     def what(record: SearchRecord) -> tuple[str, str]:
         return record.metric, record.execution.precision
 
     same = [record for record in records if what(record) == what(records[0]) and not record.limits]
-    several = len({(record.device, record.execution) for record in same}) > 1
-    return same if several and len(_ledger(run, same[0])) >= LEAST_SAMPLES else []
+    last = {(r.device, r.execution): r for r in sorted(same, key=lambda r: (r.date, r.budget_ms))}
+    chosen = [record for record in records if record in last.values()]
+    return chosen if len(chosen) > 1 and len(_ledger(run, chosen[0])) >= LEAST_SAMPLES else []
 
 
 def draw_devices(run: Run, records: Sequence[SearchRecord], comparison: DeviceComparison) -> Path | None:

@@ -14,6 +14,7 @@ from edgenas.names import pasted
 from edgenas.search import Constraint
 from edgenas.search.search import (
     fastest_within,
+    flash_constraint,
     latency_constraint,
     macs_constraint,
     memory_constraint,
@@ -21,7 +22,9 @@ from edgenas.search.search import (
 )
 from edgenas.space import SearchSpace
 
-SIZES = {"memory": memory_constraint, "macs": macs_constraint, "parameters": parameters_constraint}
+SIZES = {
+    "memory": memory_constraint, "flash": flash_constraint, "macs": macs_constraint, "parameters": parameters_constraint
+}  # fmt: skip
 
 log = logging.getLogger("edgenas")
 
@@ -78,7 +81,7 @@ class Limits:
             parts = (None if there.device == table.device else there.device), in_runtime
             name = "-".join(filter(None, parts)) or there.device
             limits[name] = latency_constraint(space, there, budget, self.confidence)
-        limits |= {name: SIZES[name](space, limit) for name, limit in self.sizes.items() if limit is not None}
+        limits |= {name: SIZES[name](space, limit, precision) for name, limit in self.sizes.items() if limit is not None}
         return Task(table, self.budgets_ms, self.confidence, limits)
 
     def _table(self, space: SearchSpace, name: str, runtime: str | None, precision: str) -> LatencyTable:

@@ -16,6 +16,7 @@ from edgenas.device import (
     Stopwatch,
     browser_target,
     load_device,
+    phone_target,
     python_target,
     ssh_target,
 )
@@ -49,11 +50,13 @@ class Checked:
 def profile_device(
     device: DeviceProfile | str, space: SearchSpace, *, on: str | None = None, provision: bool = False,
     runtime: str | None = None, threads: Threads | None = None, precision: str = "fp32", seconds: Seconds | None = None,
-    fresh: bool = False, allow_emulated: bool = False, prior: GivenPath | None = None, track: Track = quiet,
+    fresh: bool = False, allow_emulated: bool = False, prior: GivenPath | None = None, binary: GivenPath | None = None,
+    track: Track = quiet,
 ) -> LatencyTable:  # fmt: skip
     """Measure a device where it is, or estimate its table from a prior; it is kept in devices/ of the working folder.
 
-    on: `local`, `ssh://USER@HOST[:PORT]` (provision: copy the runtime there), `browser` or `browser:adb`.
+    on: `local`, `ssh://USER@HOST[:PORT]` (provision: copy the runtime there), `browser` or `browser:adb`, `adb` or `adb:SERIAL`
+    (binary: LiteRT's benchmark_model for the phone).
     runtime, threads: the device's unless told otherwise. seconds: how long to measure, about, in place of a number of rounds.
     fresh: measure again what has been measured. allow_emulated: accept an emulator; the table says so.
     prior: another device's table, from which this one is estimated with a few timings.
@@ -64,7 +67,7 @@ def profile_device(
     execution = device.execution(runtime=runtime, threads=threads, precision=precision)
     path = table_path(device.name, execution)
     device.require_reach(remotely=on is not None)
-    with _target("local" if on is None else on, execution.runtime, provision, track) as target:
+    with _target("local" if on is None else on, execution.runtime, provision, binary, track) as target:
         if prior is not None:
             return _warned(transfer(
                 LatencyTable.load(prior), space, device, target, path, execution, allow_emulated=allow_emulated, track=track
@@ -118,22 +121,27 @@ def read_bundle(
 
 def check_table(
     device: DeviceProfile, *, on: str | None = None, runtime: str | None = None, threads: int | None = None,
-    precision: str = "fp32", track: Track = quiet,
+    precision: str = "fp32", binary: Path | None = None, track: Track = quiet,
 ) -> Checked:  # fmt: skip
     """Time a few entries of a device's table again."""
     execution = device.execution(runtime=runtime, threads=threads, precision=precision)
     path = table_path(device.name, execution)
     table = LatencyTable.load(path)
-    with _target(on or "local", execution.runtime, provision=False, track=track) as target:
+    with _target(on or "local", execution.runtime, False, binary, track) as target:
         return Checked(path, check_drift(table, target, track))
 
 
 @contextmanager
-def _target(on: str, runtime: str, provision: bool, track: Track) -> Iterator[LatencyTarget]:
+def _target(on: str, runtime: str, provision: bool, binary: Path | None, track: Track) -> Iterator[LatencyTarget]:
     if provision and not on.startswith("ssh:"):
         raise UsageError("`provision` is for a device at ssh://: install the runtime here with pip.")
+    if binary is not None and not on.startswith("adb"):
+        raise UsageError("`binary` is what a phone runs: add `on` adb.")
     if on == "local":
         yield python_target()
+    elif on.startswith("adb"):
+        with phone_target(on, runtime, binary, track) as target:
+            yield target
     elif on.startswith("browser"):
         with browser_target(on, runtime, log.info, track) as target:
             yield target

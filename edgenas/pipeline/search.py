@@ -50,8 +50,8 @@ def search_run(
     run: Run, budgets_ms: Annotated[tuple[Milliseconds, ...], Length(1, 1000)], device: str | LatencyTable = "cpu", *,
     precision: Annotated[str, OneOf("precision", PRECISIONS)] | None = None,
     elsewhere_ms: dict[str, Milliseconds] | None = None, confidence: ShareBelowOne = CONFIDENCE, memory: Limit | None = None,
-    macs: Limit | None = None, parameters: Limit | None = None, runtime: str | None = None, strategy: str = "bayesian",
-    evaluations: Annotated[int, Within(0, 1_000_000)] = EVALUATIONS, seconds: Seconds | None = None,
+    flash: Limit | None = None, macs: Limit | None = None, parameters: Limit | None = None, runtime: str | None = None,
+    strategy: str = "bayesian", evaluations: Annotated[int, Within(0, 1_000_000)] = EVALUATIONS, seconds: Seconds | None = None,
     storage: GivenText | None = None, metric: Text | None = None, seed: Seed = 0, allow_emulated: bool = False,
     data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Searched:  # fmt: skip
@@ -62,8 +62,9 @@ def search_run(
     elsewhere_ms: budgets that must hold as well, by where: another device, such as `pi4`, another runtime on the same one, such
     as `litert`, or both, `pi4:litert`.
     confidence: in [0, 1): the upper end of this interval of the latency has to be within the budget; 0: the prediction itself.
-    memory, macs, parameters: the most that the subnets may have, in bytes and counts. runtime: whose latencies, in place of the
-    device's usual one's. evaluations, seconds: the most that are spent on new evaluations.
+    memory, flash, macs, parameters: the most that the subnets may have, in bytes of activations and of the file, and counts.
+    runtime: whose latencies, in place of the device's usual one's. evaluations, seconds: the most that are spent on new
+    evaluations.
     storage: the URL of a database of evaluations that several searches share. metric: to maximise, see `edgenas.metric`; the
     run's unless told otherwise. data: where the run's images are now, or they.
 
@@ -73,7 +74,7 @@ def search_run(
     get_strategy(strategy)  # an unknown one is refused before anything is read
     space, precision = run.space, precision or (device.execution.precision if isinstance(device, LatencyTable) else "fp32")
     maximised = Metric.named(run.metric if metric is None else metric, run.classes)
-    sizes = {"memory": memory, "macs": macs, "parameters": parameters}
+    sizes = {"memory": memory, "flash": flash, "macs": macs, "parameters": parameters}
     limits = Limits(budgets_ms, elsewhere_ms or {}, sizes, confidence, runtime, allow_emulated)
     tasks = [limits.task(space, device, one) for one in (("int8", "fp32") if precision == ANY else (precision,))]
     if precision == ANY:

@@ -19,7 +19,7 @@ from edgenas.report import judge_files, judged_by
 from edgenas.run import Run
 from edgenas.training import load_images
 from edgenas.values import checked, plain
-from edgenas.values.kinds import GivenText, Images
+from edgenas.values.kinds import GivenText, Images, Seconds
 
 log = logging.getLogger("edgenas")
 
@@ -65,31 +65,37 @@ class Verified:
 @checked
 def verify_run(
     run: Run, *, runtimes: Sequence[str] = (), device: str | None = None, on: str | None = None, provision: bool = False,
-    images: Images | None = None, allow_emulated: bool = False, data: GivenText | Dataset | None = None, track: Track = quiet,
+    images: Images | None = None, sustained_s: Seconds | None = None, allow_emulated: bool = False,
+    data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Verified:  # fmt: skip
     """Prove a run's exported files: outputs equal to torch's, accuracy on the test images, latency.
 
     Here in every installed runtime that takes them, or in `runtimes` alone; with `device`, a name, and `on`, its ssh address,
     on that device: the files that were chosen for it, in the runtime that they were chosen for. provision: copy the runtime
-    there. images: use so many test images. allow_emulated: accept a device under qemu, whose latency says nothing.
-    data: where the run's images are now, or they.
+    there. images: use so many test images. sustained_s: also run each file for so many seconds without a pause, as a product
+    would: how its latency is distributed, and what heat makes of it. allow_emulated: accept a device under qemu, whose latency
+    says nothing. data: where the run's images are now, or they.
     """
     match device, on:
         case None, None:
             if provision:
                 raise UsageError("`provision` is for a device: say which with `device` and `on`.")
-            results = _here(run, load_images(run, data, track), runtimes, images, track)
+            results = _here(run, load_images(run, data, track), runtimes, images, sustained_s, track)
         case str(), str():
             if runtimes:
                 raise UsageError("`runtime` is for this machine: on a device, files run in what they were chosen for.")
+            if sustained_s and allow_emulated:
+                raise UsageError("What an emulator sustains says nothing: leave out `sustained` or `allow_emulated`.")
             dataset = load_images(run, data, track)
-            results = _on_device(run, dataset, load_device(device), on, images, provision, allow_emulated, track)
+            results = _on_device(run, dataset, load_device(device), on, images, sustained_s, provision, allow_emulated, track)
         case _:
             raise UsageError("`device` and `on` belong together: name the device and say where it is.")
     return Verified(results, tuple(judge_files(run)), judged_by(run))
 
 
-def _here(run: Run, dataset: Dataset, runtimes: Sequence[str], images: int | None, track: Track) -> Results:
+def _here(
+    run: Run, dataset: Dataset, runtimes: Sequence[str], images: int | None, sustained_s: float | None, track: Track
+) -> Results:
     models = _exports(run)
     if (
         not runtimes
@@ -104,14 +110,13 @@ def _here(run: Run, dataset: Dataset, runtimes: Sequence[str], images: int | Non
     opened = {get_runtime(name).format for name in runtimes}
     able = [model for model in models if not runtimes or any(file.format in opened for file in model.variants)]
     models = able or models[:1]  # which says what is missing
-    return tuple(
-        (model, tuple(verify(model, run.space, dataset, tables, track, runtimes=runtimes, images=images))) for model in models
-    )
+    how: dict[str, Any] = {"runtimes": runtimes, "images": images, "sustained_s": sustained_s}
+    return tuple((model, tuple(verify(model, run.space, dataset, tables, track, **how))) for model in models)
 
 
 def _on_device(
-    run: Run, dataset: Dataset, device: DeviceProfile, on: str, images: int | None, provision: bool, allow_emulated: bool,
-    track: Track,
+    run: Run, dataset: Dataset, device: DeviceProfile, on: str, images: int | None, sustained_s: float | None, provision: bool,
+    allow_emulated: bool, track: Track,
 ) -> Results:  # fmt: skip
     device.require_reach(remotely=True)
     chosen: dict[Execution, list[ExportedModel]] = {}
@@ -130,7 +135,9 @@ def _on_device(
             environment = open_device(device, target, execution, allow_emulated)
             testbed = Testbed(execution, target, environment, device.name)
             for model in models:
-                rows = verify(model, run.space, dataset, tables, track, testbeds=[testbed], images=images)
+                rows = verify(
+                    model, run.space, dataset, tables, track, testbeds=[testbed], images=images, sustained_s=sustained_s
+                )
                 results.append((model, tuple(rows)))
     return tuple(results)
 

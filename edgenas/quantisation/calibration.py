@@ -84,17 +84,20 @@ METHODS: dict[str, Callable[[Observed], Range]] = {
     "mse": Observed.mse,
 }
 """How a range is made of what was observed. The first wins where another is no better."""
+TRAINED = "trained"
+"""Ranges that were learned together with the weights, from those that were observed."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """How a network was made int8.
 
-    method: one of `METHODS`. images: how many training images were looked at. ranges: by the names of values, see `ranges`.
+    method: one of `METHODS`, or `TRAINED`. images: how many training images were looked at.
+    ranges: by the names of values, see `ranges`.
     per_tensor, integer_ends: see `Quantisation`.
     """
 
-    method: Annotated[str, OneOf("method", tuple(METHODS))]
+    method: Annotated[str, OneOf("method", (*METHODS, TRAINED))]
     images: Images
     per_tensor: bool
     integer_ends: bool

@@ -128,21 +128,27 @@ def calibrated(blocks: Sequence[BlockSpec]) -> list[Value]:
     return [value for value in values_of(blocks) if value.like == value.name]
 
 
+def sources(blocks: Sequence[BlockSpec]) -> dict[str, str]:
+    """Of every value of a chain of blocks, by name: the calibrated one whose range it has; nothing for a gate."""
+    found: dict[str, str] = {}
+    for value in values_of(blocks):
+        found[value.name] = found.get(value.like, value.like)
+    return found
+
+
 def all_ranges(blocks: Sequence[BlockSpec], own: Mapping[str, Range]) -> dict[str, Range]:
     """The ranges of all values by name, from those of `calibrated` values. Raises KeyError naming one that is not there.
 
     Values that are next to nothing beside what they are added to get wider ones, which kernels can add.
     """
-    sources: dict[str, str] = {}  # by value, the one whose range it has
-    for value in values_of(blocks):
-        sources[value.name] = sources.get(value.like, value.like)
-    ranges = {"": GATE} | {name: own[name] for name in sources.values() if name}
+    source_of = sources(blocks)
+    ranges = {"": GATE} | {name: own[name] for name in source_of.values() if name}
     for index, spec in reversed(list(enumerate(blocks))):
         for step in (step for step in reversed(quantised_steps(spec)) if isinstance(step, Add)):
-            least = _LEAST_RATIO * float(ranges[sources[f"block{index}.{step.name}"]].scale)
-            for source in (sources[f"block{index}.{name}"] for name in step.reads):
+            least = _LEAST_RATIO * float(ranges[source_of[f"block{index}.{step.name}"]].scale)
+            for source in (source_of[f"block{index}.{name}"] for name in step.reads):
                 ranges[source] = ranges[source].with_steps_of(least)
-    return {name: ranges[source] for name, source in sources.items()}
+    return {name: ranges[source] for name, source in source_of.items()}
 
 
 def nominal_ranges(blocks: Sequence[BlockSpec]) -> dict[str, Range]:

@@ -74,6 +74,16 @@ class Quantisation:
         if activation == "gate":
             bias = (0 if bias is None else bias) + np.full(step.channels, GATE_SHIFT, np.float32)
         input_scale = self.ranges[f"{block}.{step.reads[0]}"].scale
+        return self._integers(weight, bias, input_scale)
+
+    def of_pixels(self, weight: np.ndarray, bias: np.ndarray) -> Parameters:
+        """Of a convolution of one pixel, from pixels, whose step is 1, to the image. weight, bias: `(channels,)`.
+
+        Each channel is made of one alone: the others' weights are zero. Every accelerator has such a convolution.
+        """
+        return self._integers(np.diag(weight)[..., None, None], bias, np.float32(1))
+
+    def _integers(self, weight: np.ndarray, bias: np.ndarray | None, input_scale: np.float32) -> Parameters:
         scale = _weight_scale(weight, bias, input_scale, self.per_tensor)
         integers = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8)
         bias_scale = input_scale * scale

@@ -117,8 +117,8 @@ def in_words(comparison: DeviceComparison) -> list[str]:
     if len(common.chosen_for) == len(comparison.budgets):
         return [f"{common.id} is the best for all of these budgets: one network is enough."]
     worst = max(common.under, key=lambda under: under.lost)
-    certain = worst.lost_within is not None and worst.lost > worst.lost_within
-    doubt = "" if certain else ", which is no more than chance explains"
+    may_be_chance = worst.lost_within is not None and worst.lost <= worst.lost_within
+    doubt = ", which is no more than chance explains" if may_be_chance else ""
     return [
         f"One network for all of them: {common.id} keeps every budget, and loses at most {_points(worst)} points, where "
         f"{worst.budget} is the budget{doubt}."
@@ -129,7 +129,7 @@ def lost_in_words(under: Under) -> str:
     """What a network loses under a budget, for a table: points with their 95 % interval, and how far it breaks the budget."""
     if not under.keeps:
         return f"{100 * under.over:.0f} % over"
-    return "best" if under.is_choice else f"{-100 * under.lost:+.1f}" + _within(under)
+    return "best" if under.is_choice else f"{round(-100 * under.lost, 1) + 0.0:+.1f}{_within(under)}"
 
 
 def _points(under: Under) -> str:

@@ -114,8 +114,10 @@ def _finetuned(run: Run, records: list[SearchRecord]) -> dict[Architecture, Fine
 
 
 def _score(run: Run, record: SearchRecord, finetuned: dict[Architecture, FineTuned]) -> Score:
-    """Of the weights that are exported. How fine-tuned ones do in another precision than float32, verification tells."""
-    tuned = finetuned.get(record.best.architecture) if record.execution.precision == "fp32" else None
+    """Of the weights that are exported, in the precision that was searched in; finetuned: in float32. How those do in another
+    precision, verification tells."""
+    winner, precision = record.best.architecture, record.execution.precision
+    tuned = finetuned.get(winner) if precision == "fp32" else load_finetuned(run, winner, precision)
     if tuned is not None and tuned.is_used:
         return tuned.score
     score = record.best_score

@@ -43,7 +43,8 @@ def devices_figure(comparison: DeviceComparison, evaluated: Sequence[np.ndarray]
         mark(axes, budget.budget_ms, f"{budget.budget_ms:g} ms", "budget")
         milliseconds_axis(axes)
         kind = "latency" if budget.kind == "measured" else f"{budget.kind.upper()} latency"
-        axes.set_xlabel(f"{kind} on {budget.device} in ms ({budget.execution})")
+        axes.set_xlabel(f"{kind} on {budget.device} in ms\n({budget.execution})")
+        axes.margins(x=0.12)
         axes.set_title(f"{budget.label}: star chosen, filled within the budget", fontsize=9)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(f"{label_of(comparison.metric)} on validation images in %")

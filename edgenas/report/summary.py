@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgenas.device import Execution
+from edgenas.device import Execution, Sustained
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency.table import EMULATED
 from edgenas.metric import Metric, Score
@@ -26,6 +26,7 @@ class Row:
     validation, inherited: on the validation images; the latter before fine-tuning, None where there was none.
     exported: the file on the test images, by the same metric; exported_accuracy: plain top-1.
     torch_accuracy, max_difference: of and from the torch network; None where there was none to compare with.
+    sustained: the same file without a pause, where that was verified.
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
 
@@ -52,6 +53,7 @@ class Row:
     max_difference: float | None
     file_bytes: int
     emulated: bool = False
+    sustained: Sustained | None = None
 
     @property
     def timed_in(self) -> str:
@@ -111,6 +113,7 @@ def summarise(run: Run) -> list[Row]:
                     max_difference=None if v.parity is None else v.parity.max_difference,
                     file_bytes=v.file_bytes,
                     emulated=v.emulated,
+                    sustained=v.sustained,
                 )
             )
     return rows

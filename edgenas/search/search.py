@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -132,16 +133,23 @@ def fastest_within(
     return np.asarray(genomes[0])
 
 
-def macs_constraint(space: SearchSpace, limit: float) -> Constraint:
+def macs_constraint(space: SearchSpace, limit: float, precision: str = "fp32") -> Constraint:
+    """The same in every precision."""
     return Constraint("multiply-accumulates", _sum(space, cost.block_macs), limit)
 
 
-def parameters_constraint(space: SearchSpace, limit: float) -> Constraint:
+def parameters_constraint(space: SearchSpace, limit: float, precision: str = "fp32") -> Constraint:
+    """The same in every precision."""
     return Constraint("parameters", _sum(space, cost.block_parameters), limit)
 
 
-def memory_constraint(space: SearchSpace, limit_bytes: float) -> Constraint:
-    costs = np.array([cost.block_peak_memory_bytes(spec) for spec in space.distinct_blocks], dtype=float)
+def flash_constraint(space: SearchSpace, limit_bytes: float, precision: str = "fp32") -> Constraint:
+    """On the size of the file."""
+    return Constraint("file size", _sum(space, partial(cost.block_file_bytes, precision=precision)), limit_bytes, "bytes")
+
+
+def memory_constraint(space: SearchSpace, limit_bytes: float, precision: str = "fp32") -> Constraint:
+    costs = np.array([cost.block_peak_memory_bytes(spec, precision) for spec in space.distinct_blocks], dtype=float)
     return Constraint("peak memory", Bottleneck(space, costs), limit_bytes, "bytes")
 
 
@@ -268,7 +276,7 @@ def _measured_front(
     for i in members:
         architecture = space.decode(genomes[i])
         blocks = space.blocks(architecture)
-        sizes = cost.macs(blocks), cost.parameters(blocks), cost.peak_memory_bytes(blocks)
+        sizes = cost.macs(blocks), cost.parameters(blocks), cost.peak_memory_bytes(blocks, table.execution.precision)
         times = float(latency_ms[i]), float(interval.low[i]), float(interval.high[i])
         score = evidence.score(i)
         front.append(Candidate(architecture, *times, float(accuracy[i]), float(predicted[i]), *sizes,

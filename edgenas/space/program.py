@@ -112,6 +112,17 @@ class Scale(Step):
     """The first value times the second, one number per channel."""
 
 
+def tensorflow_padding(size: int, kernel: int, stride: int, pads: tuple[int, int]) -> str | None:
+    """TensorFlow's word for the padding of a k x k window that moves over `size` rows: `valid` or `same`, which puts the
+    smaller half of what it needs before the image. None for any other: the image is copied with zeros around it."""
+    before, after = pads
+    out = (size + before + after - kernel) // stride + 1
+    if pads == (0, 0):
+        return "valid"
+    needed = (out - 1) * stride + kernel - size
+    return "same" if out == (size - 1) // stride + 1 and max(needed, 0) // 2 == before else None
+
+
 class Program:
     """Steps as they are written down, one after the other. Each reads the value before it unless told to read another.
 

@@ -2,7 +2,8 @@
 
 import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.supernet.blocks import Network
-from edgenas.supernet.extraction import fold, recalibrate
+from edgenas.supernet.depthwise import depthwise_conv2d
+from edgenas.supernet.extraction import fold, folded, recalibrate
 from edgenas.supernet.supernet import Supernet
 
-__all__ = ["Network", "Supernet", "fold", "recalibrate"]
+__all__ = ["Network", "Supernet", "depthwise_conv2d", "fold", "folded", "recalibrate"]

@@ -25,8 +25,16 @@ class DepthwiseConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(x)
-        with torch.autocast("cpu", enabled=False):
-            return _Depthwise.apply(x.float(), self.weight, self.stride[0], self.padding[0]).to(x.dtype)
+        return depthwise_conv2d(x, self.weight, self.stride[0], int(self.padding[0]))
+
+
+def depthwise_conv2d(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """`F.conv2d` of each channel alone, as `DepthwiseConv2d` computes it."""
+    if x.device.type != "cpu":
+        return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
+    with torch.autocast("cpu", enabled=False):
+        value: Tensor = _Depthwise.apply(x.float(), weight, stride, padding)
+        return value.to(x.dtype)
 
 
 class _Depthwise(torch.autograd.Function):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgenas.graph import BlockWeights, weight_shapes
+from edgenas.space import BlockSpec
 from edgenas.supernet.blocks import Network
 
 
@@ -34,26 +34,31 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     network.eval()
 
 
-@torch.no_grad()
 def fold(network: Network) -> list[BlockWeights]:
     """The weights of each block for a runtime's graph: batch norm multiplied into the convolution before it."""
-    folded = []
-    for spec, block in zip(network.specs, network, strict=True):
-        weights: dict[str, np.ndarray] = {}
-        for name in weight_shapes(spec):
-            layer_name, kind = name.rsplit(".", 1)
-            norm = getattr(block, f"{layer_name}_norm", None)
-            value = (
-                block.get_parameter(name) if norm is None else _folded(block.get_parameter(f"{layer_name}.weight"), norm, kind)
-            )
-            weights[name] = value.float().cpu().contiguous().numpy()
-        folded.append(weights)
-    return folded
+    with torch.no_grad():
+        return [
+            {name: value.cpu().contiguous().numpy() for name, value in block.items()}
+            for block in folded(network.specs, network)
+        ]
 
 
-def _folded(weight: Tensor, norm: nn.BatchNorm2d, kind: str) -> Tensor:
+def folded(specs: Iterable[BlockSpec], blocks: Iterable[nn.Module]) -> list[dict[str, Tensor]]:
+    """As `fold`, in torch: gradients reach the blocks' parameters. Batch norm has the statistics that it has."""
+    return [
+        {name: _folded(block, *name.rsplit(".", 1)).float() for name in weight_shapes(spec)}
+        for spec, block in zip(specs, blocks, strict=True)
+    ]
+
+
+def _folded(block: nn.Module, layer: str, kind: str) -> Tensor:
+    norm = getattr(block, f"{layer}_norm", None)
+    if norm is None:
+        return block.get_parameter(f"{layer}.{kind}")
     # In double precision: the only rounding is the one that storing the result costs.
     scale = norm.weight.double() / torch.sqrt(norm.get_buffer("running_var").double() + norm.eps)
     if kind == "weight":
+        weight = block.get_parameter(f"{layer}.weight")
         return weight.double() * scale.view(-1, *[1] * (weight.ndim - 1))
-    return norm.bias.double() - norm.get_buffer("running_mean").double() * scale
+    bias: Tensor = norm.bias.double() - norm.get_buffer("running_mean").double() * scale
+    return bias

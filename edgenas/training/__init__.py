@@ -2,7 +2,8 @@
 
 import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.training.evaluation import Evaluator, as_seen
-from edgenas.training.finetune import FineTuned, finetune, finetune_recipe, load_finetuned
+from edgenas.training.finetune import finetune, finetune_recipe
+from edgenas.training.finetuned import FineTuned, load_finetuned
 from edgenas.training.loading import load_images, load_supernet, recorded_split, save_supernet
 from edgenas.training.onnx_classifier import OnnxClassifier
 from edgenas.training.recipe import Recipe

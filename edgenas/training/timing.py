@@ -50,7 +50,7 @@ def epochs_in(trainer: Trainer, seconds: float, track: Track = quiet) -> int:
 
     Batches are made meanwhile, as in training. The mean counts, since random subnets take unequal times.
     """
-    trial = Trainer(trainer.supernet.space, trainer.dataset, trainer.recipe, str(trainer.device), trainer.teacher)
+    trial = trainer.copy()
     starts = [phase.start for phase in trainer.scheme.phases] + [1.0]
     per_step = 0.0
     trials = [(phase, i) for phase in pairwise(starts) for i in range(PHASE_STEPS)]

@@ -117,6 +117,11 @@ def score_in(row: dict[str, Any], name: str, images: int | None = None, constant
     return score
 
 
+def validation_accuracy(trainer: Trainer, dataset: Dataset, metric: Metric) -> dict[str, float]:
+    """Of the largest and the smallest subnet, by a metric, in 0..1."""
+    return {name: metric.value(given.tally) or 0.0 for name, given in validation_answers(trainer, dataset).items()}
+
+
 def validation_answers(trainer: Trainer, dataset: Dataset) -> dict[str, Answers]:
     """Of the largest and the smallest subnet."""
     evaluator, space = Evaluator(trainer.trained(), dataset), trainer.supernet.space

@@ -48,6 +48,7 @@ class Trainer:
     All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
     a checkpoint ends with the same weights as one that was never interrupted.
 
+    supernet: of this space, to be trained; one with new weights unless told otherwise.
     teacher: instead of the recipe's; it gives `(b, classes)` logits of `(b, 3, s, s)` normalised images, and is no part of
         checkpoints.
 
@@ -61,6 +62,7 @@ class Trainer:
         recipe: Recipe,
         device: str = "cpu",
         teacher: Callable[[Tensor], Tensor] | None = None,
+        supernet: Supernet | None = None,
     ):
         if recipe.precision == "auto":
             raise UsageError("The precision is still auto: edgenas.training.settled finds out which is the fastest here.")
@@ -70,12 +72,7 @@ class Trainer:
         self.scheme = make_scheme(space, recipe)
         self.augment = Augmentation.for_dataset(dataset, recipe.cutout, recipe.random_resized_crop)
         self.teacher = teacher or (OnnxTeacher(recipe.teacher, dataset) if recipe.teacher else None)
-        with torch.random.fork_rng(devices=[]):  # torch's layers initialise themselves from the global generator alone
-            torch.manual_seed(recipe.seed)
-            supernet = Supernet(
-                space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum
-            )
-        self.supernet = supernet.to(self.device)
+        self.supernet = (new_supernet(space, recipe) if supernet is None else supernet).to(self.device)
         if world_size() > 1:
             self._join()
         self.optimizer = make_optimizer(self.supernet, recipe)
@@ -98,6 +95,10 @@ class Trainer:
                 "of a step see a part each: use a larger `batch_size`, or fewer processes."
             )
         self.supernet.synchronise_batch_norm()
+
+    def copy(self) -> Trainer:
+        """One at the beginning, with weights of its own."""
+        return Trainer(self.supernet.space, self.dataset, self.recipe, str(self.device), self.teacher, deepcopy(self.supernet))
 
     # ---- schedule ----
 
@@ -282,6 +283,12 @@ class Trainer:
 
     def _about(self) -> dict[str, Any]:
         return {"space": self.supernet.space.fingerprint, "recipe": self.recipe.to_dict(), "images": len(self.dataset.train)}
+
+
+def new_supernet(space: SearchSpace, recipe: Recipe) -> Supernet:
+    with torch.random.fork_rng(devices=[]):  # torch's layers initialise themselves from the global generator alone
+        torch.manual_seed(recipe.seed)
+        return Supernet(space, recipe.initialisation, dropout=recipe.dropout, batch_norm_momentum=recipe.batch_norm_momentum)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from edgenas.progress import Track, quiet
 from edgenas.space import SearchSpace
 from edgenas.storage import SILENT, open_storage, open_study, optuna_says, storage_answers
 from edgenas.training import Recipe, Trainer
-from edgenas.training.train import validation_answers
+from edgenas.training.train import validation_accuracy
 from edgenas.training.trainer import EpochResult
 from edgenas.tuning.parameters import parameters
 from edgenas.tuning.samplers import SAMPLERS, Grid
@@ -172,8 +172,7 @@ class Tuning:
 
         def after_epoch(result: EpochResult) -> None:
             nonlocal accuracy
-            answers = validation_answers(trainer, self.dataset).values()
-            accuracy = float(np.mean([self.metric.value(given.tally) or 0.0 for given in answers]))
+            accuracy = float(np.mean(list(validation_accuracy(trainer, self.dataset, self.metric).values())))
             trial.report(accuracy, result.epoch)
             if result.epoch < epochs and trial.should_prune():
                 raise optuna.TrialPruned

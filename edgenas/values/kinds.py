@@ -73,6 +73,12 @@ Deviations = tuple[Deviation, Deviation, Deviation]
 FITS = ("crop", "pad", "squeeze")
 Fit = Annotated[str, OneOf("fit", FITS)]
 """How a picture becomes a square: its centre, with grey beside it, or distorted."""
+IMAGE_TYPES = ("float32", "uint8")
+ImageType = Annotated[str, OneOf("input", IMAGE_TYPES)]
+"""What a model file takes: a normalised image, or its pixels."""
+ANSWERS = ("logits", "probabilities")
+Answer = Annotated[str, OneOf("output", ANSWERS)]
+"""What a model file gives: the scores of its last layer, or their softmax."""
 ValueRange = tuple[Annotated[float, Within(-1e38, 1e38)], Annotated[float, Within(-1e38, 1e38)]]
 """The pixel values that become black and white."""
 

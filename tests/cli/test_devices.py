@@ -12,7 +12,7 @@ import pytest
 from edgenas.device import load_device
 from edgenas.latency import load_table
 from edgenas.pipeline import devices
-from edgenas.pipeline.devices import compare, search_devices, split_devices
+from edgenas.pipeline.devices import comparable, compare, search_devices, split_devices
 from edgenas.pipeline.evaluations import run_ledger
 from edgenas.report.devices import in_words, lost_in_words
 from edgenas.run import Run
@@ -96,7 +96,7 @@ def test_one_network_for_all_keeps_all_budgets(found, here):
 
 def test_it_is_shown_as_a_table_and_a_picture_and_on_the_page(found, here):
     copy, told, result = found
-    assert "loses for pi4" in result.stderr and "estimated on pi4" in result.stderr
+    assert "The best network for each device" in result.stderr and "estimated on pi4" in result.stderr
     assert result.stderr.count("has not been measured") == 1
     assert (copy / "devices.png").read_bytes().startswith(b"\x89PNG") and told["picture"] == str(copy / "devices.png")
     report = edgenas("report", copy, "--json")
@@ -130,9 +130,8 @@ def test_interrupted_it_goes_on_with_the_device_that_was_left(found, here, monke
     searched.append("then")
     search_devices(run, budgets, evaluations=2)
     assert searched == ["cpu", "pi4", "then", "pi4", "cpu again", "pi4 again"]
-    searched.clear()
     search_devices(run, budgets, evaluations=0)
-    assert searched == ["cpu", "pi4", "cpu again", "pi4 again"]
+    assert searched[6:] == ["cpu", "pi4", "cpu again", "pi4 again"], "what has ended begins anew"
 
 
 def test_budgets_belong_to_devices(at_work):
@@ -168,3 +167,16 @@ def test_what_is_lost_in_words(found, here):
         replace(comparison, networks=(replace(lossy, under=(replace(lossy.under[0], lost_within=0.04),)),), for_all=lossy.id)
     )
     assert "no more than chance explains" in sentence
+    unknown = replace(lossy, under=(replace(lossy.under[0], lost_within=None),))
+    (sentence,) = in_words(replace(comparison, networks=(unknown,), for_all=lossy.id))
+    assert "loses at most 3.0 points" in sentence and "chance" not in sentence
+
+
+def test_a_report_compares_the_last_search_for_each_device(found, here):
+    """That is the last one of the machine, and the one of the Pi."""
+    first, second = load_records(found[0] / "search")
+    later = replace(first, budget_ms=first.budget_ms * 2, date="2999-01-01T00:00:00+00:00")
+    run = Run.open(found[0])
+    assert comparable(run, [first, later, second]) == [later, second]
+    assert comparable(run, [first, later]) == []
+    assert comparable(run, [first, replace(second, metric="balanced")]) == []

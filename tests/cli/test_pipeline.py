@@ -20,7 +20,7 @@ from edgenas.pipeline.evaluations import run_ledger
 from edgenas.run import Run
 from edgenas.search import load_records
 from edgenas.training import Evaluator, load_finetuned
-from edgenas.training.finetune import save_finetuned
+from edgenas.training.finetuned import save_finetuned
 from tests.cli.conftest import TRAIN, edgenas
 from tests.conftest import ORT
 

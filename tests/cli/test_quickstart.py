@@ -62,6 +62,14 @@ def test_quickstart_goes_on_where_it_stopped(told, monkeypatch):
     assert weights.stat().st_mtime_ns == before
 
 
+def test_quickstart_goes_on_by_the_same_metric_and_refuses_one_that_there_is_not(told, monkeypatch):
+    monkeypatch.chdir(told[0])
+    refused = edgenas("quickstart", "--out", "runs/quick", "--metric", "balanced")
+    assert refused.exit_code == 2 and "judged by accuracy" in refused.output
+    refused = edgenas("quickstart", "--out", "runs/other", "--metric", "balancd")
+    assert refused.exit_code == 2 and "Did you mean 'balanced'" in refused.output and not Path("runs/other").exists()
+
+
 def test_quickstart_leaves_other_runs_alone(at_work):
     result = edgenas("quickstart", "--out", "runs/digits")
     assert result.exit_code == 2

@@ -17,9 +17,14 @@ from PIL import Image
 
 from edgenas.deployment import write_bundle
 from edgenas.deployment.bundle import requirements
-from edgenas.deployment.predict import Classifier, jpeg_frames
+from edgenas.deployment.predict import Classifier, jpeg_frames, runtimes_for, takes
+from edgenas.device import get_runtime
 from edgenas.errors import EdgeNASError, UsageError
+from edgenas.export import export
+from edgenas.pipeline.export import export_run
 from edgenas.pipeline.predict import open_classifier
+from edgenas.supernet import Supernet
+from edgenas.training import Evaluator
 
 # As a product runs it: what is in the folder, and nothing of EdgeNAS or torch.
 ALONE = """
@@ -154,6 +159,82 @@ def test_requirements(exported, tmp_path):
     ]  # fmt: skip
     (tmp_path / "model.tflite").touch()
     assert 'ai-edge-litert; platform_machine != "armv7l"' in requirements(replace(model, folder=tmp_path))
+
+
+OTHERS = ("openvino", "opencv", "ncnn")
+
+
+@pytest.fixture(scope="module")
+def with_ncnn(exported):
+    """The exported network with what every runtime opens."""
+    if get_runtime("ncnn").python is None:
+        pytest.skip("ncnn is not installed: pip install ncnn")
+    run, model, dataset, _ = exported
+    evaluator = Evaluator(Supernet(run.space), dataset)
+    return export(evaluator, model.architecture, run.path / "with_ncnn", ("onnx", "tflite", "ncnn"), provenance=run.provenance,
+                  image_type="uint8", answer="probabilities")  # fmt: skip
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_a_bundle_for_another_runtime_works_alone(with_ncnn, exported, tmp_path, runtime):
+    if get_runtime(runtime).python is None:
+        pytest.skip(f"{runtime} is not installed: pip install {get_runtime(runtime).package}")
+    run, _, dataset, _ = exported
+    write_bundle(tmp_path / "cat.zip", run, with_ncnn, dataset, runtimes=[runtime])
+    zipfile.ZipFile(tmp_path / "cat.zip").extractall(tmp_path)
+    folder = tmp_path / "cat"
+    files = {path.name for path in folder.glob("model*")} - {"model.json"}
+    assert files == ({"model.ncnn.param", "model.ncnn.bin"} if runtime == "ncnn" else {"model.onnx"})
+    lines = (folder / "requirements.txt").read_text().split()
+    assert lines == ["numpy", "pillow>=10.1", get_runtime(runtime).package]
+    status, told, errors = alone(folder, "--self-test")
+    assert status == 0, errors
+    assert f"{min(files - {'model.ncnn.bin'})} in {runtime}: " in told
+    photo = f"{dataset.source}/{dataset.pictures.files[0]}"
+    answers = []
+    for source, how in ((folder, []), (with_ncnn.folder, ["onnxruntime"])):
+        with open_classifier(source, **({"runtime": how[0]} if how else {})) as classifier, Image.open(photo) as image:
+            assert classifier.runtime == (how[0] if how else runtime)
+            answers.append(dict(classifier.predict(image)))
+    assert answers[0] == pytest.approx(answers[1], abs=1e-4)
+    assert runtimes_for(folder)[0] == runtime  # it was made for that, whatever else is there
+
+
+def test_a_bundle_needs_files_for_its_runtimes(exported, tmp_path):
+    run, model, dataset, _ = exported
+    with pytest.raises(UsageError, match="holds nothing that ncnn opens: export it again, with `format` ncnn"):
+        write_bundle(tmp_path / "cat.zip", run, model, dataset, runtimes=["ncnn"])
+    assert not (tmp_path / "cat.zip").exists()
+    with pytest.raises(UsageError, match="is what a bundle is for"):
+        export_run(run, runtimes=["ncnn"])
+    with pytest.raises(UsageError, match="Did you mean 'openvino'"):
+        export_run(run, bundle=tmp_path / "cat.zip", runtimes=["openvin"])
+    assert requirements(model, ["tflite-runtime", "opencv"]).split() == [
+        "numpy", "pillow>=10.1", "tflite-runtime", "numpy<2", "opencv-python-headless",
+    ]  # fmt: skip
+
+
+def test_what_takes_float32_alone_gets_nothing_else(tmp_path):
+    assert takes("onnxruntime", Path("model-int8.onnx")) and takes("opencv", Path("model.onnx"))
+    assert takes("ncnn", Path("model.ncnn.param")) and not takes("ncnn", Path("model.onnx"))
+    assert not takes("opencv", Path("model-int8.onnx")) and not takes("openvino", Path("model-fp16.onnx"))
+
+
+def test_code_of_a_bundle_is_not_run_here(unpacked, capsys):
+    (unpacked / "open_ncnn.py").write_text("raise SystemExit('run')")
+    (unpacked / "model.ncnn.param").touch()
+    (unpacked / "model.ncnn.bin").touch()
+    assert runtimes_for(unpacked)[0] == "ncnn"
+    if get_runtime("ncnn").python is None:
+        assert Classifier(unpacked).runtime == "onnxruntime"
+    else:
+        with pytest.raises(RuntimeError, match="ncnn cannot read the model"):
+            Classifier(unpacked)
+
+
+def test_a_bundle_that_is_not_made_for_a_runtime_says_so(unpacked):
+    status, _, errors = alone(unpacked, "labels.txt", "--runtime", "ncnn")
+    assert status == 1 and "was not made for ncnn, but for onnxruntime and litert and tflite-runtime" in errors
 
 
 def test_a_run_a_bundle_and_a_folder_answer_alike(exported, bundle, unpacked):

@@ -35,8 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_shipped_profile_loads(folder: Path) -> None:
     names = sorted(path.stem for path in device_folders()[1].glob("*.toml"))
-    assert names == ["cpu", "mobile-gpu", "pi4"]
-    assert [name for name in names if load_device(name).estimate] == ["mobile-gpu", "pi4"]
+    assert names == ["android", "cpu", "jetson-orin", "mobile-gpu", "nuc", "pi-zero-2w", "pi4", "pi5"]
+    assert [name for name in names if load_device(name).estimate] == ["mobile-gpu", "pi-zero-2w", "pi4", "pi5"]
 
 
 def test_the_users_own_profile_goes_before_the_shipped_one(folder: Path) -> None:
@@ -46,8 +46,8 @@ def test_the_users_own_profile_goes_before_the_shipped_one(folder: Path) -> None
 
 
 def test_an_unknown_device_names_the_nearest(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"Unknown device 'pi5'. Did you mean 'pi4'\? Known: cpu, mobile-gpu, pi4\."):
-        load_device("pi5")
+    with pytest.raises(UsageError, match=r"Unknown device 'pi6'. Did you mean 'pi\d'\? Known: android, cpu, .*, pi4, pi5\."):
+        load_device("pi6")
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,20 @@ def test_a_shipped_estimate_is_what_the_tool_finds(folder: Path, shared: Path, d
         if abs(error) > 1e-9:
             assert f"{100 * abs(error):.1f}" in estimate.method
         assert abs(error) < estimate.relative_interval
+
+
+@pytest.mark.parametrize("name", fit_estimates.SCALED)
+def test_a_scaled_estimate_is_what_the_tool_finds(folder: Path, shared: Path, name: str) -> None:
+    estimate, ratios = load_device(name).estimate, list(fit_estimates.SCALED[name].values())
+    found = estimate.dense_ms_per_mmac, estimate.depthwise_ms_per_mmac, estimate.block_ms
+    assert found == pytest.approx(fit_estimates.scaled(name, shared), rel=5e-3)
+    factor = found[0] / load_device("pi4").estimate.dense_ms_per_mmac
+    assert all(abs(ratio / factor - 1) < 0.15 for ratio in ratios)  # what is published agrees
+
+
+def test_a_device_without_an_estimate_names_the_command_that_measures_it(folder: Path) -> None:
+    for name in ("android", "jetson-orin", "nuc"):
+        assert f"`edgenas profile --device {name} --on " in load_device(name).description
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 from edgenas.device import (
     Execution,
     Stopwatch,
+    device_sustain,
     device_timer,
     get_runtime,
     open_session,
@@ -33,6 +34,7 @@ from tests.conftest import ORT
 
 LIGHT = (BlockSpec("conv", 8, 3, 0, 8, kernel=3),)
 HEAVY = (BlockSpec("conv", 32, 16, 0, 64, kernel=5),)
+WIDE = (BlockSpec("conv", 4, 512, 0, 512, kernel=3),)
 
 PROVIDERS = {
     "onnxruntime": "CPUExecutionProvider", "litert": "XNNPACK", "onnxruntime-web-wasm": "wasm",
@@ -97,6 +99,14 @@ class TestContract:
 
         target.time({"light": model_bytes(LIGHT, runtime)}, Execution(runtime), rounds=2, track=track)
         assert seen
+
+    def test_a_larger_model_takes_more_memory(self, target: LatencyTarget, runtime: str) -> None:
+        models, empty = (model_bytes(blocks, runtime) for blocks in (LIGHT, WIDE)), empty_model_bytes(runtime)
+        small, large = (target.memory(model, empty, Execution(runtime)) for model in models)
+        if small is None or large is None:
+            pytest.skip("this device does not tell")
+        assert large - small > 4 * 9 * 512**2  # its weights, at least
+        assert small < 10e6
 
     def test_runs_images_one_by_one(self, target: LatencyTarget, runtime: str) -> None:
         images = np.random.default_rng(0).standard_normal((3, 3, 32, 32)).astype(np.float32)
@@ -224,7 +234,7 @@ def test_a_python_that_is_not_there() -> None:
         python_target("/no/python").environment("onnxruntime")
 
 
-ON_DEVICES = [Path(device_timer.__file__), *sorted(OPENERS.glob("open_*.py"))]
+ON_DEVICES = [Path(device_timer.__file__), Path(device_sustain.__file__), *sorted(OPENERS.glob("open_*.py"))]
 
 
 @pytest.mark.parametrize("file", ON_DEVICES, ids=lambda file: file.stem)

@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"] + [
 ]
 SHELLS = {"sh", "bash", "shell", "console"}
 COMMANDS_END = {";", "|", "&", "&&", "||"}
+REDIRECTIONS = {">", ">>", "<"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ def commands(example: Example) -> Iterator[list[str]]:
         words = shlex.shlex(line, posix=True, punctuation_chars=True)
         words.whitespace_split = True
         command: list[str] = []
-        for word in [*words, ";"]:
-            if word not in COMMANDS_END:
+        found = iter([*words, ";"])
+        for word in found:
+            if word in REDIRECTIONS:
+                next(found)
+            elif word not in COMMANDS_END:
                 command.append(word)
             elif command:
                 yield command
@@ -79,5 +83,5 @@ def edgenas_arguments(command: list[str]) -> list[str] | None:
 
 
 SHELL = [(example, command) for example in EXAMPLES if example.language in SHELLS for command in commands(example)]
-EDGENAS = [(str(example), given) for example, command in SHELL if (given := edgenas_arguments(command)) is not None]
+EDGENAS = [(str(example), given) for example, command in SHELL if (given := edgenas_arguments(command))]
 """The page and line of every `edgenas` command, and its arguments."""

@@ -67,6 +67,10 @@ def test_named_files_are_there(page):
             assert (ROOT / link).exists(), link
 
 
+def test_no_page_is_called_as_one_of_sphinx_is():
+    assert not {"search", "genindex"} & {page.stem for page in PAGES}
+
+
 def test_extras_that_are_to_be_installed_exist():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     text = "\n".join(page.read_text() for page in PAGES)

@@ -24,7 +24,7 @@ from edgenas.run import Run
 from edgenas.space import SearchSpace, get_space
 from edgenas.training import FineTuned, Trainer, finetune_recipe, load_images, load_supernet
 from edgenas.training.checkpoint import load_tensors, save_tensors
-from edgenas.training.finetune import save_finetuned, sweep_checkpoints
+from edgenas.training.finetuned import save_finetuned, sweep_checkpoints
 from tests.cli.conftest import edgenas
 from tests.edges.conftest import TABLE, bounded, content
 

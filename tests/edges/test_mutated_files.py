@@ -31,13 +31,15 @@ from edgenas.metric import Answers, Score
 from edgenas.pipeline.evaluations import run_ledger
 from edgenas.pipeline.winners import winners
 from edgenas.pretrained.tensor_files import read_state
+from edgenas.quantisation import Range, calibrated
+from edgenas.quantisation.calibration import Calibration
 from edgenas.report import class_rows, contestants, judge, summarise
 from edgenas.run import Run
 from edgenas.search import Ledger, load_records
 from edgenas.space import get_space
 from edgenas.supernet import fold
 from edgenas.training import FineTuned, OnnxClassifier, Trainer, load_images, load_supernet, read_recipe
-from edgenas.training.finetune import load_finetuned, save_finetuned, sweep_checkpoints
+from edgenas.training.finetuned import load_finetuned, save_finetuned, sweep_checkpoints
 from edgenas.values import plain
 from tests.conftest import make_micro_space
 from tests.edges import mutations
@@ -96,7 +98,8 @@ def images() -> None:
 def finetuned() -> None:
     run = Run.open(RUN)
     sweep_checkpoints(run)
-    load_finetuned(run, load_exports(run.path / "export")[0].architecture)
+    for precision in ("fp32", "int8"):
+        load_finetuned(run, load_exports(run.path / "export")[0].architecture, precision)
 
 
 def bundle() -> None:
@@ -158,7 +161,12 @@ def workshop(old_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         run = Run.open(RUN)
         architecture = load_exports(run.path / "export")[0].architecture
         network = load_supernet(run).extract(architecture)
-        save_finetuned(run, architecture, FineTuned(network, run.recipe, True, *(Score.of_accuracy(a, 90) for a in (0.5, 0.6))))
+        tuned = FineTuned(network, run.recipe, True, *(Score.of_accuracy(a, 90) for a in (0.5, 0.6)))
+        save_finetuned(run, architecture, tuned)
+        ranges = {value.name: Range(-1, 1) for value in calibrated(network.specs)}
+        save_finetuned(
+            run, architecture, replace(tuned, calibration=Calibration("trained", 9, False, False, ranges), origin="ab")
+        )
         write_scores(run)
         dataset = load_images(run)
         Trainer(run.space, dataset, run.recipe).save(Path("checkpoint.safetensors"))
@@ -191,6 +199,7 @@ KINDS: dict[str, tuple[Path, Damage, Callable[[], object]]] = {
     "weights": (RUN / "supernet.safetensors", mutations.damaged_tensors, lambda: load_supernet(Run.open(RUN))),
     "exported weights": (EXPORTED / "weights.safetensors", mutations.damaged_tensors, exported),
     "finetuned": (RUN / "finetune/79e19806.safetensors", mutations.damaged_tensors, finetuned),
+    "trained in int8": (RUN / "finetune/79e19806-int8.safetensors", mutations.damaged_tensors, finetuned),
     "bundle": (Path("result.json"), mutations.damaged_json, bundle),
     "answer": (Path("answer.json"), mutations.damaged_json, answer),
     "outputs": (Path("outputs.npy"), mutations.damaged_bytes, outputs),

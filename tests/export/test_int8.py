@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from edgenas import cost
 from edgenas.errors import CheckpointError, UsageError
-from edgenas.export import ExportedModel, export, verify
-from edgenas.export.export import model_file
+from edgenas.export import ExportedModel, export, for_microcontrollers, load_verifications, verify
+from edgenas.export.export import TRAINED_IN_INT8, model_file
 from edgenas.export.reference import reference
 from edgenas.graph import get_format
+from edgenas.metric import Score
 from edgenas.quantisation import IMAGE
+from edgenas.quantisation.calibration import TRAINED
 from edgenas.supernet import Supernet
-from edgenas.training import Evaluator
+from edgenas.training import Evaluator, FineTuned, Recipe
 from tests.conftest import make_micro_space
 from tests.training.conftest import make_dataset
 
@@ -110,9 +113,9 @@ def test_a_file_that_one_runtime_computes_rightly_stays(
     module = __import__("edgenas.export.verify", fromlist=["as_scores"])
     real, calls = module.as_scores, []
 
-    def first_wrong(outputs: np.ndarray, quantisation: object) -> np.ndarray:
+    def first_wrong(outputs: np.ndarray, *how: object) -> np.ndarray:
         calls.append(len(calls))
-        return real(outputs, quantisation) * (1 if calls[-1] else 3)
+        return real(outputs, *how) * (1 if calls[-1] else 3)
 
     monkeypatch.setattr(module, "as_scores", first_wrong)
     model.file("onnx").unlink()
@@ -137,6 +140,79 @@ def test_a_later_export_in_floats_keeps_what_int8_files_need(evaluator: Evaluato
     assert again.calibration == model.calibration
     (model.folder / "model.json").write_text("{")
     assert export(evaluator, SPACE.largest, model.folder, ("onnx",)).calibration is None
+
+
+def trained(evaluator: Evaluator, *, per_tensor: bool = False, score: float = 0.5) -> FineTuned:
+    """As of weights that have learned: somewhat larger ones, with ranges of their own."""
+    network = evaluator.network(SPACE.largest)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter *= 1.05
+    calibration = replace(evaluator.calibration(network, per_tensor=per_tensor), method=TRAINED)
+    scores = (Score.of_accuracy(value, 100) for value in (0.5, score))
+    return FineTuned(network, Recipe(seed=7), True, *scores, calibration=calibration)
+
+
+def test_int8_files_are_of_what_was_trained_in_int8(
+    evaluator: Evaluator, model: ExportedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    learned = trained(evaluator)
+    plain, found = (
+        export(evaluator, SPACE.largest, tmp_path / name / "it", precisions=("fp32", "int8"), trained_in_int8=one)
+        for name, one in (("plain", None), ("learned", learned))
+    )
+    assert found.calibration == learned.calibration and found.calibration.method == TRAINED
+    for kind in ("onnx", "tflite"):
+        assert found.file(kind).read_bytes() == plain.file(kind).read_bytes()  # float files stay what they were
+        about = get_format(kind).metadata(found.file(kind, "int8").read_bytes())
+        assert json.loads(about["quantisation"])["method"] == TRAINED
+        assert json.loads(about["provenance"])[TRAINED_IN_INT8]["seed"] == 7
+    weight = "0.conv.weight"
+    assert torch.equal(found.network(SPACE, "int8").state_dict()[weight], learned.network.state_dict()[weight])
+    assert torch.equal(found.network(SPACE).state_dict()[weight], plain.network(SPACE).state_dict()[weight])
+    results = verify(found, SPACE, evaluator.dataset, runtimes=["onnxruntime"])
+    assert len(results) == 2 and all(v.passed for v in results)
+    accuracies = {v.torch_accuracy for v in results}
+    assert len(accuracies) == 1  # of the float files' network, which all are compared with
+
+    again = export(evaluator, SPACE.largest, found.folder, ("onnx",))  # in floats alone
+    assert (again.calibration, again.provenance[TRAINED_IN_INT8]) == (found.calibration, found.provenance[TRAINED_IN_INT8])
+    calibrated = export(evaluator, SPACE.largest, found.folder, ("onnx",), precisions=("int8",))
+    assert calibrated.calibration == plain.calibration and TRAINED_IN_INT8 not in calibrated.provenance
+
+
+@pytest.mark.parametrize("options", [{"per_tensor": True}, {"score": 0.4}])
+def test_what_was_trained_otherwise_or_got_worse_is_not_written(
+    evaluator: Evaluator, tmp_path: Path, options: dict[str, float]
+) -> None:
+    learned = trained(evaluator, **options)
+    found = export(evaluator, SPACE.largest, tmp_path / "it", ("onnx",), precisions=("int8",), trained_in_int8=learned)
+    assert found.calibration == evaluator.calibration(evaluator.network(SPACE.largest))
+
+
+def test_int8_files_stay_right_when_float_files_get_other_weights(evaluator: Evaluator, model: ExportedModel) -> None:
+    other = trained(evaluator)
+    export(evaluator, SPACE.largest, model.folder, ("onnx",), finetuned=replace(other, calibration=None))
+    model.file("onnx", "fp16").unlink()
+    results = verify(ExportedModel.load(model.folder), SPACE, evaluator.dataset, runtimes=["onnxruntime"])
+    assert len(results) == 2 and all(v.passed for v in results)
+
+
+def test_verification_tells_what_memory_a_file_takes(evaluator: Evaluator, model: ExportedModel) -> None:
+    results = verify(model, SPACE, evaluator.dataset, runtimes=["onnxruntime"])
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("this system does not tell")
+    assert all(1e4 < v.memory_bytes < 1e8 for v in results)
+    assert load_verifications(model.folder) == results
+
+
+def test_microcontrollers_are_told_what_they_need(evaluator: Evaluator, model: ExportedModel, tmp_path: Path) -> None:
+    assert for_microcontrollers(model, SPACE) is None
+    micro = export(evaluator, SPACE.smallest, tmp_path / "it", ("tflite",), precisions=("int8",), integer_ends=True)
+    sentence = for_microcontrollers(micro, SPACE)
+    assert f"{cost.arena_bytes(SPACE.blocks(SPACE.smallest)) / 1024:.0f} KiB" in sentence
+    assert "CONV_2D, DEPTHWISE_CONV_2D" in sentence and "QUANTIZE" not in sentence
 
 
 def test_what_a_format_cannot_be_written_in_is_refused_beforehand(evaluator: Evaluator, tmp_path: Path) -> None:

@@ -123,3 +123,12 @@ def test_what_was_searched_for_is_exported():
     assert formats_for([]) == formats_for([budget_in("openvino")]) == ("onnx", "tflite")
     assert formats_for([budget_in("litert"), budget_in("ncnn")]) == ("onnx", "tflite", "ncnn")
     assert formats_for([budget_in("ncnn")], ("fp32", "int8")) == ("onnx", "tflite")
+
+
+def test_without_a_pause(evaluator, tmp_path):
+    model = export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx",))
+    (result,) = verify(model, SPACE, evaluator.dataset, runtimes=["onnxruntime"], images=4, sustained_s=0.3)
+    assert result.sustained is not None and result.sustained.seconds >= 0.3
+    assert load_verifications(model.folder) == [result]
+    (result,) = verify(model, SPACE, evaluator.dataset, runtimes=["onnxruntime"], images=4)
+    assert result.sustained is None

@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.table import Table
 
-from edgenas.graph import build_tflite, get_format, with_tflite_metadata
+from edgenas.graph import Ends, build_tflite, get_format, with_tflite_metadata
 from tests.graph.reference import TINY, reference, weights_and_image
 from tests.graph.test_tflite import run
 
@@ -102,4 +102,23 @@ def test_mediapipe_classifies_with_it() -> None:
     (expected,) = reference(BLOCKS, WEIGHTS, values)
     assert {c.category_name: c.score for c in found.classifications[0].categories} == pytest.approx(
         dict(zip(LABELS, expected, strict=True)), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_mediapipe_takes_pixels_whatever_the_deviations_are(precision: str) -> None:
+    """It refuses a file of float32 whose channels have several; here they are in the graph."""
+    mediapipe = pytest.importorskip("mediapipe", reason="MediaPipe is not installed: pip install mediapipe")
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    plain = get_format("tflite").build(BLOCKS, WEIGHTS, precision, ends=Ends((MEAN, STD), probabilities=True))
+    content = with_tflite_metadata(plain, LABELS, (0.0,), (1 / 255,), "1f0c53aa")
+    options = vision.ImageClassifierOptions(base_options=BaseOptions(model_asset_buffer=content))
+    size = BLOCKS[0].resolution
+    pixels = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    with vision.ImageClassifier.create_from_options(options) as classifier:
+        found = classifier.classify(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
+    (expected,) = run(plain, pixels[None].transpose(0, 3, 1, 2))
+    assert {c.category_name: c.score for c in found.classifications[0].categories} == pytest.approx(
+        dict(zip(LABELS, expected, strict=True)), abs=1e-6
     )

@@ -11,6 +11,7 @@ from edgenas.errors import EdgeNASError, InfeasibleError
 from edgenas.search import Ledger, SearchRecord, fastest, load_records, search
 from edgenas.search.evidence import expected_accuracy, trusted
 from edgenas.search.search import (
+    flash_constraint,
     latency_constraint,
     macs_constraint,
     memory_constraint,
@@ -88,6 +89,29 @@ def test_all_limits_hold_together(micro_space, table, tmp_path):
         assert found.macs <= limits[1].limit
         assert found.parameters <= limits[2].limit
         assert found.peak_memory_bytes <= limits[3].limit
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_memory_and_files_are_limited_by_precision(micro_space, all_micro_genomes, precision):
+    memory, flash = memory_constraint(micro_space, 1.0, precision), flash_constraint(micro_space, 1.0, precision)
+    genomes = all_micro_genomes[::7]
+    networks = [micro_space.blocks(micro_space.decode(genome)) for genome in genomes]
+    assert list(memory.measure(genomes)) == [cost.peak_memory_bytes(blocks, precision) for blocks in networks]
+    assert list(flash.measure(genomes)) == [cost.file_bytes(blocks, precision) for blocks in networks]
+
+
+def test_in_int8_a_search_keeps_limits_of_int8(micro_space, table, tmp_path):
+    in_int8 = replace(table, execution=replace(table.execution, precision="int8"))
+    sizes = [cost.file_bytes(micro_space.blocks(end), "int8") for end in (micro_space.smallest, micro_space.largest)]
+    limits = (flash_constraint(micro_space, sum(sizes) / 2, "int8"), memory_constraint(micro_space, 1e5, "int8"))
+    ledger = Ledger(tmp_path / "l", "k", micro_space)
+    (found,) = search(micro_space, in_int8, accuracy_of(micro_space), ledger, (9.0,), constraints=limits, evaluations=30)
+    blocks = micro_space.blocks(found.best.architecture)
+    assert cost.file_bytes(blocks, "int8") <= limits[0].limit < cost.file_bytes(blocks)
+    assert found.best.peak_memory_bytes == cost.peak_memory_bytes(blocks, "int8")
+    with pytest.raises(InfeasibleError, match="file size"):
+        tight = (flash_constraint(micro_space, sizes[0] - 1, "int8"),)
+        search(micro_space, in_int8, pytest.fail, ledger, (9.0,), constraints=tight)
 
 
 def test_what_another_worker_holds_is_waited_for(micro_space, table, tmp_path, monkeypatch):

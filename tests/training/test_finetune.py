@@ -22,7 +22,7 @@ from edgenas.training import (
     warm_started,
     weights_of,
 )
-from edgenas.training.finetune import FineTuned
+from edgenas.training.finetuned import FineTuned
 
 SPACE = {"family": "mobilenetv3", "preset": "tiny", "width": 0.5, "resolutions": [12, 16]}
 

@@ -2,12 +2,20 @@
 
 import pytest
 
+from edgenas.data import load_dataset
 from edgenas.run import Run
 from edgenas.training import Recipe, train_supernet
 from edgenas.training.loggers import loggers
 
-SPACE = {"family": "plain", "preset": "tiny", "width": 0.5, "resolutions": (12,)}
+SPACE = {"family": "plain", "preset": "tiny", "width": 0.5, "resolutions": (20,)}
 RECIPE = Recipe(epochs=2, batch_size=256, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGENAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return load_dataset("digits", size=20)
 
 
 @pytest.fixture

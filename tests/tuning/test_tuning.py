@@ -6,6 +6,7 @@ import pytest
 
 import edgenas.tuning.study as study_module
 from edgenas.errors import EdgeNASError, UsageError
+from edgenas.metric import Metric
 from edgenas.training import Recipe
 from edgenas.tuning import SAMPLERS, Tuning, parameters
 from edgenas.tuning.parameters import at_share, share_of
@@ -41,9 +42,9 @@ def instant(monkeypatch):
             for epoch in range(1, self.recipe.epochs + 1):
                 after_epoch(study_module.EpochResult(epoch, "largest", 1.0, 0.1, 0.0))
 
-    def accuracy(trainer, dataset):
+    def accuracy(trainer, dataset, metric):
         found = 0.9 - 0.1 * abs(np.log(trainer.recipe.learning_rate / 0.1))
-        return {"largest_validation_accuracy": found, "smallest_validation_accuracy": found}
+        return {"largest": found, "smallest": found} if metric.is_accuracy else {"largest": 0.25, "smallest": 0.75}
 
     monkeypatch.setattr(study_module, "Trainer", Trainer)
     monkeypatch.setattr(study_module, "validation_accuracy", accuracy)
@@ -147,7 +148,7 @@ def test_an_interrupted_trial_is_made_again(file, instant, monkeypatch):
     tuning.run(trials=3)
     accuracy = study_module.validation_accuracy
 
-    def interrupted(trainer, dataset):
+    def interrupted(trainer, dataset, metric):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(study_module, "validation_accuracy", interrupted)
@@ -159,6 +160,16 @@ def test_an_interrupted_trial_is_made_again(file, instant, monkeypatch):
     again = make(file)
     again.run(trials=4)
     assert failed[0].params in [t.params for t in again._study.get_trials(states=study_module.FINISHED)]
+
+
+def test_trials_are_judged_by_the_metric_and_do_not_mix_with_those_of_another(file, instant):
+    make(file).run(trials=2)
+    balanced = Tuning(make_micro_space(), DATASET, RECIPE, file, sampler="random", metric=Metric("balanced"))
+    assert balanced.trials == []
+    balanced.settle_epochs(2)
+    balanced.run(trials=1)
+    assert [trial.accuracy for trial in balanced.trials] == [0.5]
+    assert len(make(file).trials) == 2
 
 
 def test_studies_of_other_recipes_or_spaces_do_not_mix(file, instant):

@@ -48,8 +48,9 @@ class NcnnSession:
 
 
 def _matrix(array):
-    """In memory of ncnn's own, aligned as its kernels need it."""
-    return ncnn.Mat(np.ascontiguousarray(array)).clone()
+    """Numbers as float32, which it computes with, in memory of ncnn's own, aligned as its kernels need it."""
+    floats = np.ascontiguousarray(array, np.float32)  # of which ncnn.Mat keeps no reference: a name does, until it is copied
+    return ncnn.Mat(floats).clone()
 
 
 def open_session(runtime, model, threads):

@@ -8,7 +8,7 @@ class OpenCvSession:
     def __init__(self, content, threads):
         cv2.setNumThreads(threads)
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
-        self._net.setInput(np.random.default_rng(0).standard_normal(input_shape(content)).astype(np.float32))
+        self._net.setInput(random_image(*image_of(content)))
 
     def run(self, array):
         """The output for an input of the model's own shape: `(batch, channels, height, width)` for images."""
@@ -20,15 +20,21 @@ class OpenCvSession:
         self._net.forward()
 
 
-def input_shape(content):
-    """Of an ONNX file's first input, which OpenCV does not tell; sizes that may be any are 1.
+def image_of(content):
+    """The type and the shape of an ONNX file's first input, which OpenCV does not tell; sizes that may be any are 1.
 
-    It is in the file's graph (7), input (11), type (2), tensor_type (1), shape (2): dim_value (1) of every dim (1). The numbers
-    are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+    They are in the file's graph (7), input (11), type (2), tensor_type (1): its elem_type (1), and, in shape (2), the
+    dim_value (1) of every dim (1). The numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
     """
-    for number in (7, 11, 2, 1, 2):
+    for number in (7, 11, 2, 1):
         content = next(fields(content, number))
-    return [next(fields(dimension, 1), 1) for dimension in fields(content, 1)]
+    sizes = [next(fields(dimension, 1), 1) for dimension in fields(next(fields(content, 2)), 1)]
+    return {1: np.float32, 2: np.uint8}[next(fields(content, 1))], sizes
+
+
+def random_image(kind, shape):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, shape, kind) if kind is np.uint8 else rng.standard_normal(shape).astype(kind)
 
 
 def fields(message, wanted):

@@ -16,9 +16,10 @@ class OpenVinoSession:
             "ENABLE_CPU_PINNING": False,
         }
         self._request = core.compile_model(core.read_model(model=content), "CPU", settings).create_infer_request()
-        shape = [size.get_length() if size.is_static else 1 for size in self._request.model_inputs[0].partial_shape]
-        image = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        self._request.set_input_tensor(openvino.Tensor(image))
+        entry = self._request.model_inputs[0]
+        shape = [size.get_length() if size.is_static else 1 for size in entry.partial_shape]
+        image = np.abs(np.random.default_rng(0).standard_normal(shape))
+        self._request.set_input_tensor(openvino.Tensor(image.astype(entry.element_type.to_dtype())))
 
     def run(self, array):
         """The first output for an input of the model's own shape: `(batch, channels, height, width)` for images."""

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from edgenas.data import Dataset, Decoder
-from edgenas.deployment.predict import Classifier, softmax
+from edgenas.deployment.predict import Classifier
 from edgenas.export import ExportedModel
 from edgenas.progress import Track, quiet
 
@@ -42,7 +42,7 @@ def worst_mistakes(model: ExportedModel, dataset: Dataset, track: Track = quiet,
     found: list[tuple[float, int, int, np.ndarray]] = []
     for begin, (images, labels) in track(zip(starts, batches, strict=True), "Looking for the worst mistakes", len(starts)):
         for i, (image, label) in enumerate(zip(images.permute(0, 2, 3, 1).numpy(), labels.tolist(), strict=True)):
-            probabilities = softmax(classifier.logits(image)[order])
+            probabilities = classifier.probabilities(image)[order]
             if (guess := int(probabilities.argmax())) != label:
                 found.append((float(probabilities[guess]), begin + i, guess, image.copy()))
     found.sort(key=lambda each: -each[0])

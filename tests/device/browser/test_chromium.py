@@ -19,6 +19,7 @@ from edgenas.cli import profile as profile_command
 from edgenas.device import Execution, browser_target, python_target
 from edgenas.device.browser import exchange as exchange_module
 from edgenas.errors import EdgeNASError
+from edgenas.graph import Ends, get_format, random_weights
 from edgenas.latency import LatencyTable, table_path
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
@@ -112,6 +113,17 @@ def test_software_webgpu_times_and_computes(page: OpenPage) -> None:
     for runtime in (GPU, CPU):
         outputs = page.target.run(model_bytes(REFERENCE, runtime), images, Execution(runtime))
         np.testing.assert_allclose(outputs, native, atol=1e-5)
+
+
+def test_a_file_that_takes_pixels_and_gives_probabilities(page: OpenPage) -> None:
+    blocks = (BlockSpec("conv", 8, 3, 0, 8, kernel=3), BlockSpec("head", 8, 8, 0, 4))
+    weights = [random_weights(spec, np.random.default_rng(0)) for spec in blocks]
+    model = get_format("onnx").build(blocks, weights, ends=Ends(((0.5, 0.4, 0.3), (0.2, 0.2, 0.3)), probabilities=True))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 3, 8, 8), np.uint8)
+    outputs = page.target.run(model, pixels, Execution(CPU))
+    np.testing.assert_allclose(outputs, python_target().run(model, pixels, ORT), atol=1e-5)
+    np.testing.assert_allclose(outputs.sum(1), 1, atol=1e-5)
+    assert min(page.target.time({"net": model}, Execution(CPU), rounds=2)["net"]) > 0
 
 
 def test_what_the_gpu_cannot_do_is_not_timed_on_the_cpu(page: OpenPage) -> None:

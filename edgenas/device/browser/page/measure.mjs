@@ -143,7 +143,8 @@ class Session {
 
   /** The first output for an input of the model's own shape. */
   async run(values) {
-    const outputs = await this.inner.run({ [this.name]: new ort.Tensor("float32", values, this.shape) });
+    const input = this.type === "uint8" ? Uint8Array.from(values) : values; // what comes here are floats, of whole pixels too
+    const outputs = await this.inner.run({ [this.name]: new ort.Tensor(this.type, input, this.shape) });
     return outputs[this.inner.outputNames[0]];
   }
 
