@@ -2,8 +2,8 @@
 
     python tools/benchmark_int8_training.py [FAMILY ...]
 
-Each is trained from scratch for 3 epochs at 28 px, calibrated, and trained for int8 for one epoch. Prints the accuracies on the
-1,000 test images. Takes a minute a family.
+Each is trained from scratch for 3 epochs at 28 px, calibrated, and trained for int8 for one epoch. Prints the accuracy of each
+on the 1,000 test images. Takes a minute a family.
 """
 
 from __future__ import annotations

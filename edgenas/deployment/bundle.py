@@ -29,7 +29,7 @@ MOST_BYTES = 2**30
 """Of a bundle's content."""
 SUMS = "SHA256SUMS"
 _ON_ARMV7L = ['tflite-runtime; platform_machine == "armv7l"', 'numpy<2; platform_machine == "armv7l"']
-"""32-bit ARM has wheels of tflite-runtime alone, which needs the older numpy."""
+"""32-bit ARM has no wheels of these two, but of tflite-runtime, which needs the older numpy."""
 _REQUIREMENTS = {
     "onnxruntime": ['onnxruntime; platform_machine != "armv7l"'],
     "litert": ['ai-edge-litert; platform_machine != "armv7l"', *_ON_ARMV7L],

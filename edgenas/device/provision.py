@@ -30,8 +30,8 @@ _ANSWER = tuple[tuple[_Number, _Number], Name, Line, Annotated[int, Within(32, 6
 
 WITHOUT_NUMPY = ("armv7l", "armv6l")
 """Machines for which PyPI has no numpy; Debian and Raspberry Pi OS have."""
-ONLY_RUNTIME = {"armv7l": "tflite-runtime"}
-"""The one that has wheels, for machines that others have none for: its last version, 2.14, for Python up to 3.11."""
+ONLY_RUNTIMES = {"armv7l": ("tflite-runtime", "ncnn")}
+"""Those that have wheels, for machines that others have none for. Of tflite-runtime it is the last, for Python up to 3.11."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class RemotePython:
 
     def has_wheels_of(self, package: str) -> bool:
         """Whether a runtime's package is published for such a machine."""
-        return ONLY_RUNTIME.get(self.machine, package) == package
+        return package in ONLY_RUNTIMES.get(self.machine, (package,))
 
     @property
     def platforms(self) -> list[str]:
@@ -80,11 +80,10 @@ def download_packages(folder: Path, package: str, python: RemotePython, *others:
     Without numpy where there is none to be had and the device has its own. Raises EdgeNASError when there are no such wheels or
     no internet here either.
     """
-    only = ONLY_RUNTIME.get(python.machine, package)
-    if package != only:
+    if not python.has_wheels_of(package):
         raise EdgeNASError(
             f"The device's Python is a 32-bit one ({python.machine}), for which there is no {package}: choose `runtime` "
-            f"{only}, which has a wheel for it, or install a 64-bit system on the device."
+            f"{' or '.join(ONLY_RUNTIMES[python.machine])}, which have wheels for it, or install a 64-bit system on the device."
         )
     brings_numpy = python.machine not in WITHOUT_NUMPY
     if not brings_numpy and not python.has_numpy:

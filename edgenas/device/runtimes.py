@@ -64,6 +64,11 @@ class Runtime:
         return Path(sys.executable) if self.module and find_spec(self.module.split(".")[0]) else None
 
     @property
+    def how_to_install(self) -> str:
+        """The command that brings it to this machine."""
+        return "bash tools/tflite_runtime.sh" if self.own_python is tflite_runtime_python else f"pip install {self.package}"
+
+    @property
     def files(self) -> dict[str, bytes]:
         """What the timer needs beside itself to open it."""
         return {self.opener.name: self.opener.read_bytes()} if isinstance(self.opener, Path) else {}

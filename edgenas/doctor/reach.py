@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from edgenas.device import DEVICES, DeviceProfile, get_runtime, load_device, python_target, ssh_shell, ssh_target
+from edgenas.device.adb import adb
 from edgenas.device.runtimes import BROWSER
 from edgenas.doctor.finding import BROKEN, NOTE, OK, Finding
 from edgenas.doctor.machine import check_machine
@@ -32,6 +33,8 @@ def check_device(name: str, on: str | None = None, track: Track = quiet) -> Iter
         raise UsageError("A browser is reached when it measures: run `profile(device=mobile-gpu, on=browser)`.")
     if runtime.where == BROWSER:
         yield _browser(device)
+    elif device.reach == "adb" or (on or "").partition(":")[0] == "adb":
+        yield _phone(device, (on or "").partition(":")[2])
     elif on is not None and on != "local":
         yield from _by_ssh(device, on, track)
     elif device.reach == "local" or on == "local":
@@ -55,8 +58,9 @@ def _tables(device: DeviceProfile) -> Iterator[Finding]:
             yield Finding(AREA, "table", OK, f"{path}: {about}")
     if not paths:
         instead = "estimates are used" if device.estimate else "nothing can be searched for it"
-        yield Finding(AREA, "table", NOTE, f"{device.name} has not been measured: {instead}",
-                      f"`profile(device={pasted(device.name)})`")  # fmt: skip
+        where = {"remote": ", on=ssh://user@host", "browser": ", on=browser", "adb": ", on=adb, binary=benchmark_model"}
+        how = f"`profile(device={pasted(device.name)}{where.get(device.reach, '')})`"
+        yield Finding(AREA, "table", NOTE, f"{device.name} has not been measured: {instead}", how)
 
 
 def _browser(device: DeviceProfile) -> Finding:
@@ -67,10 +71,19 @@ def _browser(device: DeviceProfile) -> Finding:
     return Finding(AREA, "browser", OK, how)
 
 
+def _phone(device: DeviceProfile, serial: str) -> Finding:
+    """At a USB cable. What is timed there is timed by a program that measuring brings."""
+    try:
+        model = adb("shell", "getprop ro.product.model", serial=serial).strip()
+    except EdgeNASError as error:
+        return Finding(AREA, "reach", BROKEN, str(error), "mend that, and run the same command again.")
+    return Finding(AREA, "reach", OK, f"{model} answers over adb")
+
+
 def _here(device: DeviceProfile) -> Iterator[Finding]:
     runtime = get_runtime(device.runtime)
     if runtime.python is None:
-        yield Finding(AREA, runtime.name, BROKEN, "its runtime is not installed", f"pip install {runtime.package}")
+        yield Finding(AREA, runtime.name, BROKEN, "its runtime is not installed", runtime.how_to_install)
         return
     target = python_target(runtime.python)
     try:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgenas.device import RUNTIMES, Execution, LatencyTarget, Runtime, python_target
-from edgenas.device.runtimes import BROWSER
+from edgenas.device.runtimes import BROWSER, PHONE
 from edgenas.doctor.finding import BROKEN, NOTE, OK, Finding
 from edgenas.errors import EdgeNASError
 from edgenas.export.parity import compare
@@ -29,9 +29,11 @@ def check_runtimes(track: Track = quiet) -> Iterator[Finding]:
     for runtime in track(RUNTIMES.values(), "Running a network in every runtime", len(RUNTIMES)):
         if runtime.where == BROWSER:
             yield _in_a_browser(runtime)
+        elif runtime.where == PHONE:
+            yield Finding(AREA, runtime.name, OK, "runs on a phone at a USB cable: `profile(device=android, on=adb)`")
         elif runtime.python is None:
-            how = "bash tools/tflite_runtime.sh" if runtime.own_python else f"pip install {runtime.package}"
-            yield Finding(AREA, runtime.name, NOTE, "not installed: networks are not verified or measured in it", how)
+            missing = "not installed: networks are not verified or measured in it"
+            yield Finding(AREA, runtime.name, NOTE, missing, runtime.how_to_install)
         else:
             yield try_runtime(runtime, python_target(runtime.python), AREA)
 

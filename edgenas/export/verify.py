@@ -151,8 +151,7 @@ def _require_here(runtimes: Collection[str], files: Sequence[ModelFile]) -> None
     wanted = [get_runtime(name, PYTHON) for name in runtimes]
     for runtime in wanted:
         if runtime.python is None:
-            how = "bash tools/tflite_runtime.sh" if runtime.own_python else f"pip install {runtime.package}"
-            raise EdgeNASError(f"{runtime.name} is not installed", how)
+            raise EdgeNASError(f"{runtime.name} is not installed", runtime.how_to_install)
     if wanted and not any(file.format == runtime.format for file in files for runtime in wanted):
         opened = " and ".join(f"`format` {name}" for name in dict.fromkeys(runtime.format for runtime in wanted))
         raise EdgeNASError(f"{files[0].path.parent} holds nothing that {' or '.join(runtimes)} opens: export it again, with "

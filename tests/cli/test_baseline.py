@@ -48,7 +48,7 @@ def written(run: Run) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in (run.path / "baselines").rglob("*") if file.is_file()}
 
 
-def diverges(*_):
+def diverges(*_, **__):
     """In place of `finish`: nothing is trained."""
     raise DivergenceError("The loss became nan")
 

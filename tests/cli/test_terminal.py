@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -50,8 +52,9 @@ def has(data: dict, part: dict) -> bool:
 
 
 def test_every_command_can_answer_programs_and_be_quiet():
-    for name in COMMANDS:
+    for name, (module, _) in COMMANDS.items():
         command = main.get_command(click.Context(main), name)
+        assert "reply(" in inspect.getsource(import_module(module)) or name == "predict"
         assert [p.opts for p in command.params].count(["--json"]) == 1
         assert [p.opts for p in command.params].count(["--quiet"]) == 1
 

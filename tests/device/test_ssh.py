@@ -218,7 +218,7 @@ def test_what_is_there_and_cannot_be_imported(board: Board) -> None:
 def test_a_32_bit_python_is_told_the_runtime_that_has_a_wheel(board: Board, kernel: str) -> None:
     board.has_python(kernel, bits=32, imports=MISSING)
     said = refused(provision=True)
-    assert "is a 32-bit one (armv7l), for which there is no onnxruntime: choose `runtime` tflite-runtime" in said
+    assert "is a 32-bit one (armv7l), for which there is no onnxruntime: choose `runtime` tflite-runtime or ncnn, which" in said
     said = refused("tflite-runtime", provision=True)
     assert "apt install python3-numpy" in said
 

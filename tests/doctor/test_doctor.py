@@ -185,6 +185,32 @@ def test_a_device_that_is_elsewhere_is_noted_and_one_here_is_tried():
         list(check_device("mobile-gpu", "browser"))
 
 
+def test_a_phone_at_a_cable_answers_or_does_not(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "There is no adb here" in by_name(check_device("android"))["reach"].found
+    (tmp_path / "adb").write_text("#!/bin/sh\necho Pixel 4a\n")
+    (tmp_path / "adb").chmod(0o755)
+    found = by_name(check_device("android", "adb:0123"))
+    assert found["reach"].state == OK and found["reach"].found == "Pixel 4a answers over adb"
+
+
+def test_advice_is_what_can_be_given():
+    told = json.loads(doctor("--device", "pi4", "--json").stdout)
+    assert {finding["name"]: finding["advice"] for finding in told["findings"]}["table"] == (
+        "edgenas profile --device pi4 --on ssh://user@host"
+    )
+
+
+def test_runtimes_that_are_missing_say_how_to_get_them(monkeypatch):
+    monkeypatch.setenv("EDGENAS_CACHE", "nowhere")
+    monkeypatch.delenv("EDGENAS_TFLITE_RUNTIME_PYTHON", raising=False)
+    assert get_runtime("tflite-runtime").how_to_install == "bash tools/tflite_runtime.sh"
+    assert get_runtime("onnxruntime-cuda").how_to_install == "pip install onnxruntime-gpu"
+    found = by_name(check_runtimes())
+    assert found["tflite-runtime"].advice == "bash tools/tflite_runtime.sh"
+    assert all(finding.advice for finding in found.values() if finding.state != OK)
+
+
 def test_a_damaged_table_is_broken():
     path = table_path("pi4", Execution("litert"))
     path.parent.mkdir(parents=True)

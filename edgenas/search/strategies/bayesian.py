@@ -24,10 +24,10 @@ class Bayesian:
     evenly over the costs. An optimum of predictions is where they err most in their own favour: measuring there and fitting
     again mends just that.
 
-    start_size: evaluations before the first prediction; none where as many are known of what the accuracies resemble, whose
-    front is then measured first. batch: the most between two. acquisition: what is maximised, the prediction unless told
-    otherwise; at the problem's budgets its best is always measured. tolerance: the search ends when two batches in turn raise
-    the measured front's hypervolume by less than this share.
+    start_size: evaluations before the first prediction, with those that are known of what the accuracies resemble: of these the
+    front is measured first. batch: the most between two. acquisition: what is maximised, the prediction
+    unless told otherwise; at the problem's budgets its best is always measured. tolerance: the search ends when two batches in
+    turn raise the measured front's hypervolume by less than this share.
     """
 
     start_size: int = 25
@@ -45,25 +45,38 @@ class Bayesian:
 
     def ask(self, count: int) -> Proposal:
         alike, known = self._problem.alike(), len(self._history)
-        if known < self.start_size and (alike is None or len(alike[0]) < self.start_size):
-            return Proposal(self._first(min(count, self.start_size - known)))
+        told = known if alike is None else max(known, len(alike[0]))
+        if told < self.start_size:
+            return Proposal(self._first(min(count, self.start_size - told)))
         if known and self._settled():
             return Proposal(self._history.genomes[:0])
         predictor = LinkRidge(self._problem.space)
         if alike is not None and known < LEAST_SAMPLES:
+            if len(first := self._front_of(*alike)):
+                return Proposal(first[: min(count, LEAST_SAMPLES - known)])
             predictor.fit(*alike)
         else:
             predictor.fit(self._history.genomes, self._history.accuracy, alike)
         front = self._propose(predictor)
         if not len(front):
             return Proposal(self._first(count))
+        size = min(count, self.batch, max(4, -(-count // 4)))
+        wanted = self._wanted(front, size)
+        return Proposal(wanted if len(wanted) else self._first(min(count, max(0, LEAST_SAMPLES - known))))
+
+    def _wanted(self, front: Population, size: int) -> np.ndarray:
+        """The genomes of a front that are not measured yet: the best within every budget, then others, evenly."""
         unknown = front.take(np.flatnonzero(~self._history.is_known(front.genomes)))
         if not len(unknown):
-            return Proposal(self._first(min(count, max(0, LEAST_SAMPLES - known))))
-        size = min(count, self.batch, max(4, -(-count // 4)))
+            return unknown.genomes
         best = np.searchsorted(unknown.cost, self._problem.budgets, side="right") - 1
         wanted = [*dict.fromkeys(int(i) for i in best if i >= 0), *_evenly(unknown.cost, size)]
-        return Proposal(distinct_unknown(self._history, unknown.genomes[wanted], size))
+        return distinct_unknown(self._history, unknown.genomes[wanted], size)
+
+    def _front_of(self, genomes: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
+        """The genomes to measure of the front of what is known of something that the accuracies resemble."""
+        cost, violation = self._problem.cost(genomes), self._problem.violation(genomes)
+        return self._wanted(Population(genomes, accuracies, cost, violation).front, LEAST_SAMPLES)
 
     def _first(self, count: int) -> np.ndarray:
         genomes = [extremes(self._problem.space), skewed_sample(self._problem.space, self._rng, 4 * count)]
