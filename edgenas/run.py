@@ -30,7 +30,20 @@ from edgenas.files import append_line, now, sweep, write_text, write_toml
 from edgenas.names import pasted
 from edgenas.space import SearchSpace, get_space
 from edgenas.values import Within, decoded_json, decoded_toml, fit, read, read_text
-from edgenas.values.kinds import ClassName, ClassNames, Count, Deviations, GivenPath, Line, Means, Resolution, Seed, Share, Text
+from edgenas.values.kinds import (
+    ClassName,
+    ClassNames,
+    Count,
+    Deviations,
+    GivenPath,
+    Hex,
+    Line,
+    Means,
+    Resolution,
+    Seed,
+    Share,
+    Text,
+)
 
 if TYPE_CHECKING:
     from edgenas.data import Dataset, RecordedSplit
@@ -168,11 +181,17 @@ class Run:
     def with_images(self, record: RecordedSplit) -> Run:
         """With this record of its images in place of the one that it had; both are written."""
         labels = {part: record.labels_of(part) for part in record.counts()}
-        about = {"images": record.counts(), "majority": _majority(labels)}
+        about = {"images": record.counts(), "majority": _majority(labels), "split": record.digest()}
         config = self.config | {"data": self.config["data"] | about}
         record.save(self.images_file)
         write_toml(self.path / "config.toml", config)
         return Run(self.path, config)
+
+    @property
+    def split(self) -> str:
+        """Names the split, where images were added to it after the training: accuracies from before are of other images."""
+        found: str = self.config["data"].get("split", "")
+        return found
 
     @property
     def metric(self) -> str:
@@ -345,6 +364,7 @@ class _Data:
     majority: dict[str, Share] = field(default_factory=dict)
     streamed: bool = False
     recorded: bool = False
+    split: Hex | None = None
     skipped: list[Text] = field(default_factory=list)
     takes_others: ClassVar = True
 

@@ -6,6 +6,7 @@ of its picture as PGM. Names are kept for people alone.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,6 +92,11 @@ class RecordedSplit:
                 for i, (label, part, name) in enumerate(rows)
             ),
         )
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name what is in which part, in whatever order."""
+        rows = sorted(zip(self.parts.tolist(), map(bytes, self.contents), strict=True))
+        return hashlib.sha256(b"".join(bytes([part % 256]) + content for part, content in rows)).hexdigest()[:12]
 
     def labels_of(self, part: str) -> np.ndarray:
         return self.labels[self.parts == PARTS.index(part)]

@@ -55,4 +55,6 @@ def add_images(run: Run, *, data: GivenText | None = None, track: Track = quiet)
     assert after is not None  # the images were loaded by one
     known = before.counts()
     added = {part: count - known[part] for part, count in after.counts().items()}
-    return Added(run.with_images(after) if len(after.names) > len(before.names) else run, added)
+    # Whoever was killed while they were taken has written the record alone.
+    is_told = after.counts() == {part: run.images(part) for part in known}
+    return Added(run if is_told and len(after.names) == len(before.names) else run.with_images(after), added)

@@ -16,7 +16,7 @@ from edgenas.errors import UsageError
 from edgenas.extras import is_installed
 from edgenas.latency import CONFIDENCE, LatencyTable, load_table
 from edgenas.metric import Metric
-from edgenas.pipeline.evaluations import run_ledger
+from edgenas.pipeline.evaluations import evaluations_key, run_ledger
 from edgenas.pipeline.limits import parse_place
 from edgenas.pipeline.search import Searched, search_run
 from edgenas.predictor import LEAST_SAMPLES
@@ -24,7 +24,6 @@ from edgenas.progress import Track, quiet
 from edgenas.report import DeviceComparison, compare_devices, plot_devices
 from edgenas.run import Run
 from edgenas.search import Additive, Exact, Ledger, SearchProblem, SearchRecord, attempt, load_records
-from edgenas.search.ledger import weights_key
 from edgenas.search.search import latency_constraint
 from edgenas.space import Architecture, SearchSpace
 from edgenas.training import load_images
@@ -79,7 +78,7 @@ def search_devices(
         _require_feasible(run.space, tables[place], min(budgets_ms[place]), confidence)
     options |= {"precision": precision, "confidence": confidence, "metric": metric, "allow_emulated": allow_emulated}
     folder, dataset = run.path / "search", load_images(run, data, track)
-    asked = [{place: [*where, *budgets_ms[place]] for place, where in places.items()}, options, weights_key(run.weights)]
+    asked = [{place: [*where, *budgets_ms[place]] for place, where in places.items()}, options, evaluations_key(run)]
     with attempt(folder, asked, _UNFINISHED) as (_, goes_on):
         since, outcomes = (folder / _UNFINISHED).stat().st_mtime, {}
         for place, budgets in track(budgets_ms.items(), "Searching for devices", len(budgets_ms)):

@@ -13,10 +13,15 @@ from edgenas.space import Architecture
 from edgenas.training import Evaluator
 
 
+def evaluations_key(run: Run, precision: str = "fp32") -> str:
+    """Names what accuracies belong to: the weights, the precision, and the images, where some came after the training."""
+    return "-".join(filter(None, (weights_key(run.weights, precision), run.split)))
+
+
 def run_ledger(run: Run, metric: Metric = ACCURACY, search_id: str | None = None, precision: str = "fp32") -> Ledger:
     """Where a run keeps its own evaluations in a precision. search_id: of the search that makes new ones."""
     storage = run.path / "search" / "evaluations.log"
-    return Ledger(storage, weights_key(run.weights, precision), run.space, metric, search_id)
+    return Ledger(storage, evaluations_key(run, precision), run.space, metric, search_id)
 
 
 class Evaluations:
@@ -34,7 +39,7 @@ class Evaluations:
         self._own = {precision: run_ledger(run, metric, search_id, precision) for precision in wanted}
         self.ledgers = self._own
         if storage is not None:
-            keys = {precision: weights_key(run.weights, precision) for precision in wanted}
+            keys = {precision: evaluations_key(run, precision) for precision in wanted}
             self.ledgers = {name: Ledger(storage, key, run.space, metric, search_id) for name, key in keys.items()}
             for name, ledger in self.ledgers.items():
                 ledger.absorb(self._own[name])

@@ -14,14 +14,13 @@ from edgenas.data import Dataset
 from edgenas.errors import UsageError
 from edgenas.latency import CONFIDENCE, LatencyTable
 from edgenas.metric import Metric
-from edgenas.pipeline.evaluations import Evaluations
+from edgenas.pipeline.evaluations import Evaluations, evaluations_key
 from edgenas.pipeline.limits import Limits, Task, whatever_keeps
 from edgenas.predictor import LEAST_SAMPLES
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_search
 from edgenas.run import Run
 from edgenas.search import Ledger, Outcome, SearchRecord, SearchResult, attempt, get_strategy, search
-from edgenas.search.ledger import weights_key
 from edgenas.search.record import ANY, PRECISIONS
 from edgenas.training import Evaluator, load_images, load_supernet
 from edgenas.values import Length, OneOf, Within, checked
@@ -83,9 +82,9 @@ def search_run(
     maximised.require_images(dataset.validation.labels)
     evaluator = Evaluator(load_supernet(run), dataset)
     asked = (budgets_ms, tasks[0].table.device, [str(task.table.execution) for task in tasks], elsewhere_ms, confidence, sizes,
-             runtime, strategy, evaluations, seconds, storage, seed, weights_key(run.weights), maximised.name)  # fmt: skip
+             runtime, strategy, evaluations, seconds, storage, seed, evaluations_key(run), maximised.name)  # fmt: skip
     if storage is not None:
-        Ledger(storage, weights_key(run.weights), space)  # one that cannot be opened is refused before anything is written
+        Ledger(storage, evaluations_key(run), space)  # one that cannot be opened is refused before anything is written
     with attempt(run.path / "search", asked) as (search_id, goes_on):
         known = Evaluations(run, evaluator, [task.precision for task in tasks], maximised, search_id, storage)
         first = known.ledgers[tasks[0].precision]

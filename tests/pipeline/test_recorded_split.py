@@ -111,6 +111,9 @@ def test_swapped_class_folders_are_refused(run):
 
 def test_new_images_are_taken_on_request(run):
     before = run.dataset("photos")
+    ledger = run_ledger(run)
+    ledger.evaluate(run.space.largest, lambda _: 0.5)
+    assert len(run_ledger(run)) == len(ledger)
     for number in range(10):
         pixels = np.random.default_rng(number).integers(0, 255, (20, 20, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(f"photos/cat/0{number}-new.png")
@@ -119,6 +122,7 @@ def test_new_images_are_taken_on_request(run):
     again = Run.open(run.path)
     after = again.dataset("photos")
     assert after.changes == ()
+    assert len(run_ledger(again)) == 0  # what was measured on other images is not compared with what will be
     assert {part: again.images(part) for part in after.splits} == {part: len(split) for part, split in after.splits.items()}
     for part, split in after.splits.items():
         old = before.splits[part]
@@ -128,6 +132,7 @@ def test_new_images_are_taken_on_request(run):
     # A killed process may have written the record and not the configuration.
     run.path.joinpath("config.toml").write_bytes(Path("../copy/runs/photos/config.toml").read_bytes())
     assert len(Run.open(run.path).dataset("photos").train) == len(after.train)
+    assert Run.open(run.path).add_images(data="photos").run.config == again.config
 
 
 def test_weights_are_not_judged_by_what_they_were_trained_on(run, caplog):
