@@ -125,7 +125,7 @@ def test_the_recipe_follows_the_beginning_where_the_runs_is_another(make_run):
 def test_it_has_the_runs_time_unless_another_is_given(make_run, monkeypatch):
     run = make_run(28, trained=True)
     asked = []
-    monkeypatch.setattr("edgenas.training.train.epochs_in", lambda trainer, seconds: asked.append(seconds) or 7)
+    monkeypatch.setattr("edgenas.training.train.epochs_in", lambda trainer, seconds, track: asked.append(seconds) or 7)
     baseline, _ = create(run, Choice("lenet", 28))
     assert asked == pytest.approx([trained_seconds(run)])
     assert baseline.recipe.epochs == 7
