@@ -29,6 +29,9 @@ ORT = Execution("onnxruntime")
 # The background jobs of a shell ignore Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Lines of what commands print are as long as they need to be; pytest's workers are told of a terminal's width.
+os.environ.pop("COLUMNS", None)
+
 # Found before tests get a cache of their own.
 if python := tflite_runtime_python():
     os.environ[TFLITE_RUNTIME_PYTHON] = str(python)
