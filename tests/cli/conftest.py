@@ -17,8 +17,8 @@ TRAIN = ["--space", "mobilenetv3", "--preset", "tiny", "--width", "0.5", "--reso
 
 
 def edgenas(*arguments: object) -> Result:
-    """Run a command as a user would, but for the process."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    """Run a command as a user would, but for the process; what would be a traceback is raised."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 @pytest.fixture(scope="session")
