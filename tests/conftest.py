@@ -17,11 +17,17 @@ import numpy as np
 import pytest
 
 from edgenas.device import Execution, ssh
+from edgenas.device.browser.onnxruntime_web import onnxruntime_web
 from edgenas.device.runtimes import TFLITE_RUNTIME_PYTHON, tflite_runtime_python
+from edgenas.errors import EdgeNASError
 from edgenas.extras import EXTRAS, note_once
+from edgenas.files import cache_dir
 from edgenas.latency import Calibration, Entry, LatencyTable
 from edgenas.space import FixedBlock, SearchSpace, Stage
+from tests.chromium import CHROMIUM
 
+USER_CACHE = cache_dir()
+"""Where tests find what is downloaded once; they have caches of their own otherwise."""
 SHARED = Path(os.environ.get("EDGENAS_SHARED", Path(__file__).parents[2] / "shared"))
 
 ORT = Execution("onnxruntime")
@@ -161,3 +167,20 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
     while not holds():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def ort_web(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips where there is no Chromium, or no ONNX Runtime Web. It is downloaded into the user's cache, once, and tests see it
+    in theirs."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium: install Debian's")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGENAS_CACHE", str(USER_CACHE))
+        try:
+            folder = onnxruntime_web()
+        except EdgeNASError as error:
+            pytest.skip(str(error))
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    cache.mkdir(exist_ok=True)
+    (cache / folder.name).symlink_to(folder)

@@ -24,8 +24,8 @@ from edgenas.errors import UsageError
 from edgenas.export import export
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator
+from tests.chromium import chromium
 from tests.conftest import wait_until
-from tests.device.conftest import chromium, ort_web  # noqa: F401  # a fixture
 
 NODE = """
 import { readFileSync, writeFileSync } from "node:fs";
@@ -119,7 +119,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(params=["float32", "uint8"])
-def served(request: pytest.FixtureRequest, exported, ort_web, tmp_path: Path) -> Iterator[tuple]:  # noqa: F811
+def served(request: pytest.FixtureRequest, exported, ort_web, tmp_path: Path) -> Iterator[tuple]:
     run, model, dataset, _ = exported
     ends = {"image_type": "uint8", "answer": "probabilities"} if request.param == "uint8" else {}
     evaluator = Evaluator(Supernet(run.space), dataset)

@@ -23,9 +23,10 @@ from edgenas.graph import Ends, get_format, random_weights
 from edgenas.latency import LatencyTable, table_path
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
+from tests.chromium import SOFTWARE_WEBGPU, chromium
 from tests.conftest import ORT, free_port, make_micro_space, wait_until
 from tests.device.browser.conftest import CLOSED, fake_adb
-from tests.device.conftest import SOFTWARE_WEBGPU, OpenPage, address_in, chromium
+from tests.device.conftest import OpenPage, address_in
 
 GPU, CPU = "onnxruntime-web-webgpu", "onnxruntime-web-wasm"
 LIGHT = (BlockSpec("conv", 4, 3, 0, 8, kernel=3),)
