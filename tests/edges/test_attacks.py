@@ -225,7 +225,7 @@ def test_exports_can_be_made_again_byte_by_byte(work, monkeypatch):
         shutil.rmtree(RUN / "export")
         Run.open(RUN).export()
         made.append(content(RUN / "export"))
-    assert len(made[0]) == 5 and made[0] == made[1]
+    assert len(made[0]) == 6 and made[0] == made[1]
 
 
 def test_a_search_that_is_repeated_says_that_its_budget_begins_anew(work):
