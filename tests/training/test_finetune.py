@@ -133,10 +133,10 @@ def test_an_interrupted_time_keeps_its_epochs(trained, evaluator, subnet, monkey
         raise KeyboardInterrupt
 
     module = sys.modules["edgenas.training.finetune"]  # not the function of that name
-    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds: 3)
+    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds, track: 3)
     with pytest.raises(KeyboardInterrupt):
         finetune(trained, evaluator, subnet, recipe, seconds=60.0, report=interrupt)
-    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds: 99)
+    monkeypatch.setattr(module, "epochs_in", lambda trainer, seconds, track: 99)
     epochs = []
     result = finetune(trained, evaluator, subnet, recipe, seconds=60.0, report=lambda result: epochs.append(result.epoch))
     assert epochs == [2, 3]
