@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -61,10 +61,15 @@ def write_bundle(
     }
     for name in runtimes:
         files |= get_runtime(name).files
-    files[SUMS] = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())).encode()
+    files[SUMS] = sums_of(files)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(f"{path.stem}/{name}", _date()), data, zipfile.ZIP_DEFLATED)
+
+
+def sums_of(files: Mapping[str, bytes]) -> bytes:
+    """The content of `SUMS` for files by name."""
+    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())).encode()
 
 
 def usable(model: ExportedModel, runtimes: Sequence[str] = ()) -> list[ModelFile]:

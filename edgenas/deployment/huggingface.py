@@ -6,13 +6,12 @@ uploaded.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgenas.deployment.bundle import SUMS, unpack_bundle
+from edgenas.deployment.bundle import SUMS, sums_of, unpack_bundle
 from edgenas.export import ExportedModel, Verification
 from edgenas.files import write_bytes
 from edgenas.names import of_file
@@ -39,9 +38,7 @@ def write_model_folder(
     card.unlink()
     for name, text in files.items():
         write_bytes(folder / name, text.encode())
-    kept = sorted(path for path in folder.iterdir() if path.name != SUMS)
-    sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in kept)
-    write_bytes(folder / SUMS, sums.encode())
+    write_bytes(folder / SUMS, sums_of({path.name: path.read_bytes() for path in folder.iterdir() if path.name != SUMS}))
 
 
 def metadata(run: Run, model: ExportedModel, verifications: Sequence[Verification] = ()) -> str:

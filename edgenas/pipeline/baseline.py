@@ -31,6 +31,7 @@ from edgenas.run import Run
 from edgenas.training.recipe import check_length
 from edgenas.values import checked
 from edgenas.values.kinds import Epochs, GivenPath, GivenText, Resolutions, Seconds
+from edgenas.words import counted
 
 log = logging.getLogger("edgenas")
 
@@ -117,7 +118,9 @@ def train_by_hand(
     if baseline.weights.exists():
         log.info(f"{choice.name} is trained: its files are written in {', '.join(precisions)}.")
     else:
-        log.info(f"{choice.name}: {_counted(baseline.recipe.epochs)}, beginning with {_beginning(run, choice, baseline)}")
+        log.info(
+            f"{choice.name}: {counted(baseline.recipe.epochs, 'epoch')}, beginning with {_beginning(run, choice, baseline)}"
+        )
     try:
         return ByHand(
             choice.name, baseline.path, tuple(finish(baseline, dataset, tables, track, report, precisions=precisions))
@@ -131,8 +134,8 @@ def _tell_what_is_left(run: Run, choices: Sequence[Choice], seconds: float | Non
     folders = [folder_of(run, choice.name) for choice in choices]
     left = [folder.name for folder in folders if not ((folder / "config.toml").exists() and Run.open(folder).weights.exists())]
     if left:
-        each = _counted(epochs) if epochs else f"{(seconds or trained_seconds(run)) / 60:.1f} minutes"
-        log.info(f"{len(left)} baseline{'s' * (len(left) > 1)}, each trained for {each}: {', '.join(left)}")
+        each = counted(epochs, "epoch") if epochs else f"{(seconds or trained_seconds(run)) / 60:.1f} minutes"
+        log.info(f"{counted(len(left), 'baseline')}, each trained for {each}: {', '.join(left)}")
 
 
 def _beginning(run: Run, choice: Choice, baseline: Run) -> str:
@@ -141,7 +144,3 @@ def _beginning(run: Run, choice: Choice, baseline: Run) -> str:
         return f"the weights {name}"
     there_are = published_weights(run, choice)
     return "random weights" + (f", since {there_are[0].name}'s are not here: {how_to_get(there_are[0])}" if there_are else "")
-
-
-def _counted(epochs: int) -> str:
-    return f"{epochs} epoch{'s' * (epochs != 1)}"

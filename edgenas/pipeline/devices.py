@@ -23,9 +23,9 @@ from edgenas.predictor import LEAST_SAMPLES
 from edgenas.progress import Track, quiet
 from edgenas.report import DeviceComparison, compare_devices, plot_devices
 from edgenas.run import Run
-from edgenas.search import Additive, Exact, Ledger, SearchProblem, SearchRecord, attempt, load_records
-from edgenas.search.search import latency_constraint
-from edgenas.space import Architecture, SearchSpace
+from edgenas.search import Ledger, SearchRecord, attempt, load_records
+from edgenas.search.search import fastest_within
+from edgenas.space import Architecture
 from edgenas.training import load_images
 from edgenas.values import Length, OneOf, checked, plain
 from edgenas.values.kinds import GivenText, Milliseconds
@@ -75,7 +75,7 @@ def search_devices(
         profile = load_device(device)
         execution = profile.execution(runtime=in_runtime, precision=precision)
         tables[place] = load_table(profile, run.space, execution, allow_emulated=allow_emulated)
-        _require_feasible(run.space, tables[place], min(budgets_ms[place]), confidence)
+        fastest_within(run.space, tables[place], min(budgets_ms[place]), confidence, ())  # raises where there is none
     options |= {"precision": precision, "confidence": confidence, "metric": metric, "allow_emulated": allow_emulated}
     folder, dataset = run.path / "search", load_images(run, data, track)
     asked = [{place: [*where, *budgets_ms[place]] for place, where in places.items()}, options, evaluations_key(run)]
@@ -164,11 +164,6 @@ def _ledger(run: Run, record: SearchRecord) -> Ledger[Architecture]:
 
 def _table(run: Run, device: str, execution: Execution) -> LatencyTable:
     return load_table(load_device(device), run.space, execution, allow_emulated=True)
-
-
-def _require_feasible(space: SearchSpace, table: LatencyTable, budget_ms: float, confidence: float) -> None:
-    latency = latency_constraint(space, table, budget_ms, confidence)
-    Exact(steps=2).search(SearchProblem(space, (Additive(lambda g: -latency.measure(g)), latency.measure), (latency,)))
 
 
 def _is_done(run: Run, table: LatencyTable, budgets_ms: Sequence[float], since: float) -> bool:

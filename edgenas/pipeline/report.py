@@ -103,12 +103,14 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
     content = Content(records, rows, files, judgement, devices=devices)
     if not is_installed("report", "The page, with its pictures,"):
         return report
-    pictures, page = _drawn(run, content, data, track)
+    pictures, page = _drawn(run, content, compared, data, track)
     return replace(report, pictures=tuple(pictures), page=page)
 
 
-def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track) -> tuple[list[Path], Path]:
-    """A picture for every device, execution and metric that was searched for, and the page."""
+def _drawn(
+    run: Run, content: Content, compared: list[SearchRecord], data: str | Dataset | None, track: Track
+) -> tuple[list[Path], Path]:
+    """A picture for every device, execution and metric that was searched for, and the page. compared: on several devices."""
     pictures: list[Path] = []
     figures: dict[str, Figure] = {}
     networks: dict[str, DrawnNetwork] = {}
@@ -127,7 +129,7 @@ def _drawn(run: Run, content: Content, data: str | Dataset | None, track: Track)
         figures |= dict(front_figures(*drawn))
         networks |= {r.label: draw_network(run.space, r.best.architecture, table) for r in records}
     if content.devices:
-        points = evaluated_for(run, comparable(run, content.records))
+        points = evaluated_for(run, compared)
         plot_devices(run.path / DEVICES_PICTURE, content.devices, points)
         pictures.append(run.path / DEVICES_PICTURE)
         figures["devices"] = devices_figure(content.devices, points)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge, Samples
+from edgenas.predictor.link_ridge import LEAST_SAMPLES, LinkRidge, Samples, without
 from edgenas.space import Space
 from edgenas.values import Within
 from edgenas.values.kinds import Count
@@ -38,10 +38,7 @@ def measure_shift(
     if others.sum() < LEAST_SAMPLES or not found.any():
         return None
     predictor = LinkRidge(space)
-    if alike is not None:
-        kept = ~(alike[0][:, None] == genomes[found][None]).all(axis=2).any(axis=1)
-        alike = alike[0][kept], alike[1][kept]
-    predictor.fit(genomes[others], accuracies[others], alike)
+    predictor.fit(genomes[others], accuracies[others], None if alike is None else without(alike, genomes[found]))
     off = predictor.predict(genomes[found]) - accuracies[found]
     outside = int(predictor.is_outside(genomes[found]).sum())
     return Shift(int(found.sum()), int(others.sum()), outside, float(np.sqrt(np.mean(off**2))))

@@ -163,10 +163,16 @@ class LinkRidge:
         """`_known` by a regression that has not seen some genomes either: on the same images they had the same luck."""
         if self._base is None or self._alike is None:
             return np.zeros(len(genomes))
-        base, (alike, accuracies) = self._base, self._alike
-        kept = ~(alike[:, None] == left_out[None]).all(axis=2).any(axis=1)
-        intercept, weights = _ridge(base._standardised(alike[kept]), base.unlink(accuracies[kept]), base._penalty)
+        base, (alike, accuracies) = self._base, without(self._alike, left_out)
+        intercept, weights = _ridge(base._standardised(alike), base.unlink(accuracies), base._penalty)
         return np.asarray(intercept + base._standardised(genomes) @ weights)
+
+
+def without(samples: Samples, left_out: np.ndarray) -> Samples:
+    """Samples of other genomes than these `(m, d)`."""
+    genomes, accuracies = samples
+    kept = ~(genomes[:, None] == left_out[None]).all(axis=2).any(axis=1)
+    return genomes[kept], accuracies[kept]
 
 
 def _accuracy(score: np.ndarray, ceiling: float) -> np.ndarray:
