@@ -95,9 +95,6 @@ class BundleTarget:
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         raise EdgeNASError("A bundle holds times alone: reach the device over ssh to run a model there.")
 
-    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
-        return None
-
 
 def job_key(names: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]

@@ -460,6 +460,9 @@ def run_job(folder):
     result = {"environment": environment(runtime)}
     if job.get("models"):
         require_threads(threads, result["environment"])
+    if job.get("memory"):  # first: what has run leaves memory behind that the next need not ask for
+        files = [inside(job["memory"][name]) for name in ("empty", "model")]
+        result["memory_bytes"] = memory_of(*[functools.partial(open_session, runtime, file, threads, folder) for file in files])
     for task in job.get("run", []):
         session = open_session(runtime, inside(task["model"]), threads, folder)
         images = np.load(inside(task["inputs"]), allow_pickle=False)
@@ -468,9 +471,6 @@ def run_job(folder):
     def open_all():
         return {name: open_session(runtime, inside(file), threads, folder) for name, file in job.get("models", {}).items()}
 
-    if job.get("memory"):
-        files = [inside(job["memory"][name]) for name in ("empty", "model")]
-        result["memory_bytes"] = memory_of(*[functools.partial(open_session, runtime, file, threads, folder) for file in files])
     result["times_ms"] = time_models(open_all, job.get("rounds", 1), clock_for(runtime, threads))
     if job.get("sustain"):
         task = job["sustain"]
@@ -530,8 +530,11 @@ def main(folder):
 
 
 def _end_with_host():
-    """Wait for the end of standard input, which a host that started this with a pipe to it never writes to, and end."""
-    sys.stdin.buffer.read()
+    """Wait for the end of standard input, which a host that started this with a pipe to it never writes to, and end.
+
+    Past `sys.stdin`, whose lock Python would wait for in vain, and then abort, where it ends before.
+    """
+    os.read(0, 1)
     os._exit(1)
 
 

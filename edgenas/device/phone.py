@@ -107,10 +107,6 @@ class PhoneTarget:
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         raise EdgeNASError("benchmark_model times models, and does not run them on images: verify here, in `runtime` litert.")
 
-    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
-        """What the program says of memory is its own, too."""
-        return None
-
     def _command(self, file: str, execution: Execution) -> str:
         half = str(execution.precision == "fp16").lower()
         cores = "" if execution.cores is None else f"taskset {sum(1 << core for core in cores_of(execution.cores)):x} "

@@ -27,10 +27,12 @@ from edgenas.values import cores_of, decoded_json, read, read_text
 from edgenas.values.kinds import Count, Elapsed, Line, Text
 
 _SUSTAIN = Path(device_sustain.__file__)
+_RUN = {"run": [{"model": "model", "inputs": "inputs.npy", "outputs": "outputs.npy"}]}
+"""What a job says that runs its model on its images."""
 
 
 class LatencyTarget(Protocol):
-    """A device with a runtime. All four raise EdgeNASError when the device or the runtime cannot be used."""
+    """A device with a runtime. All three raise EdgeNASError when the device or the runtime cannot be used."""
 
     def environment(self, runtime: str) -> Provenance:
         """Of what is measured there."""
@@ -49,13 +51,6 @@ class LatencyTarget(Protocol):
         """The model's outputs for `(n, ...)` images, each run alone, in the layout that the file takes: `(n, ...)`."""
         ...
 
-    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
-        """By how many bytes a process grows at most that opens and runs the model once, after an empty one.
-
-        None where the device does not tell.
-        """
-        ...
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -65,6 +60,19 @@ class Answer:
     times_ms: dict[Line, tuple[Elapsed, ...]] = field(default_factory=dict)
     sustained: Sustained | None = None
     memory_bytes: Count | None = None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """outputs: as `LatencyTarget.run` gives them. environment: in which they were computed.
+
+    memory_bytes: by which the process grew at most that opened and ran the model, after an empty one (see
+        `device_timer.memory_of`); None where the device does not tell.
+    """
+
+    outputs: np.ndarray
+    environment: Provenance
+    memory_bytes: int | None
 
 
 class JobTarget:
@@ -87,10 +95,16 @@ class JobTarget:
         return {name: list(times) for name, times in answer.times_ms.items()}
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
-        task = {"model": "model", "inputs": "inputs.npy", "outputs": "outputs.npy"}
         job, files = _job(execution)
-        with self._done(job | {"run": [task]}, files | {"model": model}, images) as (folder, _):
+        with self._done(job | _RUN, files | {"model": model}, images) as (folder, _):
             return _outputs(folder / "outputs.npy", len(images))
+
+    def examine(self, model: bytes, images: np.ndarray, empty: bytes, execution: Execution) -> Examined:
+        """What `run` does, and what memory that takes beside an empty model, in one process."""
+        job, files = _job(execution)
+        memory = {"memory": {"empty": "empty", "model": "model"}}
+        with self._done(job | _RUN | memory, files | {"model": model, "empty": empty}, images) as (folder, answer):
+            return Examined(_outputs(folder / "outputs.npy", len(images)), answer.environment, answer.memory_bytes)
 
     def sustain(self, model: bytes, execution: Execution, seconds: float, track: Track = quiet) -> Sustained:
         """A model run without a pause for so long. Where it is interrupted, the device stops, too."""
@@ -102,11 +116,6 @@ class JobTarget:
         if answer.sustained is None:
             raise EdgeNASError("The device's timer did not say how long the model took.")
         return answer.sustained
-
-    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
-        job, files = _job(execution)
-        job["memory"] = {"empty": "empty.model", "model": "it.model"}
-        return self._answer(job, files | {"empty.model": empty, "it.model": model}).memory_bytes
 
     def _answer(self, job: dict[str, Any], files: Mapping[str, bytes]) -> Answer:
         with self._done(job, files) as (_, answer):
@@ -177,9 +186,6 @@ class Stopwatch:
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         return self._target.run(model, images, execution)
-
-    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
-        return self._target.memory(model, empty, execution)
 
 
 def timing_job(models: Mapping[str, bytes], execution: Execution, rounds: int) -> tuple[dict[str, Any], dict[str, bytes]]:

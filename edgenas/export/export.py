@@ -17,7 +17,7 @@ from edgenas.device.runtimes import runtimes_for, runtimes_of
 from edgenas.errors import EdgeNASError, ParityError
 from edgenas.export.model import Budget, ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import TOLERANCE
-from edgenas.export.reference import Reference, as_input, as_scores, of_whole_pixels, reference
+from edgenas.export.reference import Reference, References, as_input, as_scores, of_whole_pixels
 from edgenas.export.torch_source import SOURCE, check_torch_source, torch_source
 from edgenas.files import now, write_text
 from edgenas.graph import PLAIN, Ends, ModelFormat, get_format, with_tflite_metadata
@@ -114,12 +114,12 @@ def export(
     if model.ends.normalisation is not None:
         images = of_whole_pixels(images, *model.ends.normalisation)
     searched = {budget.execution.runtime for budget in budgets}
+    references = References(network, images, calibration, model.ends, quantised)
     written = []
     for form, precision in chosen:
         own = quantised if precision == "int8" and quantised is not None else network
         file, content = model.variant(form.name, precision), model_file(model, own, form.name, precision)
-        expected = reference(network, images, precision, calibration, model.ends, own)
-        check_parity(content, file, expected, images, searched, model.ends)
+        check_parity(content, file, references.of(precision), images, searched, model.ends)
         written.append((file, content))
     source = torch_source(model, network, evaluator.supernet.space.batch_norm_epsilon)
     check_torch_source(source, network, images)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -44,50 +45,59 @@ class Reference:
         return compare(self.scores, outputs, self.allowed)
 
 
-@torch.no_grad()
-def reference(
-    network: Network,
-    images: Tensor,
-    precision: str,
-    calibration: Calibration | None = None,
-    ends: Ends = PLAIN,
-    quantised: Network | None = None,
-    track: Track = quiet,
-) -> Reference:
-    """network: in floats. images: `(n, 3, r, r)`, normalised. ends: of the files.
+@dataclass(frozen=True)
+class References:
+    """What a model's files must compute on some images, by their precision: each worked out when it is first asked for.
+
+    network: in floats. images: `(n, 3, r, r)`, normalised. ends: of the files.
 
     calibration: of the int8 files, which need one. quantised: the network that they are of, where it may be another.
 
     Probabilities are compared by their logarithms, which are logits but for a constant: a difference of the smallest counts.
     """
-    found = _reference(network, images, precision, calibration, quantised, track)
-    if not ends.probabilities:
-        return found
-    return replace(found, scores=_log_softmax(found.scores), floats=_log_softmax(found.floats))
+
+    network: Network
+    images: Tensor
+    calibration: Calibration | None = None
+    ends: Ends = PLAIN
+    quantised: Network | None = None
+    track: Track = quiet
+    _known: dict[str, Reference] = field(default_factory=dict, init=False, repr=False)
+
+    def of(self, precision: str) -> Reference:
+        """Raises CheckpointError for int8 without a calibration."""
+        if precision not in self._known:
+            found = self._of(precision)
+            if self.ends.probabilities:
+                found = replace(found, scores=_log_softmax(found.scores), floats=_log_softmax(found.floats))
+            self._known[precision] = found
+        return self._known[precision]
+
+    @cached_property
+    def floats(self) -> np.ndarray:
+        """`(n, classes)` logits of the network."""
+        return _scores(self.network, self.images, self.track)
+
+    def _of(self, precision: str) -> Reference:
+        floats = self.floats
+        if precision == "fp16":
+            return Reference(floats, floats, HALF_TOLERANCE * max(1.0, float(np.abs(floats).max())))
+        if precision != "int8":
+            return Reference(floats, floats)
+        if self.calibration is None:
+            raise CheckpointError("How this model's int8 files were calibrated is not known any more. Export them again.")
+        quantisation, network, unrounded = self.calibration.quantisation(self.network.specs), self.network, floats
+        if self.quantised is not None and not _same(network, self.quantised):
+            network, unrounded = self.quantised, _scores(self.quantised, self.images, self.track)
+        scores = _scores(simulate(quantisation, fold(network)), self.images, self.track)
+        allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - unrounded))
+        return Reference(scores, floats, allowed, quantisation)
 
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:
     logarithms = torch.log_softmax(torch.from_numpy(scores).double(), 1).numpy()
     found: np.ndarray = np.maximum(logarithms, np.log(LEAST_PROBABILITY)).astype(np.float32)
     return found
-
-
-def _reference(
-    network: Network, images: Tensor, precision: str, calibration: Calibration | None, quantised: Network | None, track: Track
-) -> Reference:
-    floats = _scores(network, images, track)
-    if precision == "fp16":
-        return Reference(floats, floats, HALF_TOLERANCE * max(1.0, float(np.abs(floats).max())))
-    if precision != "int8":
-        return Reference(floats, floats)
-    if calibration is None:
-        raise CheckpointError("How this model's int8 files were calibrated is not known any more. Export them again.")
-    quantisation, unrounded = calibration.quantisation(network.specs), floats
-    if quantised is not None and not _same(network, quantised):
-        network, unrounded = quantised, _scores(quantised, images, track)
-    scores = _scores(simulate(quantisation, fold(network)), images, track)
-    allowed = max(float(quantisation.scores.scale), NOISE_SHARE * root_mean_square(scores - unrounded))
-    return Reference(scores, floats, allowed, quantisation)
 
 
 @torch.no_grad()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from edgenas.data import Dataset, Decoder
-from edgenas.device import Execution, JobTarget, Provenance, Sustained, get_runtime, python_target
+from edgenas.device import Execution, JobTarget, Sustained, device_timer, get_runtime, python_target
 from edgenas.device.runtimes import PYTHON, runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
 from edgenas.export.parity import Parity
-from edgenas.export.reference import Reference, as_input, as_scores, of_whole_pixels, reference
+from edgenas.export.reference import Reference, References, as_input, as_scores, of_whole_pixels
 from edgenas.files import now
 from edgenas.graph import PLAIN, Ends
 from edgenas.latency import Bench, LatencyTable
@@ -109,15 +109,20 @@ FORMAT = Format("verification", _Kept, remedy="Verify again.")
 
 @dataclass(frozen=True)
 class Testbed:
-    """Where files are verified: how they are executed there, and what reaches it.
-
-    environment: what `open_device` or the target says of it. device: see `Verification`.
-    """
+    """Where files are verified: how they are executed there, and what reaches it. device: see `Verification`."""
 
     execution: Execution
     target: JobTarget
-    environment: Provenance
     device: str = ""
+
+    @property
+    def runtime(self) -> str:
+        """Its name, and its version where that can be found out."""
+        name = self.execution.runtime
+        try:
+            return f"{name} {self.target.environment(name).runtime_version or ''}".strip()
+        except EdgeNASError:
+            return name
 
     def takes(self, file: ModelFile) -> bool:
         return (file.format, file.precision) == (get_runtime(self.execution.runtime).format, self.execution.precision)
@@ -133,18 +138,15 @@ def testbeds_here(files: Sequence[ModelFile], threads: int = 1, runtimes: Collec
     networks were up to 10 % slower.
     """
     _require_here(runtimes, files)
-    testbeds = []
-    for kind, precisions in _precisions(files).items():
-        for runtime, python in runtimes_of(kind):
-            if runtimes and runtime.name not in runtimes:
-                continue
-            target = python_target(python)
-            environment = target.environment(runtime.name)
-            for precision in precisions:
-                if precision in runtime.precisions:
-                    execution = Execution(runtime.name, min(threads, environment.usable_cores or threads), precision)
-                    testbeds.append(Testbed(execution, target, environment))
-    return testbeds
+    threads = min(threads, device_timer.most_threads(device_timer.cpu_quota()))
+    return [
+        Testbed(Execution(runtime.name, threads, precision), python_target(python))
+        for kind, precisions in _precisions(files).items()
+        for runtime, python in runtimes_of(kind)
+        if not runtimes or runtime.name in runtimes
+        for precision in precisions
+        if precision in runtime.precisions
+    ]
 
 
 def _require_here(runtimes: Collection[str], files: Sequence[ModelFile]) -> None:
@@ -188,11 +190,14 @@ def verify(
     if sorted(model.classes) != sorted(dataset.classes):
         raise CheckpointError(f"{model.folder / 'model.json'} names other classes than the images have: export it again.")
     # As a user runs it: prepared as model.json says, each output the class that it names. What is expected is the run's own.
+    trial = _Trial.of(dataset, model.preprocessing, images, model.ends, track)
     trial = replace(
-        _Trial.of(dataset, model.preprocessing, images, model.ends, track),
+        trial,
         order=np.array([model.classes.index(name) for name in dataset.classes]),
-        references=_references(model, space, dataset, images, {file.precision for file, _ in pairs}, track),
+        references=_references(model, space, dataset, images, trial, track),
     )
+    for file, _ in pairs:
+        trial.expected(file.precision)  # what cannot be judged anywhere is refused before anything runs
 
     def predict(table: LatencyTable) -> tuple[float, float, float] | None:
         if not table.covers(space):
@@ -209,8 +214,7 @@ def verify(
         except EdgeNASError as error:
             if len(testbeds) == 1:
                 raise
-            failures.append(f"{testbed.execution.runtime} {testbed.environment.runtime_version} cannot compute {file.path}. "
-                            f"{error}")  # fmt: skip
+            failures.append(f"{testbed.runtime} cannot compute {file.path}. {error}")
     _reject(files, results)
     if results:
         _save(model.folder, results)
@@ -267,18 +271,21 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 @dataclass(frozen=True)
 class _Trial:
-    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and what a model's files must compute, by their precision.
+    """`(n, 3, r, r)` images as a device sees them, `(n,)` labels, and what a model's files must compute.
 
     order: of a file's outputs, those of the data set's classes one after the other; None where they are in this order.
-    ends: of these files.
+    ends: of these files. references: None where it is not known what they must compute.
     """
 
     images: torch.Tensor
     labels: np.ndarray
     classes: int
-    references: Mapping[str, Reference] = field(default_factory=dict)
+    references: References | None = None
     order: np.ndarray | None = None
     ends: Ends = PLAIN
+
+    def expected(self, precision: str) -> Reference | None:
+        return None if self.references is None else self.references.of(precision)
 
     @classmethod
     def of(
@@ -297,16 +304,13 @@ class _Trial:
 
 
 def _references(
-    model: ExportedModel, space: SearchSpace, dataset: Dataset, count: int | None, precisions: Iterable[str], track: Track
-) -> dict[str, Reference]:
-    """For images prepared as those that the network was trained on."""
+    model: ExportedModel, space: SearchSpace, dataset: Dataset, count: int | None, trial: _Trial, track: Track
+) -> References:
+    """For images prepared as those that the network was trained on: those of the trial, unless model.json says otherwise."""
     network, taken = model.network(space), model.preprocessing.input
     how = Preprocessing(network.resolution, dataset.mean, dataset.std, dataset.fit, dataset.value_range, taken)
-    images = _Trial.of(dataset, how, count, track=track).images
-    return {
-        kind: reference(network, images, kind, model.calibration, model.ends, model.network(space, kind), track)
-        for kind in sorted(precisions)
-    }
+    seen = trial if how == model.preprocessing else _Trial.of(dataset, how, count, track=track)
+    return References(network, seen.images, model.calibration, model.ends, model.network(space, "int8"), track)
 
 
 def _verify_file(
@@ -314,13 +318,13 @@ def _verify_file(
     predict: Callable[[LatencyTable], tuple[float, float, float] | None], sustained_s: float | None = None,
     track: Track = quiet,
 ) -> Verification:  # fmt: skip
-    execution, environment = testbed.execution, testbed.environment
-    emulated = environment.emulated
-    expected = trial.references.get(execution.precision)
+    execution, form = testbed.execution, get_runtime(testbed.execution.runtime).model_format
+    expected = trial.expected(execution.precision)
     quantisation = expected.quantisation if expected else None
-    form, empty = get_runtime(execution.runtime).format, get_runtime(execution.runtime).model_format.empty()
-    images = as_input(trial.images, form, quantisation, trial.ends)
-    outputs = as_scores(testbed.target.run(content, images, replace(execution, threads=1)), quantisation, trial.ends)
+    images = as_input(trial.images, form.name, quantisation, trial.ends)
+    seen = testbed.target.examine(content, images, form.empty(), execution)
+    environment, emulated = seen.environment, seen.environment.emulated
+    outputs = as_scores(seen.outputs, quantisation, trial.ends)
     if trial.order is not None and outputs.shape[1:] == trial.order.shape:
         outputs = outputs[:, trial.order]
 
@@ -356,7 +360,7 @@ def _verify_file(
         simulated_accuracy=float((expected.scores.argmax(1) == labels).mean()) if expected and quantisation else None,
         float_agreement=None if expected is None else float((classes == expected.floats.argmax(1)).mean()),
         sustained=testbed.target.sustain(content, execution, sustained_s, track) if sustained_s else None,
-        memory_bytes=None if emulated else testbed.target.memory(content, empty, execution),
+        memory_bytes=None if emulated else seen.memory_bytes,
     )
 
 

@@ -132,8 +132,8 @@ def _on_device(
     tables, results = timed_tables(), []
     for execution, models in chosen.items():
         with ssh_target(on, execution.runtime, provision=provision) as target:
-            environment = open_device(device, target, execution, allow_emulated)
-            testbed = Testbed(execution, target, environment, device.name)
+            open_device(device, target, execution, allow_emulated)
+            testbed = Testbed(execution, target, device.name)
             for model in models:
                 rows = verify(
                     model, run.space, dataset, tables, track, testbeds=[testbed], images=images, sustained_s=sustained_s

@@ -62,6 +62,12 @@ def runtime(request: pytest.FixtureRequest) -> str:
     return found.name
 
 
+def images_for(runtime: str, channels: int, size: int) -> np.ndarray:
+    """Three, in the layout of its files."""
+    images = np.random.default_rng(0).standard_normal((3, channels, size, size)).astype(np.float32)
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if get_runtime(runtime).model_format.layout == "NHWC" else images
+
+
 @pytest.mark.parametrize(("target", "runtime"), MEMBERS, indirect=True)
 class TestContract:
     def test_environment_is_json_and_names_what_matters(self, target: LatencyTarget, runtime: str) -> None:
@@ -101,17 +107,25 @@ class TestContract:
         assert seen
 
     def test_a_larger_model_takes_more_memory(self, target: LatencyTarget, runtime: str) -> None:
-        models, empty = (model_bytes(blocks, runtime) for blocks in (LIGHT, WIDE)), empty_model_bytes(runtime)
-        small, large = (target.memory(model, empty, Execution(runtime)) for model in models)
-        if small is None or large is None:
+        if not isinstance(target, JobTarget):
+            pytest.skip("a browser tells no page how much memory it takes")
+        small, large = (
+            target.examine(
+                model_bytes([block], runtime),
+                images_for(runtime, block.in_channels, block.resolution),
+                empty_model_bytes(runtime),
+                Execution(runtime),
+            )
+            for (block,) in (LIGHT, WIDE)
+        )
+        if small.memory_bytes is None or large.memory_bytes is None:
             pytest.skip("this device does not tell")
-        assert large - small > 4 * 9 * 512**2  # its weights, at least
-        assert small < 20e6
+        assert large.memory_bytes - small.memory_bytes > 4 * 9 * 512**2  # its weights, at least
+        assert small.memory_bytes < 20e6
+        assert small.environment.runtime == runtime and len(small.outputs) == 3
 
     def test_runs_images_one_by_one(self, target: LatencyTarget, runtime: str) -> None:
-        images = np.random.default_rng(0).standard_normal((3, 3, 32, 32)).astype(np.float32)
-        if get_runtime(runtime).model_format.layout == "NHWC":
-            images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        images = images_for(runtime, 3, 32)
         model = model_bytes(REFERENCE, runtime)
         outputs = target.run(model, images, Execution(runtime))
         assert outputs.shape == (3, 10)
@@ -227,6 +241,16 @@ def test_the_timer_ends_with_the_process_that_started_it(tmp_path: Path) -> None
         assert timer.poll() is None
         timer.stdin.close()
         assert timer.wait(30) == 1
+
+
+def test_the_timer_ends_as_soon_as_it_is_done(tmp_path: Path) -> None:
+    """What waits for its host's end meanwhile must not be waited for: it once took a second, and an abort."""
+    job, _ = timing_job({}, ORT, rounds=1)
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    command = [sys.executable, device_timer.__file__, str(tmp_path), device_timer.WITH_HOST]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as timer:
+        assert timer.stderr is not None
+        assert (timer.stderr.read(), timer.wait(30)) == (b"", 0)
 
 
 def test_a_python_that_is_not_there() -> None:

@@ -16,7 +16,7 @@ from edgenas.deployment.predict import Classifier
 from edgenas.errors import UsageError
 from edgenas.export import ExportedModel, export, verify
 from edgenas.export.export import model_file
-from edgenas.export.reference import as_pixels, reference
+from edgenas.export.reference import References, as_pixels
 from edgenas.graph import Ends, get_format
 from edgenas.pipeline.export import export_run
 from edgenas.supernet import Supernet
@@ -126,7 +126,7 @@ def test_pixels_come_back_to_the_last_one() -> None:
 def test_probabilities_are_compared_by_their_logarithms(model: ExportedModel) -> None:
     """A class of little probability counts as much as one of much."""
     images = torch.randn(4, 3, SPACE.smallest.resolution, SPACE.smallest.resolution)
-    expected = reference(model.network(SPACE), images, "fp32", ends=model.ends)
+    expected = References(model.network(SPACE), images, ends=model.ends).of("fp32")
     np.testing.assert_allclose(np.exp(expected.scores).sum(1), 1, rtol=1e-5)
     assert expected.compare(expected.scores).holds
     off = expected.scores.copy()

@@ -36,6 +36,18 @@ def test_exported_files_pass_verification(evaluator, tmp_path, architecture):
     assert all(v.predicted_ms is None and v.images == len(evaluator.dataset.test) for v in results)
 
 
+def test_what_is_the_same_for_several_files_is_worked_out_once(evaluator, tmp_path):
+    model = export(evaluator, SPACE.smallest, tmp_path / "model", ("onnx", "tflite"), precisions=("fp32", "fp16"))
+    steps = []
+
+    def track(items, description, total=None):
+        steps.append(description)
+        yield from items
+
+    assert len(verify(model, SPACE, evaluator.dataset, images=8, track=track)) >= 4
+    assert [steps.count(f"{step}") for step in ("Preparing the test images", "Computing what files must")] == [1, 1]
+
+
 def test_a_file_that_differs_is_never_put_in_place(evaluator, tmp_path, monkeypatch):
     module = sys.modules[export.__module__]
 

@@ -15,7 +15,7 @@ from edgenas import cost
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.export import ExportedModel, export, for_microcontrollers, load_verifications, verify
 from edgenas.export.export import TRAINED_IN_INT8, model_file
-from edgenas.export.reference import reference
+from edgenas.export.reference import References
 from edgenas.graph import get_format
 from edgenas.metric import Score
 from edgenas.quantisation import IMAGE
@@ -224,7 +224,7 @@ def test_what_a_format_cannot_be_written_in_is_refused_beforehand(evaluator: Eva
 def test_int8_may_cost_no_more_than_it_does(model: ExportedModel, evaluator: Evaluator) -> None:
     """The reference of int8 allows kernels what rounding explains, and no more."""
     images = torch.randn(8, 3, SPACE.largest.resolution, SPACE.largest.resolution)
-    expected = reference(model.network(SPACE), images, "int8", model.calibration)
+    expected = References(model.network(SPACE), images, model.calibration).of("int8")
     noise = float(np.sqrt(np.mean((expected.scores - expected.floats) ** 2)))
     assert expected.allowed == pytest.approx(max(1.5 * noise, float(expected.quantisation.scores.scale)))
     assert expected.compare(expected.scores).holds

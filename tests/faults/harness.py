@@ -236,5 +236,5 @@ def _comparable(path: Path) -> Any:
     return MOVING.sub(b"", path.read_bytes())
 
 
-MOVING = re.compile(rb'"(seconds|date|load_average|temperature_c)": [^,}\n]+')
+MOVING = re.compile(rb'"(seconds|date|load_average|temperature_c|memory_bytes)": [^,}\n]+')
 """What of a file is of the moment when it was written."""

@@ -60,10 +60,6 @@ class BrowserTarget:
         parts = [images[start : start + IMAGES_AT_ONCE] for start in range(0, len(images), IMAGES_AT_ONCE)]
         return np.concatenate([self._run(model, part, execution) for part in parts])
 
-    def memory(self, model: bytes, empty: bytes, execution: Execution) -> int | None:
-        """Browsers tell no page how much memory it takes."""
-        return None
-
     def _run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         def read(answer: dict[str, Any]) -> np.ndarray:
             outputs = np.array(answer["outputs"], dtype=np.float32)
