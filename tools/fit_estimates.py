@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ SCALED = {
 
 def scaled(device: str, data: Path) -> tuple[float, float, float]:
     """dense_ms_per_mmac, depthwise_ms_per_mmac and block_ms: those of pi4, times the geometric mean of the ratios."""
-    base, factor = fit(DEVICES[0], data), float(np.exp(np.mean(np.log(list(SCALED[device].values())))))
+    base, factor = fit(DEVICES[0], data), geometric_mean(SCALED[device].values())
     return factor * base.dense_ms_per_mmac, factor * base.depthwise_ms_per_mmac, factor * base.block_ms
 
 
@@ -111,6 +111,18 @@ def published(device: Device, data: Path) -> tuple[list[str], np.ndarray]:
                 if row["device"].startswith(device.published) and row["precision"] == device.precision]  # fmt: skip
     names, measured_ms = zip(*rows, strict=True)
     return list(names), np.array(measured_ms)
+
+
+def int8_ratios(device: Device, data: Path) -> dict[str, float]:
+    """What each network that was published in both takes in int8, as so many times what it takes in float32."""
+    with (data / "device_tables" / "pi_and_phone_latency_published.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["device"].startswith(device.published)]
+    ms = {(row["precision"], f"{row['model']} on {row['device']}"): float(row["latency_ms"]) for row in rows}
+    return {name: ms["int8", name] / ms["fp32", name] for precision, name in ms if precision == "int8"}
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    return float(np.exp(np.mean(np.log(list(values)))))
 
 
 def relative_least_squares(columns: np.ndarray, measured_ms: np.ndarray) -> np.ndarray:
@@ -195,6 +207,9 @@ def main() -> None:
         for name, error in found.errors.items():
             left_out = f", left out {found.left_out[name]:+.1%}" if found.left_out else ""
             print(f"{name}: {error:+.1%}{left_out}")
+        if ratios := int8_ratios(device, Path(sys.argv[1])):
+            print(f"int8: times_fp32 = {geometric_mean(ratios.values()):.3g}")
+            print("\n".join(f"int8, {name}: {ratio:.3f}" for name, ratio in ratios.items()))
     for name in SCALED:
         numbers = zip(("dense_ms_per_mmac", "depthwise_ms_per_mmac", "block_ms"), scaled(name, Path(sys.argv[1])), strict=True)
         print(f"{name}\n" + "\n".join(f"{field} = {value:.3g}" for field, value in numbers))

@@ -11,7 +11,8 @@ from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer_all, conclude
 from edgenas.cli.options import SECONDS, data_option, open_run, run_argument
 from edgenas.cli.show_training import show_finetuned
-from edgenas.pipeline.finetune import PRECISIONS, finetune_run
+from edgenas.pipeline.finetune import finetune_run
+from edgenas.values.kinds import ARITHMETICS
 from edgenas.words import counted
 
 
@@ -28,7 +29,7 @@ from edgenas.words import counted
     help="Learn from labels and the largest subnet (in int8: the network in floats), or from labels alone.",
 )
 @click.option(
-    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
+    "--precision", type=click.Choice(ARITHMETICS), default="fp32", show_default=True,
     help="int8: train for the int8 files alone, from the weights of the float files.",
 )  # fmt: skip
 @click.option("--per-tensor", is_flag=True, help="In int8: one scale for all channels of a weight; some accelerators want it.")

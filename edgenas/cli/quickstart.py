@@ -12,6 +12,7 @@ from edgenas.bars import track
 from edgenas.cli.answering import Answering, reply
 from edgenas.cli.display import answer, answer_all, percent, say
 from edgenas.cli.options import PATH, SECONDS
+from edgenas.cli.remembering import remember
 from edgenas.cli.show_files import show_verified
 from edgenas.cli.show_latency import show_table
 from edgenas.cli.show_report import show_report
@@ -74,6 +75,7 @@ class _Shown(Watch):
         show_epoch(metrics)
 
     def trained(self, trained: Trained, accuracy: float, images: int) -> None:
+        remember(click.get_current_context(), trained.run)
         show_trained(trained)
         answer(f"     The largest subnet has {percent(accuracy)} on {images} test images.")
 

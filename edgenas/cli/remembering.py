@@ -26,9 +26,13 @@ def remembering(run: Run) -> Run:
 
 
 def ended_well(ctx: click.Context) -> None:
-    if _RUN not in ctx.meta:
-        return
+    if _RUN in ctx.meta:
+        remember(ctx, ctx.meta[_RUN])
+
+
+def remember(ctx: click.Context, run: Run) -> None:
+    """At once: for a command that itself writes the page which says what made the run."""
     from edgenas.processes import is_main_process  # here, since it brings torch
 
     if is_main_process():
-        ctx.meta[_RUN].remember(shlex.join(["edgenas", *ctx.meta[_GIVEN]]))
+        run.remember(shlex.join(["edgenas", *ctx.meta[_GIVEN]]))

@@ -19,7 +19,7 @@ from edgenas.pipeline.devices import search_devices, split_devices
 from edgenas.pipeline.limits import split_budgets
 from edgenas.pipeline.search import EVALUATIONS, search_run
 from edgenas.search import STRATEGIES, get_strategy
-from edgenas.search.record import PRECISIONS
+from edgenas.values.kinds import ARITHMETICS_OR_ANY
 
 
 @click.command("search", cls=Answering)
@@ -53,7 +53,7 @@ from edgenas.search.record import PRECISIONS
 @click.option("--parameters", type=COUNT, help="The most parameters, such as 500k.")
 @click.option("--runtime", help="Latencies in this runtime, such as litert or ncnn.  [default: the device's]")
 @click.option(
-    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
+    "--precision", type=click.Choice(ARITHMETICS_OR_ANY), default="fp32", show_default=True,
     help="Of the files: their latency, and their accuracy. any: whichever is better, for every budget.",
 )  # fmt: skip
 @click.option("--strategy", default="bayesian", show_default=True, help=f"One of {', '.join(STRATEGIES)}.")

@@ -12,7 +12,7 @@ from edgenas.predictor import PredictorQuality
 from edgenas.report import on_prediction
 from edgenas.run import Run
 from edgenas.search import SearchRecord
-from edgenas.search.record import ANY
+from edgenas.values.kinds import ANY
 
 
 def show_searched(searched: Searched) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +24,19 @@ Cost = Annotated[float, Within(0, 1e6)]
 
 
 @dataclass(frozen=True)
+class Int8Estimate:
+    """times_fp32: what a network takes in int8, as so many times what it takes in float32. The rest as of `Estimate`."""
+
+    times_fp32: Annotated[float, Within(0, 100, above=True)]
+    relative_interval: Annotated[float, Within(0, 1e3)]
+    method: Text
+    source: Text
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A formula for block latencies of a device that nobody has measured yet: ms per million multiply-accumulates plus ms per
-    block.
+    block, in float32, or what the device computes in its place.
 
     dense_ms_per_mmac: of all convolutions and linear layers that are not depthwise.
     relative_interval: latency lies within `[ms / (1 + r), ms * (1 + r)]` with 90 % confidence.
@@ -39,6 +49,23 @@ class Estimate:
     method: Text
     source: Text
     date: Line
+    int8: Int8Estimate | None = None
+
+    def in_precision(self, precision: str) -> Estimate | None:
+        """None where nothing is known of it."""
+        if precision == "fp32":
+            return self
+        if precision != "int8" or self.int8 is None:
+            return None
+        return replace(
+            self,
+            dense_ms_per_mmac=self.int8.times_fp32 * self.dense_ms_per_mmac,
+            depthwise_ms_per_mmac=self.int8.times_fp32 * self.depthwise_ms_per_mmac,
+            block_ms=self.int8.times_fp32 * self.block_ms,
+            relative_interval=self.int8.relative_interval,
+            method=f"{self.int8.method.strip()} In float32: {self.method.strip()}",
+            source=f"{self.int8.source.strip()} In float32: {self.source.strip()}",
+        )
 
     def block(self, spec: BlockSpec) -> float:
         """Milliseconds of one block."""

@@ -28,7 +28,7 @@ def load_table(
 ) -> LatencyTable:
     """The device's measured table when there is one that covers the space, else its estimate.
 
-    execution: the device's own unless told otherwise, for which alone its estimate holds.
+    execution: the device's own unless told otherwise. An estimate holds for that alone, in the precisions that it knows.
 
     Raises EdgeNASError saying how to measure when there is neither, when the table that is there is damaged, and when it was
     timed in an emulator, unless that is allowed.
@@ -45,8 +45,9 @@ def load_table(
             table.require_plausible(space)
             return table
     # The formula was fitted to one kind of runtime and one number of threads; of others it knows nothing.
-    if device.estimate is not None and _kernels(execution) == _kernels(device.execution()):
-        return estimated_table(device.name, device.estimate, space, execution)
+    estimate = device.estimate and device.estimate.in_precision(execution.precision)
+    if estimate is not None and _kernels(execution) == _kernels(device.execution()):
+        return estimated_table(device.name, estimate, space, execution)
     raise EdgeNASError(f"No latencies of {space.name} on {device.name} ({execution}) have been measured: "
                        f"run `{_measuring(device, execution)}` first.")  # fmt: skip
 
@@ -59,9 +60,9 @@ def _measuring(device: DeviceProfile, execution: Execution) -> str:
     return f"profile({', '.join([f'device={pasted(device.name)}', *(f'{name}={value}' for name, value in others.items())])})"
 
 
-def _kernels(execution: Execution) -> tuple[str, int, str]:
+def _kernels(execution: Execution) -> tuple[str, int]:
     """What executions have in common that compute with the same code: those of LiteRT and of tflite-runtime do."""
-    return get_runtime(execution.runtime).provider, execution.threads, execution.precision
+    return get_runtime(execution.runtime).provider, execution.threads
 
 
 def timed_tables() -> list[LatencyTable]:

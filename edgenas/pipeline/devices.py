@@ -27,11 +27,10 @@ from edgenas.search import Ledger, SearchRecord, attempt, load_records
 from edgenas.search.search import fastest_within
 from edgenas.space import Architecture
 from edgenas.training import load_images
-from edgenas.values import Length, OneOf, checked, plain
-from edgenas.values.kinds import GivenText, Milliseconds
+from edgenas.values import Length, checked, plain
+from edgenas.values.kinds import Arithmetic, GivenText, Milliseconds
 
 PICTURE = "devices.png"
-ONE_PRECISION = "fp32", "int8"
 _UNFINISHED = "unfinished-devices.json"
 
 Budgets = Annotated[tuple[Milliseconds, ...], Length(1, 1000)]
@@ -56,7 +55,7 @@ class SearchedDevices:
 @checked
 def search_devices(
     run: Run, budgets_ms: dict[str, Budgets], *, runtime: str | None = None,
-    precision: Annotated[str, OneOf("precision", ONE_PRECISION)] = "fp32", confidence: float = CONFIDENCE,
+    precision: Arithmetic = "fp32", confidence: float = CONFIDENCE,
     metric: str | None = None, allow_emulated: bool = False, data: GivenText | Dataset | None = None, track: Track = quiet,
     **options: Any,
 ) -> SearchedDevices:  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from edgenas.data import Dataset
 from edgenas.errors import UsageError
@@ -18,13 +18,10 @@ from edgenas.space import Architecture
 from edgenas.training import Evaluator, FineTuned, finetune, finetune_recipe, load_finetuned, load_images, load_supernet
 from edgenas.training.finetuned import sweep_checkpoints
 from edgenas.training.recipe import check_length
-from edgenas.values import OneOf, checked, plain
-from edgenas.values.kinds import Epochs, GivenText, LearningRate, Seconds, Seed
+from edgenas.values import checked, plain
+from edgenas.values.kinds import Arithmetic, Epochs, GivenText, LearningRate, Seconds, Seed
 
 log = logging.getLogger("edgenas")
-
-PRECISIONS = ("fp32", "int8")
-Precision = Annotated[str, OneOf("precision", PRECISIONS)]
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class FineTunedWinners:
 @checked
 def finetune_run(
     run: Run, *, epochs: Epochs | None = None, seconds: Seconds | None = None, learning_rate: LearningRate | None = None,
-    seed: Seed = 0, architecture: str | None = None, precision: Precision = "fp32", per_tensor: bool = False,
+    seed: Seed = 0, architecture: str | None = None, precision: Arithmetic = "fp32", per_tensor: bool = False,
     distil: bool = True, data: GivenText | Dataset | None = None, track: Track = quiet,
     report: Callable[[Architecture, FineTuned], None] = lambda architecture, tuned: None,
 ) -> FineTunedWinners:  # fmt: skip

@@ -21,10 +21,9 @@ from edgenas.progress import Track, quiet
 from edgenas.report import judge_search
 from edgenas.run import Run
 from edgenas.search import Ledger, Outcome, SearchRecord, SearchResult, attempt, get_strategy, search
-from edgenas.search.record import ANY, PRECISIONS
 from edgenas.training import Evaluator, load_images, load_supernet
-from edgenas.values import Length, OneOf, Within, checked
-from edgenas.values.kinds import GivenText, Limit, Milliseconds, Seconds, Seed, ShareBelowOne, Text
+from edgenas.values import Length, Within, checked
+from edgenas.values.kinds import ANY, ArithmeticOrAny, GivenText, Limit, Milliseconds, Seconds, Seed, ShareBelowOne, Text
 
 EVALUATIONS = 75
 
@@ -47,7 +46,7 @@ class Searched:
 @checked
 def search_run(
     run: Run, budgets_ms: Annotated[tuple[Milliseconds, ...], Length(1, 1000)], device: str | LatencyTable = "cpu", *,
-    precision: Annotated[str, OneOf("precision", PRECISIONS)] | None = None,
+    precision: ArithmeticOrAny | None = None,
     elsewhere_ms: dict[str, Milliseconds] | None = None, confidence: ShareBelowOne = CONFIDENCE, memory: Limit | None = None,
     flash: Limit | None = None, macs: Limit | None = None, parameters: Limit | None = None, runtime: str | None = None,
     strategy: str = "bayesian", evaluations: Annotated[int, Within(0, 1_000_000)] = EVALUATIONS, seconds: Seconds | None = None,

@@ -17,12 +17,8 @@ from edgenas.latency.table import Kind
 from edgenas.metric import ACCURACY, Score, label_of
 from edgenas.predictor import PredictorQuality, Shift
 from edgenas.search.search import Candidate, Claim, SearchResult
-from edgenas.values import Format, Inlined, Length, OneOf
-from edgenas.values.kinds import Count, Limit, Line, Milliseconds, Name, ShareBelowOne, Text
-
-ANY = "any"
-"""What is asked for where a search may choose the precision for every budget."""
-PRECISIONS = ("fp32", "int8", ANY)
+from edgenas.values import Format, Inlined, Length
+from edgenas.values.kinds import ArithmeticOrAny, Count, Limit, Line, Milliseconds, Name, ShareBelowOne, Text
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class SearchRecord:
     metric: Text = ACCURACY.name
     tied: Annotated[tuple[Line, ...], Length(0, 100_000)] = ()
     score: Score | None = None
-    asked: Annotated[str, OneOf("precision", PRECISIONS)] | None = None
+    asked: ArithmeticOrAny | None = None
     other: SearchRecord | None = None
 
     @classmethod

@@ -85,7 +85,7 @@ class SearchResult:
 
     predictor: how well it predicts what is like the evaluated architectures; shift: and what is like the front, of which it
     was fitted without (None where too few others were evaluated). claim: None where the predictor ranks no better than chance,
-    so that it claims nothing. score: of the best, by the metric that was maximised.
+    so that it claims nothing.
     evidence: on everything that was evaluated; index: of the best in it.
     """
 
@@ -96,9 +96,13 @@ class SearchResult:
     shift: Shift | None
     claim: Claim | None
     outcome: Outcome
-    score: Score
     evidence: Evidence = field(repr=False, compare=False)
     index: int
+
+    @property
+    def score(self) -> Score:
+        """Of the best, by the metric that was maximised."""
+        return self.evidence.score(self.index)
 
     def is_better(self, other: SearchResult) -> bool:
         """Whether its best is to be preferred to another search's on the same images: the faster one, if it is as good."""
@@ -224,7 +228,7 @@ def search(
     outcome = replace(outcome, own_cpu_s=time.process_time() - begin - outcome.evaluation_cpu_s)
     order = {architecture: i for i, (architecture, _) in enumerate(ledger.items())}
     return [
-        SearchResult(best, front, alike, quality, shift, claim, outcome, evidence.score(i), evidence, i)
+        SearchResult(best, front, alike, quality, shift, claim, outcome, evidence, i)
         for (front, best, alike), shift, claim in zip(found, shifts, claims, strict=True)
         for i in [order[best.architecture]]
     ]

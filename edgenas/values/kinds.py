@@ -79,6 +79,13 @@ ImageType = Annotated[str, OneOf("input", IMAGE_TYPES)]
 ANSWERS = ("logits", "probabilities")
 Answer = Annotated[str, OneOf("output", ANSWERS)]
 """What a model file gives: the scores of its last layer, or their softmax."""
+ARITHMETICS = ("fp32", "int8")
+Arithmetic = Annotated[str, OneOf("precision", ARITHMETICS)]
+"""In which networks are searched for and trained. Files may have other precisions, see `graph.ModelFormat`."""
+ANY = "any"
+ARITHMETICS_OR_ANY = (*ARITHMETICS, ANY)
+ArithmeticOrAny = Annotated[str, OneOf("precision", ARITHMETICS_OR_ANY)]
+"""What is asked for where a search may choose one for every budget."""
 ValueRange = tuple[Annotated[float, Within(-1e38, 1e38)], Annotated[float, Within(-1e38, 1e38)]]
 """The pixel values that become black and white."""
 

@@ -32,6 +32,8 @@ def test_quickstart_goes_from_images_to_verified_files(told):
     for step in range(1, 9):
         assert f"{step}/8" in result.output
     assert (folder / "runs" / "quick" / "front.png").exists()
+    page = (folder / "runs" / "quick" / "report.html").read_text(encoding="utf-8")
+    assert "edgenas quickstart --out runs/quick --time 1s" in page
 
 
 def test_quickstart_fine_tunes_the_winners_and_compares_them_with_networks_by_hand(told):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from edgenas.latency import load_table
 from edgenas.report.page import draw_network
 from edgenas.run import Run
 from edgenas.search import load_records
+from tests.chromium import CHROMIUM, chromium
 from tests.cli.conftest import edgenas
 
 RUN = Path("runs/digits")
@@ -115,3 +117,69 @@ def test_a_run_remembers_what_ended_well(at_work, tmp_path):
     assert edgenas("report", copy).exit_code == 0
     (last,) = Run.open(copy).commands()[len(before) :]
     assert re.fullmatch(rf"\d{{4}}-\S+ edgenas report {re.escape(str(copy))}", last)
+
+
+@pytest.fixture
+def seen(at_work, tmp_path):
+    """Opens the page in Chromium, so wide and on that medium; says how wide it is then, and how many tables are cut."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium: install Debian's")
+
+    def see(width: int, medium: str = "screen") -> tuple[int, int]:
+        html = (RUN / "report.html").read_text(encoding="utf-8").replace(f"@media {medium} ", "@media all ")
+        script = """<script>
+            const cut = [...document.querySelectorAll(".wide")].filter(each => each.scrollWidth > each.clientWidth + 1)
+            document.title = `${document.documentElement.scrollWidth} ${cut.length}`
+            </script>"""
+        copy = tmp_path / "page.html"
+        # In a frame, since no window is narrower than 500 pixels.
+        copy.write_text(html.replace("</body>", f"{script}</body>"), encoding="utf-8")
+        frame = tmp_path / "frame.html"
+        frame.write_text(f'<iframe scrolling="no" style="width: {width}px; height: 900px; border: 0" src="page.html" onload="'
+                         'document.title = this.contentDocument.title"></iframe>')  # fmt: skip
+        arguments = "--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom", frame.as_uri()
+        with chromium(*arguments, stdout=subprocess.PIPE, text=True) as browser:
+            found = re.search(r"<title>(\d+) (\d+)</title>", browser.communicate(timeout=60)[0])
+        return int(found[1]), int(found[2])
+
+    return see
+
+
+def test_it_fits_a_phone_and_a_desk(page, seen):
+    assert seen(390)[0] == 390
+    assert seen(1280) == (1280, 0)
+
+
+def test_nothing_is_cut_on_paper(page, seen):
+    """What a screen scrolls is lost there. A4 with its margins is 688 pixels wide."""
+    assert seen(688, "print") == (688, 0)
+
+
+def luminance(colour: str) -> float:
+    """Relative, as WCAG 2.2 defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    parts = (share * int(one[i : i + 2], 16) + (1 - share) * int(other[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(part):02x}" for part in parts)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_its_words_can_be_told_from_what_is_behind_them(page, at_work, scheme):
+    """By 4.5 to 1, as WCAG 2.2 asks of level AA."""
+    html = (RUN / "report.html").read_text(encoding="utf-8")
+    schemes = [dict(re.findall(r"(--\w+): (#\w{6})", rule)) for rule in re.findall(r":root \{([^}]*)", html)]
+    colour = schemes[0] | (schemes[1] if scheme == "dark" else {})
+    page_, text = colour["--page"], colour["--text"]
+    shares = [int(share) / 100 for share in re.findall(r"var\(--accent\) (\d+)%", html)]
+    assert max(shares) > 0.3
+    on_block = re.search(r"\.block \{[^}]*[ ;]color: (#\w{6})", html)[1]
+    pairs = [(text, page_), (colour["--soft"], page_), (colour["--accent"], page_), (text, colour["--panel"]),
+             (colour["--soft"], colour["--panel"]), (text, mixed(colour["--accent"], page_, max(shares)))]  # fmt: skip
+    pairs += [(on_block, colour[f"--k{kernel}"]) for kernel in (0, 1, 3, 5, 7)]
+    for front, behind in pairs:
+        darker, lighter = sorted(map(luminance, (front, behind)))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (front, behind)

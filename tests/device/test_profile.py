@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgenas.cost import block_macs
@@ -117,6 +118,14 @@ def test_a_shipped_estimate_is_what_the_tool_finds(folder: Path, shared: Path, d
         if abs(error) > 1e-9:
             assert f"{100 * abs(error):.1f}" in estimate.method
         assert abs(error) < estimate.relative_interval
+
+
+def test_what_int8_saves_is_what_was_published(folder: Path, shared: Path) -> None:
+    (pi4, _), estimate = fit_estimates.DEVICES, load_device("pi4").estimate.int8
+    ratios = fit_estimates.int8_ratios(pi4, shared)
+    assert len(ratios) == 4 and estimate.times_fp32 == pytest.approx(fit_estimates.geometric_mean(ratios.values()), rel=5e-3)
+    assert all(f"{ratio:.3f}" in estimate.method for ratio in ratios.values())
+    assert all(abs(np.log(ratio / estimate.times_fp32)) < np.log(1 + estimate.relative_interval) for ratio in ratios.values())
 
 
 @pytest.mark.parametrize("name", fit_estimates.SCALED)

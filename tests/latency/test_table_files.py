@@ -69,6 +69,20 @@ def test_an_estimate_is_a_table_with_a_wide_interval(folder: Path, micro_space: 
     np.testing.assert_array_less(0, table.costs(micro_space))
 
 
+def test_an_estimate_may_know_int8_too(folder: Path, micro_space: SearchSpace) -> None:
+    int8 = '[estimate.int8]\ntimes_fp32 = 0.4\nrelative_interval = 1.5\nmethod = "by pairs."\nsource = "elsewhere."\n'
+    (folder / "box.toml").write_text(GOOD + ESTIMATE + int8)
+    device = load_device("box")
+    in_floats, table = (load_table(device, micro_space, device.execution(precision=name)) for name in ("fp32", "int8"))
+    assert table.costs(micro_space) == pytest.approx(0.4 * in_floats.costs(micro_space))
+    assert table.interval(micro_space, 1.0) == pytest.approx((0.4, 2.5))
+    assert (table.kind, table.execution.precision) == ("estimated", "int8")
+    assert (table.provenance.source, table.provenance.method) == (
+        "elsewhere. In float32: nowhere",
+        "by pairs. In float32: by hand",
+    )
+
+
 @pytest.mark.parametrize(
     "other", [{"threads": 2}, {"runtime": "litert"}, {"runtime": "onnxruntime-web-webgpu"}, {"precision": "int8"}]
 )
