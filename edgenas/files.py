@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,8 +27,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-TRIES = 3
-"""To keep a temporary file. Where a file system knows no locks nothing is swept, and the last one is as good as any."""
+TRIES = 20
+"""To keep a temporary file that others sweep before it is locked."""
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent, path.name)
-        temporary, handle = _own(lambda: tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)[::-1])
+        temporary, handle = _own(partial(_make_file, path))
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -66,12 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def building(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder`, to be filled and to take its place by a rename; it is deleted where it does not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-
-    def make() -> tuple[str, int]:
-        name = tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)
-        return name, os.open(name if fcntl else os.devnull, os.O_RDONLY)
-
-    temporary, handle = _own(make)
+    temporary, handle = _own(lambda: Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)))
     try:
         yield temporary
     finally:
@@ -104,18 +100,31 @@ def sweep(folder: Path, name: str = "*") -> None:
                 os.close(handle)
 
 
-def _own(make: Callable[[], tuple[str, int]]) -> tuple[Path, int]:
-    """A temporary path and its open handle, as `make` makes them, with the lock that keeps it from being swept.
+def _make_file(path: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    return Path(name)
 
-    Another process may sweep it before it is locked: then there is another.
+
+def _own(make: Callable[[], Path]) -> tuple[Path, int]:
+    """A temporary path that `make` makes, and its open handle, with the lock that keeps it from being swept.
+
+    Another process may sweep it before it is opened or locked: then there is another.
     """
     for tries_left in reversed(range(TRIES)):
-        name, handle = make()
-        if not tries_left or (locked_alone(handle) and os.path.exists(name)):
+        path = make()
+        try:
+            handle = os.open(path if fcntl else os.devnull, os.O_RDONLY)
+        except FileNotFoundError:
+            if tries_left:
+                continue
+            raise
+        # Where a file system knows no locks nothing is swept.
+        if not tries_left or (_locked(handle) is not False and path.exists()):
             break
         os.close(handle)
-        _delete(Path(name))
-    return Path(name), handle
+        _delete(path)
+    return path, handle
 
 
 def _delete(path: Path) -> None:
@@ -127,12 +136,19 @@ def _delete(path: Path) -> None:
 
 def locked_alone(handle: int) -> bool:
     """Whether an open file is now locked by this process alone. Where a file system knows no locks, it never is."""
+    return _locked(handle) is True
+
+
+def _locked(handle: int) -> bool | None:
+    """Whether an open file is now locked by this process, and not by another; None where a file system knows no locks."""
+    if fcntl is None:
+        return None
     try:
-        if fcntl is None:
-            return False
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -71,22 +72,37 @@ def test_a_folder_for_a_moment_is_gone_after_it_and_swept_after_a_killed_process
     assert list(tmp_path.iterdir()) == [other]
 
 
-def test_of_two_that_sweep_neither_loses_what_the_other_begins(tmp_path):
-    """A folder may be swept between being made and being locked."""
-    stolen = []
+def test_of_two_that_sweep_neither_loses_what_the_other_begins(tmp_path, monkeypatch):
+    """A folder may be swept between being made, being opened and being locked."""
+    before_opening, before_locking, kept = (tmp_path / f".x.{number:08}" for number in range(3))
+    rest, lock = iter([before_opening, before_locking, kept]), fcntl.flock
 
     def make():
-        path = tmp_path / f".x.{len(stolen):08}"
-        path.mkdir()
-        handle = os.open(path, os.O_RDONLY)
-        if not stolen:
-            stolen.append(path)
-            path.rmdir()
-        return str(path), handle
+        path = next(rest)
+        if path != before_opening:
+            path.mkdir()
+        return path
 
+    def flock(handle, how):
+        if before_locking.exists():
+            before_locking.rmdir()
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
     path, handle = files._own(make)
     os.close(handle)
-    assert path.exists() and path != stolen[0]
+    assert path == kept and path.exists()
+
+
+def test_many_processes_may_sweep_at_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from edgenas.files import scratch\n"
+        "for _ in range(300):\n"
+        "    with scratch('job', Path(sys.argv[1])) as folder: (folder / 'a').write_text('')"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_is_added_behind_the_last_whole_one(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgenas.export import load_exports, load_verifications
+from edgenas.latency import LatencyTable, table_path
 from edgenas.search import load_records
 from tests.cli.conftest import edgenas
 
@@ -49,5 +50,7 @@ def test_from_the_table_to_the_file_on_the_device(pi: Path, tmp_path: Path, monk
     (verified,) = load_verifications(model.folder)
     assert (verified.device, verified.execution.runtime, verified.images, verified.emulated) == ("pi4", "litert", 100, True)
     assert verified.parity.agreement == 1 and verified.accuracy == verified.torch_accuracy
-    assert verified.predicted_ms is not None
+    # A busy machine may make a table that fails its own check, and predicts nothing then.
+    (calibration,) = LatencyTable.load(table_path("pi4", verified.execution)).calibrations.values()
+    assert (verified.predicted_ms is None) == bool(calibration.fault)
     assert "litert (EMULATED)" in succeeds("report", RUN)
