@@ -116,6 +116,13 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> Run:
         """Raises UsageError where there is no run, CheckpointError where it is damaged or too new."""
+        run = cls.peek(path)
+        run._sweep()
+        return run
+
+    @classmethod
+    def peek(cls, path: Path) -> Run:
+        """As `open`, but to be looked at: nothing in it is touched, whoever is at work there."""
         file = fit(GivenPath, path, "run") / "config.toml"
         require_text(path)
         try:
@@ -131,9 +138,7 @@ class Run:
             read(_Settings, config)
         except ValueError as error:
             raise CheckpointError(f"{file} is damaged: {str(error).rstrip('.')}.") from None
-        run = cls(path, config)
-        run._sweep()
-        return run
+        return cls(path, config)
 
     def _sweep(self) -> None:
         """Delete what killed processes left: files half written, and the checkpoint of a training that ended."""

@@ -18,7 +18,7 @@ TOOLS = PACKAGE.parent / "tools"
 ONEDNN = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 # From the bottom up: a package imports only from those of lower rank, and from its own.
 RANK = {
-    "bars": 1, "errors": 0, "extras": 0, "files": 0, "names": 0, "processes": 0, "progress": 0, "statistics": 0,
+    "bars": 1, "errors": 0, "extras": 0, "files": 0, "names": 0, "processes": 0, "progress": 0, "serving": 0, "statistics": 0,
     "torch_setup": 0, "values": 0.5, "metric": 0.75,
     "space": 1, "storage": 1, "run": 1.5,
     "cost": 2, "quantisation": 1.7, "graph": 2,

@@ -83,7 +83,7 @@ def load_baselines(run: Run) -> list[Baseline]:
 
 def _load(folder: Path) -> Baseline | None:
     if (folder / "config.toml").exists():
-        return _network(Run.open(folder))
+        return _network(Run.peek(folder))
     if (folder / ABOUT).exists():
         about = OwnFile.load(folder)
         return Baseline(folder.name, about.preprocessing.resolution, OWN, None, None, tuple(load_verifications(folder)))

@@ -14,8 +14,7 @@ from edgenas.space import SearchSpace
 
 
 def table_path(device: str, execution: Execution) -> Path:
-    """Where a device's measured table is kept, in the working folder. What killed processes left there is swept."""
-    sweep(DEVICES / device)
+    """Where a device's measured table is kept, in the working folder."""
     return DEVICES / device / f"{execution.runtime}-{execution.precision}-{execution.threads}t.json"
 
 
@@ -31,8 +30,20 @@ def load_table(
     execution: the device's own unless told otherwise. An estimate holds for that alone, in the precisions that it knows.
 
     Raises EdgeNASError saying how to measure when there is neither, when the table that is there is damaged, and when it was
-    timed in an emulator, unless that is allowed.
+    timed in an emulator, unless that is allowed. What killed processes left there is swept.
     """
+    sweep(DEVICES / device.name)
+    return peek_table(device, space, execution, allow_emulated=allow_emulated)
+
+
+def peek_table(
+    device: DeviceProfile,
+    space: SearchSpace,
+    execution: Execution | None = None,
+    *,
+    allow_emulated: bool = False,
+) -> LatencyTable:
+    """As `load_table`, but nothing is touched, whoever measures meanwhile."""
     execution = execution or device.execution()
     path = table_path(device.name, execution)
     if path.exists():

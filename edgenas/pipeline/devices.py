@@ -14,9 +14,9 @@ from edgenas.data import Dataset
 from edgenas.device import Execution, load_device
 from edgenas.errors import UsageError
 from edgenas.extras import is_installed
-from edgenas.latency import CONFIDENCE, LatencyTable, load_table
+from edgenas.latency import CONFIDENCE, LatencyTable, load_table, peek_table
 from edgenas.metric import Metric
-from edgenas.pipeline.evaluations import evaluations_key, run_ledger
+from edgenas.pipeline.evaluations import evaluations_key, known_evaluations
 from edgenas.pipeline.limits import parse_place
 from edgenas.pipeline.search import Searched, search_run
 from edgenas.predictor import LEAST_SAMPLES
@@ -158,11 +158,11 @@ def _parsed(place: str, runtime: str | None) -> tuple[str, str | None]:
 
 def _ledger(run: Run, record: SearchRecord) -> Ledger[Architecture]:
     """Of the accuracies among which a search has chosen."""
-    return run_ledger(run, Metric.named(record.metric, run.classes), precision=record.execution.precision)
+    return known_evaluations(run, Metric.named(record.metric, run.classes), precision=record.execution.precision)
 
 
 def _table(run: Run, device: str, execution: Execution) -> LatencyTable:
-    return load_table(load_device(device), run.space, execution, allow_emulated=True)
+    return peek_table(load_device(device), run.space, execution, allow_emulated=True)
 
 
 def _is_done(run: Run, table: LatencyTable, budgets_ms: Sequence[float], since: float) -> bool:

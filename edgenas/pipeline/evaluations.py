@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from edgenas.metric import ACCURACY, Answers, Metric
 from edgenas.run import Run
 from edgenas.search import Evaluate, Ledger
 from edgenas.search.ledger import weights_key
 from edgenas.space import Architecture
+from edgenas.storage import copy_journal
 from edgenas.training import Evaluator
 
 
@@ -20,8 +22,16 @@ def evaluations_key(run: Run, precision: str = "fp32") -> str:
 
 def run_ledger(run: Run, metric: Metric = ACCURACY, search_id: str | None = None, precision: str = "fp32") -> Ledger:
     """Where a run keeps its own evaluations in a precision. search_id: of the search that makes new ones."""
-    storage = run.path / "search" / "evaluations.log"
-    return Ledger(storage, evaluations_key(run, precision), run.space, metric, search_id)
+    return Ledger(_file(run), evaluations_key(run, precision), run.space, metric, search_id)
+
+
+def known_evaluations(run: Run, metric: Metric = ACCURACY, precision: str = "fp32") -> Ledger:
+    """What `run_ledger` holds now, to be looked at: a search that adds to it meanwhile is not disturbed."""
+    return Ledger(copy_journal(_file(run)), evaluations_key(run, precision), run.space, metric)
+
+
+def _file(run: Run) -> Path:
+    return run.path / "search" / "evaluations.log"
 
 
 class Evaluations:

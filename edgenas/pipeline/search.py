@@ -20,7 +20,7 @@ from edgenas.predictor import LEAST_SAMPLES
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_search
 from edgenas.run import Run
-from edgenas.search import Ledger, Outcome, SearchRecord, SearchResult, attempt, get_strategy, search
+from edgenas.search import Ledger, Outcome, SearchRecord, SearchResult, Sought, attempt, get_strategy, search
 from edgenas.training import Evaluator, load_images, load_supernet
 from edgenas.values import Length, Within, checked
 from edgenas.values.kinds import ANY, ArithmeticOrAny, GivenText, Limit, Milliseconds, Seconds, Seed, ShareBelowOne, Text
@@ -84,7 +84,8 @@ def search_run(
              runtime, strategy, evaluations, seconds, storage, seed, evaluations_key(run), maximised.name)  # fmt: skip
     if storage is not None:
         Ledger(storage, evaluations_key(run), space)  # one that cannot be opened is refused before anything is written
-    with attempt(run.path / "search", asked) as (search_id, goes_on):
+    sought = Sought(tasks[0].table.device, tuple(task.table.execution for task in tasks), budgets_ms, maximised.name)
+    with attempt(run.path / "search", asked, sought=sought) as (search_id, goes_on):
         known = Evaluations(run, evaluator, [task.precision for task in tasks], maximised, search_id, storage)
         first = known.ledgers[tasks[0].precision]
         if len(first) + evaluations < LEAST_SAMPLES:

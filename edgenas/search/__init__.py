@@ -1,7 +1,7 @@
 """Search for the architectures of best accuracy within limits of latency, memory and size."""
 
 from edgenas.search.additive import Additive, Bottleneck, Objective
-from edgenas.search.attempt import attempt
+from edgenas.search.attempt import Sought, attempt, unfinished
 from edgenas.search.evolution import Evolution
 from edgenas.search.exact import Exact
 from edgenas.search.ledger import Ledger
@@ -34,6 +34,7 @@ __all__ = [
     "SearchRecord",
     "SearchResult",
     "Segment",
+    "Sought",
     "Space",
     "Strategy",
     "attempt",
@@ -44,4 +45,5 @@ __all__ = [
     "pareto_front",
     "run_strategy",
     "search",
+    "unfinished",
 ]

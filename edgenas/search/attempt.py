@@ -12,15 +12,26 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from edgenas.device import Execution
 from edgenas.errors import InfeasibleError, UsageError
 from edgenas.files import locked_alone
-from edgenas.values import decoded_json, read
-from edgenas.values.kinds import Hex
+from edgenas.values import decoded_json, plain, read
+from edgenas.values.kinds import Hex, Milliseconds, Name, Text
 
 NAME = "unfinished.json"
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What a search looks for, for those who watch it. executions: one in each precision that it searches in."""
+
+    device: Name
+    executions: tuple[Execution, ...]
+    budgets_ms: tuple[Milliseconds, ...]
+    metric: Text
 
 
 @dataclass(frozen=True)
@@ -29,10 +40,11 @@ class Attempt:
 
     id: Hex
     asked: Hex
+    sought: Sought | None = None
 
 
 @contextmanager
-def attempt(folder: Path, asked: object, name: str = NAME) -> Iterator[tuple[str, bool]]:
+def attempt(folder: Path, asked: object, name: str = NAME, sought: Sought | None = None) -> Iterator[tuple[str, bool]]:
     """The id of a search, and whether it is one that was begun before and goes on: the same was asked for then.
 
     folder: of the run's searches, where it is written down, in a file of this name, until the block ends without an error. A
@@ -40,19 +52,19 @@ def attempt(folder: Path, asked: object, name: str = NAME) -> Iterator[tuple[str
     down.
     """
     wanted = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-    new = Attempt(uuid.uuid4().hex, wanted)
+    new = Attempt(uuid.uuid4().hex, wanted, sought)
     path = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         if not locked_alone(file.fileno()):
             yield new.id, False
             return
-        begun = _written(path)
+        begun = unfinished(folder, name)
         goes_on = begun is not None and begun.asked == wanted
         current = begun if begun is not None and goes_on else new
         if not goes_on:
             file.truncate(0)
-            file.write(json.dumps(asdict(new)).encode())
+            file.write(json.dumps(plain(new)).encode())
             file.flush()
             os.fsync(file.fileno())
         try:
@@ -63,10 +75,10 @@ def attempt(folder: Path, asked: object, name: str = NAME) -> Iterator[tuple[str
         path.unlink(missing_ok=True)
 
 
-def _written(path: Path) -> Attempt | None:
-    """What is written there; None where nothing is, or its process was killed while it wrote."""
+def unfinished(folder: Path, name: str = NAME) -> Attempt | None:
+    """The search that has not ended; None where there is none, or its process was killed while it wrote that down."""
     try:
-        found: Attempt = read(Attempt, decoded_json(path.read_text(encoding="utf-8")))
+        found: Attempt = read(Attempt, decoded_json((folder / name).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
     return found

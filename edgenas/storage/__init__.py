@@ -3,7 +3,7 @@
 from edgenas.storage.databases import DRIVERS
 from edgenas.storage.failures import storage_answers
 from edgenas.storage.journal import Journal
-from edgenas.storage.opening import open_storage
+from edgenas.storage.opening import copy_journal, open_storage
 from edgenas.storage.studies import QUIET, SILENT, open_study, optuna_says
 from edgenas.storage.workers import is_dead, own_worker
 
@@ -12,6 +12,7 @@ __all__ = [
     "QUIET",
     "SILENT",
     "Journal",
+    "copy_journal",
     "is_dead",
     "open_storage",
     "open_study",

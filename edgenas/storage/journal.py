@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from edgenas.errors import EdgeNASError
 from edgenas.files import cut_torn_line
@@ -64,6 +64,24 @@ class Journal(JournalFileBackend):
                 others.write(content[begin:])
             file.truncate(begin)
         _log.warning("%s is damaged from line %d on. What is before is kept; the rest is now in %s.", self._path, line, aside)
+
+
+class JournalCopy(BaseJournalBackend):
+    """The records that a journal has now, up to the first that is none, in memory. What is added stays there: the file is read
+    once, without a lock, and never written, whoever is at work on it. One that is not there has none."""
+
+    def __init__(self, path: Path):
+        content = path.read_bytes() if path.exists() else b""
+        damaged = _first_damaged(content)
+        if damaged is not None and content.find(b"\n", damaged[1]) >= 0:  # else it is one that is being written
+            _log.warning("%s is damaged from line %d on. What is before counts.", path, damaged[0])
+        self._logs = [json.loads(line) for line in content[: damaged and damaged[1]].splitlines()]
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        return self._logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._logs += logs
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, get_storage
+from optuna.storages.journal import BaseJournalBackend
 
 from edgenas.errors import EdgeNASError
 from edgenas.storage.databases import missing_driver, open_database
-from edgenas.storage.journal import Journal
+from edgenas.storage.journal import Journal, JournalCopy
 
 
 def open_storage(storage: Path | str | BaseStorage | None) -> BaseStorage:
@@ -36,6 +37,19 @@ def _journal(path: Path) -> BaseStorage:
         journal.mend()
     except OSError as error:
         raise EdgeNASError(f"{path} cannot be opened: {error.strerror}.") from error
+    return _replayed(journal, path)
+
+
+def copy_journal(path: Path) -> BaseStorage:
+    """What a journal file holds now, to be looked at (`JournalCopy`). Raises EdgeNASError when it cannot be read."""
+    try:
+        copy = JournalCopy(path)
+    except OSError as error:
+        raise EdgeNASError(f"{path} cannot be read: {error.strerror}.") from error
+    return _replayed(copy, path)
+
+
+def _replayed(journal: BaseJournalBackend, path: Path) -> BaseStorage:
     try:
         return JournalStorage(journal)
     except Exception as error:  # whatever records that do not fit together make of Optuna

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgenas.errors import EdgeNASError
 from edgenas.progress import Track, quiet
+from edgenas.serving import Refused
 
 SILENCE_S = 20.0
 """A page that is open tells every two seconds that it is. After so long without a word it counts as closed."""
@@ -31,16 +32,16 @@ _OPEN = "The page is open."
 _CLOSED = "The page is closed, or its phone asleep. Open it again, at the same address: it goes on from there."
 
 
-class Refused(Exception):
-    """A request of a page that is not granted: the sentence is for the person at the phone."""
-
-
 class Taken(Refused):
     """Another browser measures, or this page no longer does."""
+
+    status = 409
 
 
 class Malformed(Refused):
     """What no page of ours would send."""
+
+    status = 400
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from edgenas import serving
 from edgenas.device import Execution
 from edgenas.device.browser import exchange as exchange_module
-from edgenas.device.browser import server
 from edgenas.device.browser.certificate import self_signed
 from edgenas.device.browser.exchange import Exchange, Task
-from edgenas.device.browser.server import MOST_STRANGERS, MOST_UPLOAD_BYTES, _Handler, serve
+from edgenas.device.browser.server import MOST_UPLOAD_BYTES, _Handler, serve
 from edgenas.device.browser.target import BrowserTarget
 from edgenas.errors import EdgeNASError
+from edgenas.serving import MOST_STRANGERS
 from tests.conftest import wait_until
 from tests.device.browser.conftest import CLOSED, Served, Visitor, in_background
 
@@ -94,7 +95,7 @@ def test_a_stranger_is_not_waited_for(served: Served, monkeypatch: pytest.Monkey
 
 
 def test_guests_are_counted(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MOST_GUESTS", 2)
+    monkeypatch.setattr(serving, "MOST_GUESTS", 2)
     request = f"GET /{served.token}/ort.wasm HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     guests = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
     answers = []
