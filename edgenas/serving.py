@@ -39,6 +39,10 @@ class TokenServer(ThreadingTCPServer):
     port: 0 for a free one. certificate: for HTTPS.
     """
 
+    hosts: frozenset[str] = frozenset()
+    """Names by which it may be called; none: by any. A page of somebody else's, whose name was made to lead here, calls it by
+    that (DNS rebinding)."""
+
     daemon_threads = True
     request_queue_size = 32
     # A port that is named may be one that was served until a moment ago. On Windows it would be shared with whoever has it.
@@ -100,7 +104,7 @@ class TokenServer(ThreadingTCPServer):
 
 
 class TokenHandler(BaseHTTPRequestHandler):
-    """Answers requests that show the token, by a method that is given the path beneath it. The others are refused in a sentence."""
+    """Answers requests that show the token, by a method that is given the path beneath it. Others are refused in a sentence."""
 
     server: TokenServer
     protocol_version = "HTTP/1.1"
@@ -111,6 +115,9 @@ class TokenHandler(BaseHTTPRequestHandler):
 
     def admit(self, method: Callable[[str], None]) -> None:
         try:
+            name = self.headers.get("Host", "").lower().rpartition(":")[0] or self.headers.get("Host", "").lower()
+            if self.server.hosts and name not in self.server.hosts:
+                raise Refused("This page is not there under that name. Open the address that the terminal shows.", 421)
             token, slash, path = self.path.partition("?")[0].removeprefix("/").partition("/")
             if not (secrets.compare_digest(token.encode(), self.server.token.encode()) and slash):
                 raise Refused("This address is not valid. Open the one that the terminal shows, whole.")
@@ -135,10 +142,11 @@ class TokenHandler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(length))
         self.end_headers()
 
-    def refuse(self, refusal: Refused) -> None:
+    def refuse(self, refusal: Refused, headers: Mapping[str, str] | None = None) -> None:
         # What was uploaded may still be on its way: the connection ends with it unread.
         self.close_connection = True
-        self.send(refusal.status, "text/plain; charset=utf-8", str(refusal).encode(), {"Connection": "close"})
+        headers = {"Connection": "close", **(headers or {})}
+        self.send(refusal.status, "text/plain; charset=utf-8", str(refusal).encode(), headers)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """The terminal belongs to the progress bar."""

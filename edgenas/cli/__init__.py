@@ -34,6 +34,7 @@ COMMANDS = {
     "deploy": ("edgenas.cli.deploy", "Bring a network to a device, test and time it there."),
     "baseline": ("edgenas.cli.baseline", "Train what people pick by hand on the same images, to compare."),
     "report": ("edgenas.cli.report", "Show a run's results in one table and one picture."),
+    "ui": ("edgenas.cli.ui", "Show a run in the browser, live."),
     "doctor": ("edgenas.cli.doctor", "Look for what is missing, slow or broken, and say what to do."),
     "quickstart": ("edgenas.cli.quickstart", "All of it, on bundled digits, in a few minutes."),
 }

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from edgenas.data import DataReport, Dataset
+from edgenas.data import Dataset
 from edgenas.device import load_device
 from edgenas.device.execution import precision_suffix
-from edgenas.errors import EdgeNASError
-from edgenas.export import ExportedModel, Verification, load_exports, load_verifications
 from edgenas.extras import is_installed
 from edgenas.files import write_json
 from edgenas.latency import load_table
-from edgenas.metric import Metric
 from edgenas.pipeline.devices import PICTURE as DEVICES_PICTURE
-from edgenas.pipeline.devices import comparable, compare
-from edgenas.pipeline.devices import evaluated as evaluated_for
-from edgenas.pipeline.evaluations import run_ledger
+from edgenas.pipeline.devices import comparable
+from edgenas.pipeline.gathering import gather, images_of, place_of, with_drawings, with_images
 from edgenas.pipeline.winners import require_records
 from edgenas.progress import Track, quiet
 from edgenas.report import (
@@ -30,26 +23,16 @@ from edgenas.report import (
     DeviceComparison,
     Row,
     class_rows,
-    contestants,
-    judge,
-    judged_by,
     plot_devices,
     plot_front,
-    summarise,
     write_classes,
 )
-from edgenas.report.page import Content, DrawnNetwork, draw_network, worst_mistakes, write_page
-from edgenas.report.plot import front_figures, training_figure
-from edgenas.report.plot_devices import devices_figure
+from edgenas.report.page import Content, write_page
 from edgenas.run import Run
 from edgenas.search import SearchRecord
 from edgenas.search.record import metric_suffix
-from edgenas.training import load_images
 from edgenas.values import checked, plain
 from edgenas.values.kinds import GivenText
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PAGE = "report.html"
 
@@ -93,73 +76,33 @@ def report_run(run: Run, *, data: GivenText | Dataset | None = None, track: Trac
     Raises UsageError where nothing was searched for yet.
     """
     records = require_records(run, "report on")
-    rows, files, classes = summarise(run), contestants(run), class_rows(run)
-    judgement = judge(run, files)
     compared = comparable(run, records)
-    devices = compare(run, compared) if compared else None
-    report = Report(tuple(rows), tuple(files), tuple(classes), tuple(records), (), tuple(judgement), None, devices)
+    content, classes = gather(run, records, compared), class_rows(run)
+    report = Report(
+        tuple(content.rows), tuple(content.files), tuple(classes), tuple(records), (), tuple(content.judgement), None,
+        content.devices,
+    )  # fmt: skip
     write_json(run.path / "report.json", report.kept())
     write_classes(run.path, run, classes)
-    content = Content(records, rows, files, judgement, devices=devices)
     if not is_installed("report", "The page, with its pictures,"):
         return report
-    pictures, page = _drawn(run, content, compared, data, track)
+    tables = {place_of(r): load_table(load_device(r.device), run.space, r.execution, allow_emulated=True) for r in records}
+    content = with_drawings(content, run, compared, tables)
+    pictures, page = draw(run, content, track), run.path / PAGE
+    write_page(page, run, with_images(content, images_of(run, data, track), track))
     return replace(report, pictures=tuple(pictures), page=page)
 
 
-def _drawn(
-    run: Run, content: Content, compared: list[SearchRecord], data: str | Dataset | None, track: Track
-) -> tuple[list[Path], Path]:
-    """A picture for every device, execution and metric that was searched for, and the page. compared: on several devices."""
+def draw(run: Run, content: Content, track: Track = quiet) -> list[Path]:
+    """Write a picture for every device, execution and metric that was searched for, and one of several devices."""
     pictures: list[Path] = []
-    figures: dict[str, Figure] = {}
-    networks: dict[str, DrawnNetwork] = {}
-    by = groupby(content.records, key=lambda r: (r.device, r.execution, r.metric))
-    groups = [(what, list(group)) for what, group in by]
-    for (device, execution, metric), records in track(groups, "Drawing", len(groups)):
-        table = load_table(load_device(device), run.space, execution, allow_emulated=True)
-        ledger = run_ledger(run, Metric.named(metric, run.classes), precision=execution.precision)
-        genomes, value = ledger.arrays()
-        evaluated = np.stack([table.predict(run.space, genomes), value], axis=1)
-        name = f"front-{device}-{execution.runtime}{precision_suffix(execution.precision)}{metric_suffix(metric)}.png"
-        name = name if pictures else "front.png"
-        drawn = records, evaluated, content.rows, content.files
-        plot_front(run.path / name, *drawn)
+    for front in track(content.fronts, "Drawing", len(content.fronts)):
+        first = front.records[0]
+        about = precision_suffix(first.execution.precision) + metric_suffix(first.metric)
+        name = f"front-{first.device}-{first.execution.runtime}{about}.png" if pictures else "front.png"
+        plot_front(run.path / name, front.records, front.evaluated, content.rows, content.files)
         pictures.append(run.path / name)
-        figures |= dict(front_figures(*drawn))
-        networks |= {r.label: draw_network(run.space, r.best.architecture, table) for r in records}
     if content.devices:
-        points = evaluated_for(run, compared)
-        plot_devices(run.path / DEVICES_PICTURE, content.devices, points)
+        plot_devices(run.path / DEVICES_PICTURE, content.devices, content.evaluated_for_devices)
         pictures.append(run.path / DEVICES_PICTURE)
-        figures["devices"] = devices_figure(content.devices, points)
-    if any("largest_validation_accuracy" in row for row in run.metrics()):
-        figures["training"] = training_figure(run.metrics())
-    best, (dataset, why) = _best(run), _images(run, data, track)
-    page = run.path / PAGE
-    content = replace(
-        content,
-        figures=figures,
-        networks=networks,
-        best=best,
-        mistakes=worst_mistakes(best[0], dataset, track) if best and dataset else (),
-        data=DataReport.of(dataset) if dataset else None,
-        without_images=why,
-    )
-    write_page(page, run, content)
-    return pictures, page
-
-
-def _best(run: Run) -> tuple[ExportedModel, Verification] | None:
-    """The best of the verified models, and the verification that says so; of equal ones the fastest."""
-    metric = judged_by(run)
-    verified = [(model, v) for model in load_exports(run.path / "export") for v in load_verifications(model.folder) if v.passed]
-    return max(verified, key=lambda pair: (pair[1].score(metric).value, -pair[1].latency_ms), default=None)
-
-
-def _images(run: Run, data: str | Dataset | None, track: Track) -> tuple[Dataset | None, str]:
-    """The run's images, or why they are not to be had."""
-    try:
-        return load_images(run, data, track), ""
-    except EdgeNASError as error:
-        return None, str(error)
+    return pictures

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgenas.baseline import OWN, SCRATCH
+from edgenas.device import Execution
 from edgenas.extras import require
 from edgenas.files import replacing
 from edgenas.metric import label_of
 from edgenas.report.comparison import Contestant
 from edgenas.report.summary import Row
-from edgenas.search import SearchRecord, pareto_front
+from edgenas.search import SearchRecord, Sought, pareto_front
 from edgenas.training import score_in
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ def plot_training(path: Path, metrics: list[dict[str, Any]]) -> None:
     save(path, training_figure(metrics))
 
 
-def training_figure(metrics: list[dict[str, Any]]) -> Figure:
+def training_figure(metrics: list[dict[str, Any]], *, has_ended: bool = True) -> Figure:
+    when = "in the end" if has_ended else "so far"
     figure, (axes,) = new_figure()
     measured = [row for row in metrics if "largest_validation_accuracy" in row]
     minutes = [row["seconds"] / 60 for row in measured]
     for name, marker in (("largest", "o-"), ("smallest", "s-")):
         value = [100 * score_in(row, name).value for row in measured]
-        axes.plot(minutes, value, marker, ms=4, label=f"{name} subnet: {value[-1]:.1f} % in the end")
+        axes.plot(minutes, value, marker, ms=4, label=f"{name} subnet: {value[-1]:.1f} % {when}")
     begins = [(before["seconds"] / 60, row["phase"]) for before, row in pairwise(metrics) if row["phase"] != before["phase"]]
     for minute, phase in [(0.0, metrics[0]["phase"]), *begins]:
         mark(axes, minute, phase)
@@ -93,6 +95,14 @@ def front_figures(
         )
 
 
+def evaluated_figure(sought: Sought, execution: Execution, kind: str, evaluated: np.ndarray) -> Figure:
+    """Of a search that has not ended: what is evaluated, `(n, 2)` as for `plot_front`, by a table of this kind."""
+    figure, (axes,) = new_figure()
+    _draw_evaluated(axes, evaluated)
+    _finish_search(axes, sought.device, execution, kind, sought.metric, sought.budgets_ms)
+    return figure
+
+
 def _timed(files: Sequence[Contestant], first: SearchRecord) -> list[Contestant]:
     """Those that were timed on the device and in the way that was searched for, in whatever precision."""
     return [f for f in files if f.is_at(first.latency_provenance.fingerprint, first.execution) and not f.emulated]
@@ -100,8 +110,7 @@ def _timed(files: Sequence[Contestant], first: SearchRecord) -> list[Contestant]
 
 def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray, rows: Sequence[Row]) -> None:
     first = records[0]
-    axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
-
+    _draw_evaluated(axes, evaluated)
     axes.plot(*_front(records), "o-", ms=4, color="C0", label="front, as expected on other images")
     if others := [record.other for record in records if record.other is not None]:
         axes.plot(*_front(others), "o--", ms=4, color="C1", mfc="white", label=f"front in {others[0].execution.precision}")
@@ -114,11 +123,23 @@ def _draw_search(axes: Axes, records: list[SearchRecord], evaluated: np.ndarray,
     if measured:
         axes.plot(*(np.array(measured).T * [[1], [100]]), "x", ms=9, mew=2, color="k", label="chosen: exported file, timed")
 
-    for number, record in enumerate(records):
-        mark(axes, record.budget_ms, f"{record.budget_ms:g} ms", "latency budgets" if number == 0 else None)
-    kind = "latency" if first.latency_kind == "measured" else f"{first.latency_kind.upper()} latency"
-    axes.set_xlabel(f"{kind} on {first.device} in ms, 1 image ({first.execution})")
-    _finish(axes, label_of(first.metric), "validation")
+    budgets = [record.budget_ms for record in records]
+    _finish_search(axes, first.device, first.execution, first.latency_kind, first.metric, budgets)
+
+
+def _draw_evaluated(axes: Axes, evaluated: np.ndarray) -> None:
+    axes.scatter(evaluated[:, 0], 100 * evaluated[:, 1], s=14, color="0.75", label="evaluated subnets")
+
+
+def _finish_search(
+    axes: Axes, device: str, execution: Execution, kind: str, metric: str, budgets_ms: Sequence[float]
+) -> None:  # fmt: skip
+    """kind: of the table that the latencies are by."""
+    for number, budget_ms in enumerate(budgets_ms):
+        mark(axes, budget_ms, f"{budget_ms:g} ms", "latency budgets" if number == 0 else None)
+    latency = "latency" if kind == "measured" else f"{kind.upper()} latency"
+    axes.set_xlabel(f"{latency} on {device} in ms, 1 image ({execution})")
+    _finish(axes, label_of(metric), "validation")
 
 
 def _front(records: Sequence[SearchRecord]) -> tuple[np.ndarray, np.ndarray]:

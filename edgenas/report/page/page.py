@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files as resources
 from pathlib import Path
@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgenas import names
-from edgenas.data import DataReport
 from edgenas.export import ExportedModel, Verification
 from edgenas.extras import require
 from edgenas.files import now, write_text
+from edgenas.metric import label_of
 from edgenas.report.classes import ClassRow, rows_of
-from edgenas.report.comparison import Contestant, judged_by, side_by_side
-from edgenas.report.devices import DeviceComparison, in_words, lost_in_words
-from edgenas.report.page.drawing import DrawnNetwork
-from edgenas.report.page.mistakes import Mistake
+from edgenas.report.comparison import judged_by, side_by_side
+from edgenas.report.devices import in_words, lost_in_words
+from edgenas.report.page.content import Content
 from edgenas.report.page.svg import as_svg
+from edgenas.report.plot import evaluated_figure, front_figures, training_figure
+from edgenas.report.plot_devices import devices_figure
 from edgenas.report.prediction import on_prediction
-from edgenas.report.summary import Row
 from edgenas.run import Run
 from edgenas.search import SearchRecord
 from edgenas.statistics import wilson
@@ -37,41 +37,31 @@ MOST_CLASSES = 40
 
 
 @dataclass(frozen=True)
-class Content:
-    """What the page shows. What is empty or None has no section, or says why.
+class Live:
+    """Of a page that is served, and follows its run: the script that does that, and the version that it compares."""
 
-    figures: by what they show. networks: the chosen ones on the devices that they were chosen for, by the budget.
-    devices: what was found for several devices, side by side.
-    best: the most accurate verified model, of which classes and mistakes are shown, with the verification that says so.
-    without_images: why there are no mistakes and no data report, where the images cannot be had.
-    """
-
-    records: Sequence[SearchRecord]
-    rows: Sequence[Row]
-    files: Sequence[Contestant]
-    judgement: Sequence[str]
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    networks: Mapping[str, DrawnNetwork] = field(default_factory=dict)
-    best: tuple[ExportedModel, Verification] | None = None
-    mistakes: Sequence[Mistake] = ()
-    data: DataReport | None = None
-    devices: DeviceComparison | None = None
-    without_images: str = ""
+    script: str
+    version: str
 
 
 def write_page(path: Path, run: Run, content: Content) -> None:
     """Raises EdgeNASError without the extra `report`."""
+    write_text(path, render_page(run, content))
+
+
+def render_page(run: Run, content: Content, live: Live | None = None) -> str:
+    """As HTML; without a script unless it is live. Raises EdgeNASError without the extra `report`."""
     require("report", "The page")
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": _percent, "printable": names.printable, "ms": _ms}
     template = environment.from_string(resources(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
-    write_text(path, template.render(_context(run, content)))
+    return template.render(_context(run, content) | {"live": live})
 
 
 def _context(run: Run, content: Content) -> dict[str, Any]:
-    about = run.config["data"]
+    about, figures = run.config["data"], _figures(run, content)
     return {
         "name": names.of_file(run.path.name),
         "source": names.of_file(about["source"]),
@@ -79,11 +69,12 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
         "class_names": run.classes,
         "begins_with": run.provenance.get("pretrained", {}),
         "recipe": run.recipe.to_dict(),
+        "is_trained": run.weights.exists(),
         "metrics": run.metrics(),
         "space": run.space.name,
         "count": run.space.count(),
         "content": content,
-        "figures": {what: as_svg(figure, f"figure{i}", what) for i, (what, figure) in enumerate(content.figures.items())},
+        "figures": {what: as_svg(figure, f"figure{i}", what) for i, (what, figure) in enumerate(figures.items())},
         "compared": side_by_side(content.files),
         "metric": judged_by(run),
         "predictions": [line for record in content.records for front in record.fronts for line in on_prediction(front)],
@@ -97,6 +88,22 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
         "version": version("edgenas"),
         "date": now(),
     }  # fmt: skip
+
+
+def _figures(run: Run, content: Content) -> dict[str, Figure]:
+    """By what they show."""
+    figures: dict[str, Figure] = {}
+    for each in content.under_way:
+        what = f"validation {label_of(each.sought.metric)} and predicted latency on {each.sought.device} ({each.execution})"
+        figure = evaluated_figure(each.sought, each.execution, each.kind, each.evaluated)
+        figures[f"What is evaluated for a search that has not ended: {what}"] = figure
+    for front in content.fronts:
+        figures |= dict(front_figures(front.records, front.evaluated, content.rows, content.files))
+    if content.devices:
+        figures["devices"] = devices_figure(content.devices, content.evaluated_for_devices)
+    if any("largest_validation_accuracy" in row for row in run.metrics()):
+        figures["training"] = training_figure(run.metrics(), has_ended=run.weights.exists())
+    return figures
 
 
 def _provenances(records: Sequence[SearchRecord]) -> list[tuple[str, dict[str, Any]]]:
