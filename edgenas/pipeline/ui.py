@@ -141,7 +141,9 @@ def live_page(
 def latest(folder: Path = Path("runs")) -> Path:
     """The run in `folder` where something was done last. Raises UsageError where there is none."""
     found = [config.parent for config in folder.glob("*/config.toml")]
-    return max(found, key=lambda run: max(changed for _, changed, _ in _stamps(_files(run)))) if found else Run.latest(folder).path
+    if not found:
+        return Run.latest(folder).path  # which says how to make one
+    return max(found, key=lambda run: max(changed for _, changed, _ in _stamps(_files(run))))
 
 
 def state_of(folder: Path) -> str:

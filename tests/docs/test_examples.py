@@ -13,7 +13,7 @@ from edgenas.space import get_space
 from edgenas.values import read
 from tests.docs.examples import EDGENAS, PAGES, ROOT, SHELL, in_language
 
-OPTIONAL = {"add-images", "doctor", "pretrained", "quickstart", "tune"}
+OPTIONAL = {"add-images", "doctor", "pretrained", "quickstart", "tune", "ui"}
 """Commands that are no step of the README's story."""
 
 IN_HELP = [

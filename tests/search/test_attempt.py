@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from edgenas.device import Execution
 from edgenas.errors import InfeasibleError, UsageError
-from edgenas.search import attempt
+from edgenas.search import Sought, attempt, unfinished
 from edgenas.search.attempt import NAME
 
 ASKED = ((2.0, 5.0), "cpu", {"macs": None}, 12)
@@ -49,6 +50,14 @@ def test_the_same_search_beside_one_at_work_is_another(tmp_path: Path) -> None:
         with attempt(tmp_path, ASKED) as (second, goes_on):
             assert first != second and not goes_on
         assert (tmp_path / NAME).exists()
+
+
+def test_others_see_what_it_looks_for_until_it_has_ended(tmp_path: Path) -> None:
+    sought = Sought("cpu", (Execution("litert", 2, "int8"), Execution("litert", 2)), (2.0, 5.0), "balanced")
+    with attempt(tmp_path, ASKED, sought=sought) as (search_id, _):
+        found = unfinished(tmp_path)
+        assert found is not None and (found.id, found.sought) == (search_id, sought)
+    assert unfinished(tmp_path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": "../x", "asked": "0"}', b"\xff" * 100])

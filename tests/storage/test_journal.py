@@ -13,6 +13,7 @@ import pytest
 from edgenas.errors import EdgeNASError
 from edgenas.search import Ledger
 from edgenas.space import Categorical
+from edgenas.storage import copy_journal, open_study
 
 SPACE = Categorical([3] * 8)
 RELATIVE = "run/search/evaluations.log"
@@ -30,6 +31,10 @@ def evaluate(path, *genes):
     for gene in genes:
         ledger.evaluate((gene,) * 8, lambda architecture: architecture[0] / 10)
     return dict(ledger.items())
+
+
+def evaluated_of(storage):
+    return dict(Ledger(storage, "weights", SPACE).items())
 
 
 def die_while_writing(path, is_inside):
@@ -158,3 +163,26 @@ def test_optunas_own_backend_reads_and_writes_the_same_file(tmp_path):
     assert study.best_value == 0.0
     study.set_user_attr("note", "by optuna-dashboard")
     assert evaluate(path, 1) == evaluated(0, 1)
+
+
+def test_a_copy_leaves_the_file_alone_and_knows_what_is_whole(tmp_path, caplog):
+    path = tmp_path / "evaluations.log"
+    assert evaluated_of(copy_journal(path)) == {} and not path.exists()
+    evaluate(path, 0, 1)
+    with path.open("ab") as file:
+        file.write(b'{"op_code": 4')  # is being written
+    before = path.read_bytes()
+    copy = copy_journal(path)
+    assert evaluated_of(copy) == evaluated(0, 1)
+    study = open_study(copy, "of the copy")
+    study.tell(study.ask(), 1.0)
+    assert path.read_bytes() == before and not caplog.records
+
+
+def test_a_copy_of_a_damaged_one_says_so(tmp_path, caplog):
+    path = tmp_path / "evaluations.log"
+    evaluate(path, 0)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"damaged\n" + whole)
+    assert evaluated_of(copy_journal(path)) == evaluated(0)
+    assert f"line {len(whole.splitlines()) + 1}" in caplog.text
