@@ -36,6 +36,8 @@ from edgenas.values.kinds import GivenPath, GivenText
 LEAST_PAUSE_S, PAUSES = 10.0, 10.0
 """After a page was made there is no other for so long, and for so many times as long as it took."""
 LOOK_S = 1.0
+AT_WORK_S = 900.0
+"""A latency table that has not changed for so long is not being measured."""
 NICENESS = 10
 
 MADE_OF = ("config.toml", "metrics.jsonl", "commands.log", "supernet.safetensors", "search", "finetune", "export", "baselines")
@@ -95,18 +97,16 @@ class LivePage:
         return Shown(render_page(run, self._content(run), Live(SCRIPT, state)), state)
 
     def _content(self, run: Run) -> Content:
-        tables, damaged = _all_tables()
-        progress = [*on_training(run), *on_profiles(run, tables), *map(self._in_words, damaged)]
+        progress = [*on_training(run), *on_profiles(run, _tables_at_work())]
         if not run.weights.exists():
             return Content(progress=progress, without_images=NO_IMAGES_YET)
-        under_way, searching = _under_way(run)
         records = load_records(run.path / "search")
-        places = _tables(run, map(place_of, records))
-        missing = dict.fromkeys(f"{r.device} ({r.execution})" for r in records if place_of(r) not in places)
-        compared = comparable(run, records) if not missing else []
-        content = with_drawings(gather(run, records, compared), run, compared, places)
+        tables, lacking = _tables(run, map(place_of, records))
+        compared = [] if lacking else comparable(run, records)
+        content = with_drawings(gather(run, records, compared), run, compared, tables)
+        under_way, searching = _under_way(run)
         progress += [*searching, *on_exports(run)]
-        progress += [f"What was found for {where} is not drawn: no latency table of that is here." for where in missing]
+        progress += [f"What was found for {where} is not drawn. {self._in_words(why)}" for where, why in lacking.items()]
         return self._with_images(run, replace(content, progress=progress, under_way=under_way))
 
     def _with_images(self, run: Run, content: Content) -> Content:
@@ -175,30 +175,32 @@ def _stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
     return sorted(stamps)
 
 
-def _all_tables() -> tuple[list[LatencyTable], list[str]]:
-    """All tables in the working folder, and what is wrong with the others."""
-    tables, damaged = [], []
-    for path in _table_files():
-        try:
-            tables.append(_read_table(path, path.stat().st_mtime_ns))
-        except EdgeNASError as error:
-            damaged.append(str(error))
-    return tables, damaged
+def _tables_at_work() -> list[LatencyTable]:
+    """Those in the working folder to which something was added lately: they are saved after every group of blocks."""
+    changed = [(path, path.stat().st_mtime) for path in _table_files()]
+    tables = []
+    for path, then in changed:
+        if time.time() - then < AT_WORK_S:
+            with suppress(EdgeNASError):  # of whatever device: where it matters, that is said
+                tables.append(_read_table(path, then))
+    return tables
 
 
 @lru_cache(maxsize=256)
-def _read_table(path: Path, changed_ns: int) -> LatencyTable:
+def _read_table(path: Path, changed: float) -> LatencyTable:
     """Once for every change."""
     return LatencyTable.load(path)
 
 
-def _tables(run: Run, places: Iterable[Place]) -> dict[Place, LatencyTable]:
-    """Of those of which there is one now: others may be on the way."""
-    tables = {}
+def _tables(run: Run, places: Iterable[Place]) -> tuple[dict[Place, LatencyTable], dict[str, str]]:
+    """Those that hold now, since others may be on the way; and for the other places why there is none."""
+    tables, lacking = {}, {}
     for device, execution in dict.fromkeys(places):
-        with suppress(EdgeNASError):
+        try:
             tables[device, execution] = peek_table(load_device(device), run.space, execution, allow_emulated=True)
-    return tables
+        except EdgeNASError as error:
+            lacking[f"{device} ({execution})"] = str(error)
+    return tables, lacking
 
 
 def _under_way(run: Run) -> tuple[list[UnderWay], list[str]]:
@@ -207,7 +209,7 @@ def _under_way(run: Run) -> tuple[list[UnderWay], list[str]]:
     if attempt is None or attempt.sought is None:
         return [], []
     sought = attempt.sought
-    places = _tables(run, [(sought.device, execution) for execution in sought.executions])
-    drawn = [UnderWay(sought, how, table.kind, points(run, table, sought.metric)) for (_, how), table in places.items()]
+    tables, _ = _tables(run, [(sought.device, execution) for execution in sought.executions])
+    drawn = [UnderWay(sought, how, table.kind, points(run, table, sought.metric)) for (_, how), table in tables.items()]
     known = known_evaluations(run, Metric.named(sought.metric, run.classes), sought.executions[0].precision)
     return [each for each in drawn if len(each.evaluated)], [on_search(sought, len(known))]

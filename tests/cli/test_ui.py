@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -113,6 +114,8 @@ def test_a_device_that_is_measured(training):
     assert f"5 of {blocks} blocks are timed" in shown().text
     replace(table, calibrations={}).save(path)
     assert f"all {blocks} blocks are timed" in shown().text
+    os.utime(path, (0, 0))
+    assert "blocks are timed" not in shown().text, "nobody is at it"
 
 
 def test_a_finished_run_is_the_written_page_and_nothing_in_it_changes(folder):
@@ -163,7 +166,7 @@ def test_a_table_that_is_gone_or_damaged_is_said(folder):
     page = shown()
     assert "is damaged" in page.text and "is not drawn" in page.text
     path.unlink()
-    assert "is not drawn: no latency table" in shown().text
+    assert "is not drawn. No latencies of" in shown().text
 
 
 def test_the_version_follows_the_files(training):
