@@ -164,7 +164,7 @@ def test_a_table_that_is_gone_or_damaged_is_said(folder):
     path = table_path("cpu", load_device("cpu").execution())
     path.write_text("{")
     page = shown()
-    assert "is damaged" in page.text and "is not drawn" in page.text
+    assert "is no latency table, or damaged" in page.text and "is not drawn" in page.text
     path.unlink()
     assert "is not drawn. No latencies of" in shown().text
 
@@ -208,7 +208,7 @@ def started(*arguments: str):
 def test_it_ends_with_ctrl_c(training, by):
     with started(RUN, "--json", "--quiet") as process:
         lines = iter(process.stdout.readline, "")
-        text = "".join(line for line, _ in zip(lines, range(3), strict=False))
+        text = "".join(line for _, line in zip(range(3), lines, strict=False))
         address = json.loads(text)["address"]
         assert "epoch 3 of 8 has ended" in get(address)
         process.send_signal(by)
