@@ -45,7 +45,7 @@ MADE_OF = ("config.toml", "metrics.jsonl", "commands.log", "supernet.safetensors
 OF_NO_CONCERN = ("checkpoint.safetensors", "tensorboard")
 """What is in such folders, too."""
 
-NO_IMAGES_YET = "They are looked at when a network is verified: then there is what misleads in them, and its worst mistakes."
+NO_IMAGES_YET = "They are looked at once a network is verified: for what may mislead in them, and for its worst mistakes."
 
 Port = Annotated[int, Within(0, 65_535)]
 
