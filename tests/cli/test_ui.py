@@ -246,3 +246,31 @@ def test_an_open_page_follows(training, monkeypatch):
         begin = len(asked)
         wait_until(lambda: asked[begin:].count("version") >= 2)
         assert asked.count("") == 2, "it is the newest now"
+
+
+def test_it_stays_where_it_was_scrolled_to(training, monkeypatch):
+    """With what was opened, while the newer page takes its place."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium: install Debian's")
+    reader = """<script>
+        addEventListener("load", () => { document.querySelector("details").open = true; scrollTo(0, 250) })
+        setTimeout(() => { document.title = `${scrollY} ${document.querySelector("details").open}` }, 9000)
+        </script></head>"""
+    monkeypatch.setattr(_Handler, "policy", {})  # which would not let that run
+    with live_page(RUN) as page:
+        older = replace(page.server.shown, html=page.server.shown.html.replace("</head>", reader))
+        with (RUN / "metrics.jsonl").open("a") as file:
+            file.write(training[0])
+        page.renew()
+        newer, page.server.shown = page.server.shown, older
+
+        def get(handler, path, get=_Handler._get):
+            get(handler, path)
+            if path == "version":
+                handler.server.shown = newer
+
+        monkeypatch.setattr(_Handler, "_get", get)
+        with chromium("--virtual-time-budget=12000", "--dump-dom", page.address, stdout=subprocess.PIPE, text=True) as browser:
+            dom = browser.communicate(timeout=60)[0]
+    assert f'data-version="{newer.version}"' in dom and "epoch 4 of 8 has ended" in dom
+    assert "<title>250 true</title>" in dom
