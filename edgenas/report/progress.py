@@ -41,10 +41,9 @@ def on_search(sought: Sought, evaluations: int) -> str:
 
 
 def on_exports(run: Run) -> Iterator[str]:
-    models = load_exports(run.path / "export")
-    verified = [model for model in models if load_verifications(model.folder)]
-    if len(verified) < len(models):
-        yield f"Of {counted(len(models), 'exported network')} {counted(len(verified), 'is', 'are')} verified."
+    waiting = [model for model in load_exports(run.path / "export") if not load_verifications(model.folder)]
+    if waiting:
+        yield f"{counted(len(waiting), 'exported network is', 'exported networks are')} not verified yet."
 
 
 def _epochs(run: Run) -> str:

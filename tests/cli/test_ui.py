@@ -133,6 +133,11 @@ def test_a_finished_run_is_the_written_page_and_nothing_in_it_changes(folder):
     assert "Written by EdgeNAS" in differs and SCRIPT.strip() in here
 
 
+def test_a_network_that_waits_for_its_verification(folder):
+    next(RUN.glob("export/*/verify.json")).unlink()
+    assert "1 exported network is not verified yet." in shown().text
+
+
 def test_a_search_at_work_is_neither_waited_for_nor_mended(searching):
     log = RUN / "search/evaluations.log"
     known = len(known_evaluations(Run.peek(RUN)))
