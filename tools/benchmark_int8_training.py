@@ -3,8 +3,8 @@
     python tools/benchmark_int8_training.py [--seeds 3] [FAMILY ...]
 
 For each seed another subnet of the preset `tiny` is trained from scratch for 3 epochs at 28 px, calibrated, and trained for
-int8 for one epoch. Prints the accuracy of each on the 1,000 test images, in percent, and how many points int8 loses in the mean.
-Takes a minute a family and seed.
+int8 for one epoch: a minute a family and seed. Prints the accuracy of each on the 1,000 test images, in percent, and how many
+points int8 loses in the mean.
 """
 
 from __future__ import annotations
