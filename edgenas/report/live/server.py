@@ -73,13 +73,14 @@ class _Handler(TokenHandler):
 
     def _get(self, path: str) -> None:
         shown = self.server.shown
-        if path == "":
-            self.send(200, "text/html; charset=utf-8", shown.html.encode())
-        elif path == "version":
-            self.send(200, "application/json", json.dumps({"version": shown.version, "notice": shown.notice}).encode())
-        else:
+        if path not in ("", "version"):
             raise Refused("There is no such page.", 404)
         self.server.asked.set()
+        if path:
+            about = {"version": shown.version, "notice": shown.notice}
+            self.send(200, "application/json", json.dumps(about).encode())
+        else:
+            self.send(200, "text/html; charset=utf-8", shown.html.encode())
 
     def _refuse_method(self) -> None:
         self.refuse(Refused("This page is only read.", 405), {"Allow": "GET, HEAD"})
