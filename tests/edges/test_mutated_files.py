@@ -28,7 +28,7 @@ from edgenas.graph import build_onnx
 from edgenas.latency import load_table
 from edgenas.latency.bench import believed
 from edgenas.metric import Answers, Score
-from edgenas.pipeline.evaluations import run_ledger
+from edgenas.pipeline.evaluations import known_evaluations, run_ledger
 from edgenas.pipeline.winners import winners
 from edgenas.pretrained.tensor_files import read_state
 from edgenas.quantisation import Range, calibrated
@@ -63,8 +63,10 @@ def look() -> None:
 
 
 def ledger() -> None:
-    genomes, accuracies = run_ledger(Run.open(RUN)).arrays()
-    assert ((accuracies >= 0) & (accuracies <= 1)).all() and len(genomes) == len(accuracies)
+    run = Run.open(RUN)
+    for read in (known_evaluations, run_ledger):
+        genomes, accuracies = read(run).arrays()
+        assert ((accuracies >= 0) & (accuracies <= 1)).all() and len(genomes) == len(accuracies)
 
 
 def database() -> None:
