@@ -115,8 +115,8 @@ class TokenHandler(BaseHTTPRequestHandler):
 
     def admit(self, method: Callable[[str], None]) -> None:
         try:
-            name = self.headers.get("Host", "").lower().rpartition(":")[0] or self.headers.get("Host", "").lower()
-            if self.server.hosts and name not in self.server.hosts:
+            host = self.headers.get("Host", "").lower()
+            if self.server.hosts and (host.rpartition(":")[0] or host) not in self.server.hosts:
                 raise Refused("This page is not there under that name. Open the address that the terminal shows.", 421)
             token, slash, path = self.path.partition("?")[0].removeprefix("/").partition("/")
             if not (secrets.compare_digest(token.encode(), self.server.token.encode()) and slash):
