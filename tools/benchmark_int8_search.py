@@ -6,6 +6,12 @@
 Both begin with what the run knows of its subnets in float32, make as many new evaluations, and keep the same budgets by the
 int8 table; they differ in whose accuracy they maximise. Winners are compared as int8 networks on test images, without
 fine-tuning. No subnet is evaluated twice, by whichever search: interrupted, the next call goes on.
+
+    edgenas profile --device cpu --run runs/photos
+    python tools/benchmark_int8_search.py runs/photos --latency 1.0 2.0 --by fp32
+
+There the budgets are those of float32 files: the search in float32 keeps them by the float32 table, as without any thought of
+int8, and the search in int8 has as its budgets what those winners take in int8.
 """
 
 from __future__ import annotations
@@ -32,7 +38,8 @@ TEST = "test"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--latency", type=float, nargs="+", required=True, help="budgets of int8 files, in ms")
+    parser.add_argument("--latency", type=float, nargs="+", required=True, help="budgets, in ms")
+    parser.add_argument("--by", choices=PRECISIONS, default="int8", help="of whose files the budgets are")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--confidence", type=float, default=0.0, help="0: budgets hold for the prediction")
     parser.add_argument("--evaluations", type=int, default=40)
@@ -40,18 +47,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-int8"))
     options = parser.parse_args()
     run, profile = Run.open(options.run), load_device(options.device)
-    table = load_table(profile, run.space, profile.execution(precision="int8"))
+    tables = {name: load_table(profile, run.space, profile.execution(precision=name)) for name in {"int8", options.by}}
     evaluator = Evaluator(load_supernet(run), load_images(run, None, track))
     options.out.mkdir(parents=True, exist_ok=True)
     evaluated = Evaluated(run, evaluator, options.out)
     rows = []
     for seed in range(options.seeds):
-        for maximised in PRECISIONS[::-1]:
-            found = searched(run, evaluated, table, options, maximised, seed)
-            for budget, result in zip(options.latency, found, strict=True):
-                about = {"maximised": maximised, "seed": seed, "budget_ms": budget}
+        own_ms = options.latency
+        for maximised in PRECISIONS:
+            table = tables["int8" if maximised == "int8" else options.by]
+            found = searched(run, evaluated, table, own_ms, options, maximised, seed)
+            int8_ms = [tables["int8"].predict_one(run.space, result.best.architecture) for result in found]
+            for budget, result, taken_ms in zip(options.latency, found, int8_ms, strict=True):
+                about = {"maximised": maximised, "seed": seed, "budget_ms": budget, "int8_ms": round(taken_ms, 4)}
                 rows.append(about | row_of(evaluated, result))
                 print(rows[-1], flush=True)
+            if options.by == "fp32":
+                own_ms = [taken_ms * (1 + 1e-9) for taken_ms in int8_ms]
         with (options.out / "winners.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
@@ -78,8 +90,9 @@ class Evaluated:
 
 
 def searched(
-    run: Run, evaluated: Evaluated, table: LatencyTable, options: argparse.Namespace, maximised: str, seed: int
-) -> list[SearchResult]:
+    run: Run, evaluated: Evaluated, table: LatencyTable, budgets_ms: list[float], options: argparse.Namespace, maximised: str,
+    seed: int,
+) -> list[SearchResult]:  # fmt: skip
     """What a search finds that maximises the accuracy in one precision."""
     floats, integers = Ledger(None, "fp32", run.space), Ledger(None, "int8", run.space)
     floats.absorb(run_ledger(run))
@@ -94,7 +107,7 @@ def searched(
 
     ledger, evaluate, beside = (floats, in_floats, None) if maximised == "fp32" else (integers, in_integers, floats)
     return search(
-        run.space, table, evaluate, ledger, options.latency, confidence=options.confidence, beside=beside,
+        run.space, table, evaluate, ledger, budgets_ms, confidence=options.confidence, beside=beside,
         images=len(evaluated.evaluator.dataset.validation), evaluations=options.evaluations, seed=seed, track=track,
     )  # fmt: skip
 
@@ -102,8 +115,7 @@ def searched(
 def row_of(evaluated: Evaluated, result: SearchResult) -> dict:
     """A winner as an int8 network: on validation images and on test images, in percent with 95 % intervals."""
     best = result.best
-    row = {"id": best.architecture.id, "int8_ms": round(best.latency_ms, 4),
-           "evaluated": result.outcome.evaluated, "tau": round(result.predictor.tau, 3)}  # fmt: skip
+    row = {"id": best.architecture.id, "evaluated": result.outcome.evaluated, "tau": round(result.predictor.tau, 3)}
     answers = evaluated.answers(best.architecture)
     shown = {"fp32_validation": answers["fp32"], "int8_validation": answers["int8"], "int8_test": answers[TEST]}
     for name, given in shown.items():
