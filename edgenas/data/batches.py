@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeVar
@@ -11,6 +12,9 @@ from typing import TypeVar
 import numpy as np
 
 T = TypeVar("T")
+
+LOOK_S = 0.2
+"""How often a thread that is far enough ahead looks whether it is still wanted."""
 
 
 def epoch_batches(n: int, batch_size: int, seed: int, epoch: int, shares: np.ndarray | None = None) -> Iterator[np.ndarray]:
@@ -65,7 +69,8 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     """The same items, made by a background thread that stays up to `depth` ahead.
 
     An exception of `items` is raised where its item would have come. The thread ends when the items do, or when this
-    iterator is closed, which waits for the item being made.
+    iterator is closed, which waits for the item being made. Where nothing closes it, because a signal came in between, it ends
+    with the main thread: a daemon would be cut off within torch's code, which aborts the process.
     """
     ready: SimpleQueue[T | _Raised] = SimpleQueue()
     room, stopped = threading.Semaphore(depth), threading.Event()
@@ -73,17 +78,18 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     def produce() -> None:
         iterator = iter(items)
         try:
-            while room.acquire() and not stopped.is_set():
-                ready.put(next(iterator))
+            while not stopped.is_set() and threading.main_thread().is_alive():
+                if room.acquire(timeout=LOOK_S) and not stopped.is_set():
+                    ready.put(next(iterator))
         except BaseException as error:  # StopIteration too: it says that the items have ended
             ready.put(_Raised(error))
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()  # here and now, and with it what it may hold, such as worker processes
 
-    thread = threading.Thread(target=produce, name="prefetch", daemon=True)
-    thread.start()
+    thread = threading.Thread(target=produce, name="prefetch", daemon=False)
     try:
+        thread.start()
         while True:
             item = ready.get()
             if isinstance(item, _Raised):
@@ -95,4 +101,5 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     finally:
         stopped.set()
         room.release()
-        thread.join()
+        with suppress(RuntimeError):  # a signal came before it had begun
+            thread.join()

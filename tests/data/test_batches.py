@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 import time
 
@@ -125,3 +127,35 @@ def test_prefetch_ends_when_its_consumer_fails():
         for item in prefetch(itertools.count()):
             1 / (item - 3)
     assert wait_for(lambda: not workers())
+
+
+AHEAD = """
+import sys, threading, torch
+from edgenas.data import prefetch
+
+start = threading.Thread.start
+
+def interrupted(thread):
+    start(thread)
+    raise KeyboardInterrupt
+
+def images():
+    while True:
+        yield torch.nn.functional.interpolate(torch.randn(64, 3, 64, 64), size=96, mode="bilinear", antialias=True)
+
+items = prefetch(images(), depth=1000)
+if sys.argv[1] == "never closed":
+    next(items)
+    sys.exit(3)
+threading.Thread.start = interrupted
+try:
+    next(items)
+except KeyboardInterrupt as stop:
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("how", ["never closed", "interrupted while it begins"])
+def test_a_thread_in_torchs_code_does_not_abort_the_end(how):
+    done = subprocess.run([sys.executable, "-c", AHEAD, how], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (3, "")
