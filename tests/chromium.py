@@ -27,3 +27,10 @@ def chromium(*arguments: str, **options) -> Iterator[subprocess.Popen]:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+
+def dom(address: str, *flags: str, virtual_ms: int = 10_000, timeout_s: float = 30) -> str:
+    """What a page holds after so long by its own clock."""
+    arguments = *flags, f"--virtual-time-budget={virtual_ms}", "--dump-dom", address
+    with chromium(*arguments, stdout=subprocess.PIPE, text=True) as browser:
+        return browser.communicate(timeout=timeout_s)[0]

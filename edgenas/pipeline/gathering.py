@@ -20,7 +20,8 @@ from edgenas.progress import Track, quiet
 from edgenas.report import contestants, judge, judged_by, summarise
 from edgenas.report.page import Content, Front, draw_network, worst_mistakes
 from edgenas.run import Run
-from edgenas.search import SearchRecord
+from edgenas.search import Ledger, SearchRecord
+from edgenas.space import Architecture
 from edgenas.training import load_images
 
 Place = tuple[str, Execution]
@@ -47,17 +48,22 @@ def with_drawings(
     """With all that was evaluated, and the networks block by block, where there are tables of the places searched for."""
     drawn = [record for record in content.records if place_of(record) in tables]
     groups = groupby(drawn, key=lambda record: (*place_of(record), record.metric))
+
+    def front(records: list[SearchRecord], metric: str) -> Front:
+        table = tables[place_of(records[0])]
+        ledger = known_evaluations(run, Metric.named(metric, run.classes), table.execution.precision)
+        return Front(records, points(run, table, ledger))
+
     return replace(
         content,
-        fronts=[Front(list(group), points(run, tables[device, how], metric)) for (device, how, metric), group in groups],
+        fronts=[front(list(group), metric) for (_, _, metric), group in groups],
         networks={r.label: draw_network(run.space, r.best.architecture, tables[place_of(r)]) for r in drawn},
         evaluated_for_devices=evaluated(run, compared) if compared else (),
     )
 
 
-def points(run: Run, table: LatencyTable, metric: str) -> np.ndarray:
-    """`(n, 2)`: of all that was evaluated the predicted latency in ms, and how well it does by the metric."""
-    ledger = known_evaluations(run, Metric.named(metric, run.classes), table.execution.precision)
+def points(run: Run, table: LatencyTable, ledger: Ledger[Architecture]) -> np.ndarray:
+    """`(n, 2)`: of all that was evaluated the predicted latency in ms, and how well it does by the ledger's metric."""
     genomes, value = ledger.arrays()
     return np.stack([table.predict(run.space, genomes), value], axis=1)
 

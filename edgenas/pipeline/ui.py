@@ -210,6 +210,7 @@ def _under_way(run: Run) -> tuple[list[UnderWay], list[str]]:
         return [], []
     sought = attempt.sought
     tables, _ = _tables(run, [(sought.device, execution) for execution in sought.executions])
-    drawn = [UnderWay(sought, how, table.kind, points(run, table, sought.metric)) for (_, how), table in tables.items()]
-    known = known_evaluations(run, Metric.named(sought.metric, run.classes), sought.executions[0].precision)
-    return [each for each in drawn if len(each.evaluated)], [on_search(sought, len(known))]
+    metric = Metric.named(sought.metric, run.classes)
+    known = {how: known_evaluations(run, metric, how.precision) for how in sought.executions}
+    drawn = [UnderWay(sought, how, table.kind, points(run, table, known[how])) for (_, how), table in tables.items()]
+    return [each for each in drawn if len(each.evaluated)], [on_search(sought, len(known[sought.executions[0]]))]

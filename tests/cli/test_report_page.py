@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from edgenas.latency import load_table
 from edgenas.report.page import draw_network
 from edgenas.run import Run
 from edgenas.search import load_records
-from tests.chromium import CHROMIUM, chromium
+from tests.chromium import CHROMIUM, dom
 from tests.cli.conftest import edgenas
 
 RUN = Path("runs/digits")
@@ -137,9 +136,8 @@ def seen(at_work, tmp_path):
         frame = tmp_path / "frame.html"
         frame.write_text(f'<iframe scrolling="no" style="width: {width}px; height: 900px; border: 0" src="page.html" onload="'
                          'document.title = this.contentDocument.title"></iframe>')  # fmt: skip
-        arguments = "--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom", frame.as_uri()
-        with chromium(*arguments, stdout=subprocess.PIPE, text=True) as browser:
-            found = re.search(r"<title>(\d+) (\d+)</title>", browser.communicate(timeout=60)[0])
+        shown = dom(frame.as_uri(), "--allow-file-access-from-files", virtual_ms=5_000, timeout_s=60)
+        found = re.search(r"<title>(\d+) (\d+)</title>", shown)
         return int(found[1]), int(found[2])
 
     return see

@@ -22,7 +22,7 @@ from edgenas.report.live import SCRIPT
 from edgenas.report.live.server import _Handler
 from edgenas.run import Run
 from edgenas.search import Sought, attempt, load_records
-from tests.chromium import CHROMIUM, chromium
+from tests.chromium import CHROMIUM, chromium, dom
 from tests.cli.conftest import edgenas
 from tests.cli.test_errors import fails
 from tests.cli.test_report_page import Page
@@ -275,7 +275,6 @@ def test_it_stays_where_it_was_scrolled_to(training, monkeypatch):
                 handler.server.shown = newer
 
         monkeypatch.setattr(_Handler, "_get", get)
-        with chromium("--virtual-time-budget=12000", "--dump-dom", page.address, stdout=subprocess.PIPE, text=True) as browser:
-            dom = browser.communicate(timeout=60)[0]
-    assert f'data-version="{newer.version}"' in dom and "epoch 4 of 8 has ended" in dom
-    assert "<title>250 true</title>" in dom
+        shown = dom(page.address, virtual_ms=12_000, timeout_s=60)
+    assert f'data-version="{newer.version}"' in shown and "epoch 4 of 8 has ended" in shown
+    assert "<title>250 true</title>" in shown

@@ -61,7 +61,8 @@ def render_page(run: Run, content: Content, live: Live | None = None) -> str:
 
 
 def _context(run: Run, content: Content) -> dict[str, Any]:
-    about, figures = run.config["data"], _figures(run, content)
+    about, metrics = run.config["data"], run.metrics()
+    figures = _figures(run, content, metrics)
     return {
         "name": names.of_file(run.path.name),
         "source": names.of_file(about["source"]),
@@ -70,7 +71,7 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
         "begins_with": run.provenance.get("pretrained", {}),
         "recipe": run.recipe.to_dict(),
         "is_trained": run.weights.exists(),
-        "metrics": run.metrics(),
+        "metrics": metrics,
         "space": run.space.name,
         "count": run.space.count(),
         "content": content,
@@ -90,7 +91,7 @@ def _context(run: Run, content: Content) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _figures(run: Run, content: Content) -> dict[str, Figure]:
+def _figures(run: Run, content: Content, metrics: list[dict[str, Any]]) -> dict[str, Figure]:
     """By what they show."""
     figures: dict[str, Figure] = {}
     for each in content.under_way:
@@ -101,8 +102,8 @@ def _figures(run: Run, content: Content) -> dict[str, Figure]:
         figures |= dict(front_figures(front.records, front.evaluated, content.rows, content.files))
     if content.devices:
         figures["devices"] = devices_figure(content.devices, content.evaluated_for_devices)
-    if any("largest_validation_accuracy" in row for row in run.metrics()):
-        figures["training"] = training_figure(run.metrics(), has_ended=run.weights.exists())
+    if any("largest_validation_accuracy" in row for row in metrics):
+        figures["training"] = training_figure(metrics, has_ended=run.weights.exists())
     return figures
 
 

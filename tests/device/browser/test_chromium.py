@@ -23,7 +23,7 @@ from edgenas.graph import Ends, get_format, random_weights
 from edgenas.latency import LatencyTable, table_path
 from edgenas.latency.microbenchmark import REFERENCE, empty_model_bytes, model_bytes
 from edgenas.space import BlockSpec
-from tests.chromium import SOFTWARE_WEBGPU, chromium
+from tests.chromium import SOFTWARE_WEBGPU, chromium, dom
 from tests.conftest import ORT, free_port, make_micro_space, wait_until
 from tests.device.browser.conftest import CLOSED, fake_adb
 from tests.device.conftest import OpenPage, address_in
@@ -138,13 +138,13 @@ def test_what_the_gpu_cannot_do_is_not_timed_on_the_cpu(page: OpenPage) -> None:
 
 def test_a_second_phone_sees_why_it_must_wait_and_disturbs_nothing(page: OpenPage) -> None:
     page.target.environment(CPU)
-    seen = _seen(page.address)
+    seen = dom(page.address)
     assert "already measuring on another phone" in seen
     assert page.target.environment(CPU).runtime == CPU
 
 
 def test_a_phone_with_half_an_address_sees_why_nothing_happens(page: OpenPage) -> None:
-    assert "Open the one that the terminal shows" in _seen(page.address[:-3] + "/")
+    assert "Open the one that the terminal shows" in dom(page.address[:-3] + "/")
 
 
 @pytest.mark.usefixtures("ort_web")
@@ -166,9 +166,3 @@ def _title(port: int) -> str:
     """Of the page that Chromium has open."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as response:
         return next(tab["title"] for tab in json.load(response) if tab["type"] == "page")
-
-
-def _seen(address: str) -> str:
-    """What a page shows in the end."""
-    with chromium("--virtual-time-budget=10000", "--dump-dom", address, stdout=subprocess.PIPE, text=True) as browser:
-        return browser.communicate(timeout=30)[0]
