@@ -114,16 +114,17 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path: Path) -> Run:
+    def open(cls, path: Path | str) -> Run:
         """Raises UsageError where there is no run, CheckpointError where it is damaged or too new."""
         run = cls.peek(path)
         run._sweep()
         return run
 
     @classmethod
-    def peek(cls, path: Path) -> Run:
+    def peek(cls, path: Path | str) -> Run:
         """As `open`, but to be looked at: nothing in it is touched, whoever is at work there."""
-        file = fit(GivenPath, path, "run") / "config.toml"
+        path = Path(fit(GivenPath, path, "run"))
+        file = path / "config.toml"
         require_text(path)
         try:
             is_there = file.exists()

@@ -26,7 +26,7 @@ def rand_augment(pixels: Tensor, magnitude: float, generator: Generator) -> Tens
         for i, change in enumerate(PHOTOMETRIC):
             chosen = drawn == 1 + len(GEOMETRIC) + i
             if chosen.any():
-                images[chosen] = change(images[chosen], strength[chosen, None, None, None])
+                images[chosen] = change(images[chosen], strength[chosen, None, None, None].to(images.device))
         images = images.clamp_(0, 255)
     return images
 
@@ -44,7 +44,7 @@ def _move(images: Tensor, drawn: Tensor, strength: Tensor) -> Tensor:
         torch.stack((torch.cos(angle), shear_x * SHEAR - torch.sin(angle), 2 * SHIFT * shift_x), 1),
         torch.stack((shear_y * SHEAR + torch.sin(angle), torch.cos(angle), 2 * SHIFT * shift_y), 1),
     )
-    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    grid = F.affine_grid(torch.stack(rows, 1).to(images.device), list(images.shape), align_corners=False)
     moved = F.grid_sample(images - GREY, grid, align_corners=False) + GREY
     return moved.contiguous(memory_format=torch.channels_last)
 
@@ -53,7 +53,7 @@ def _move(images: Tensor, drawn: Tensor, strength: Tensor) -> Tensor:
 
 
 def _luminance(images: Tensor) -> Tensor:
-    return (images * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (images * torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _blend(degenerate: Tensor, images: Tensor, strength: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def color(images: Tensor, strength: Tensor) -> Tensor:
 
 
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
-    smooth = torch.tensor([[1.0, 1, 1], [1, 5, 1], [1, 1, 1]]).expand(3, 1, 3, 3) / 13
+    smooth = torch.tensor([[1.0, 1, 1], [1, 5, 1], [1, 1, 1]], device=images.device).expand(3, 1, 3, 3) / 13
     return _blend(F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), smooth, groups=3), images, strength)
 
 

@@ -110,7 +110,7 @@ def export(
         | ({} if trained is None else {TRAINED_IN_INT8: trained}),
     )
     few = np.arange(min(PARITY_IMAGES, len(dataset.validation)))
-    images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)]).cpu()
+    images = torch.cat([images for images, _ in evaluator.images(dataset.validation, architecture.resolution, few)])
     if model.ends.normalisation is not None:
         images = of_whole_pixels(images, *model.ends.normalisation)
     searched = {budget.execution.runtime for budget in budgets}

@@ -154,10 +154,10 @@ def _kernel(
     found = quantisation.parameters(block, step, arrays, activation)
     weight, bias = weights[f"{step.name}.weight"], weights.get(f"{step.name}.bias")
     scale, bias_scale = (torch.from_numpy(array).to(weight.device) for array in (found.scale, found.bias_scale))
-    weight = straight(weight / scale.view(-1, *[1] * (weight.ndim - 1)), torch.from_numpy(found.weight))
+    weight = straight(weight / scale.view(-1, *[1] * (weight.ndim - 1)), torch.from_numpy(found.weight).to(weight.device))
     if found.bias is not None:
         exact = found.bias if bias is None else bias / bias_scale
-        bias = straight(torch.as_tensor(exact, device=weight.device), torch.from_numpy(found.bias))
+        bias = straight(torch.as_tensor(exact, device=weight.device), torch.from_numpy(found.bias).to(weight.device))
     multiplier = bias_scale / (writes.scale.detach() * (GATE_LIMIT if activation == "gate" else 1))
     if isinstance(step, Conv):
         multiplier = multiplier.view(-1, 1, 1)

@@ -2,7 +2,7 @@
 
 import edgenas.torch_setup  # noqa: F401 (before torch)
 from edgenas.supernet.blocks import Network
-from edgenas.supernet.depthwise import depthwise_conv2d
+from edgenas.supernet.convolution import depthwise_conv2d
 from edgenas.supernet.extraction import fold, folded, recalibrate
 from edgenas.supernet.supernet import Supernet
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgenas.space import BlockSpec
-from edgenas.supernet.depthwise import DepthwiseConv2d
+from edgenas.supernet.convolution import DepthwiseConv2d, conv2d
 
 # In place where the gradient needs the output alone: they follow batch norms and linear layers, which need it no more.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -26,7 +26,7 @@ class ConvBlock(nn.Module):
     def __init__(self, spec: BlockSpec):
         super().__init__()
         self.pad, padding = padding_of(spec)
-        self.conv = nn.Conv2d(spec.in_channels, spec.out_channels, spec.kernel, spec.stride, padding, bias=False)
+        self.conv = conv2d(spec.in_channels, spec.out_channels, spec.kernel, spec.stride, padding)
         self.conv_norm = nn.BatchNorm2d(spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
         self.residual = spec.residual
@@ -51,8 +51,8 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, channels: int, bottleneck: int):
         super().__init__()
-        self.reduce = nn.Conv2d(channels, bottleneck, 1)
-        self.expand = nn.Conv2d(bottleneck, channels, 1)
+        self.reduce = conv2d(channels, bottleneck, 1, bias=True)
+        self.expand = conv2d(bottleneck, channels, 1, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         gate = self.expand(F.relu(self.reduce(x.mean((2, 3), keepdim=True))))
@@ -69,12 +69,12 @@ class MBConvBlock(nn.Module):
         start_padding = spec.start // 2 if spec.kernel else padding
         self.start = depthwise(spec.in_channels, spec.start, spec.start_stride, start_padding) if spec.start else None
         self.start_norm = nn.BatchNorm2d(spec.in_channels) if spec.start else None
-        self.expand = nn.Conv2d(spec.in_channels, mid, 1, bias=False) if spec.expands else None
+        self.expand = conv2d(spec.in_channels, mid, 1) if spec.expands else None
         self.expand_norm = nn.BatchNorm2d(mid) if spec.expands else None
         self.depthwise = depthwise(mid, spec.kernel, spec.stride, padding) if spec.kernel else None
         self.depthwise_norm = nn.BatchNorm2d(mid) if spec.kernel else None
         self.se = SqueezeExcite(mid, spec.se_channels) if spec.se else None
-        self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
+        self.project = conv2d(mid, spec.out_channels, 1)
         self.project_norm = nn.BatchNorm2d(spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
         self.residual = spec.residual
@@ -100,9 +100,9 @@ class FusedBlock(nn.Module):
         super().__init__()
         mid = spec.mid_channels
         self.pad, padding = padding_of(spec)
-        self.expand = nn.Conv2d(spec.in_channels, mid, spec.kernel, spec.stride, padding, bias=False)
+        self.expand = conv2d(spec.in_channels, mid, spec.kernel, spec.stride, padding)
         self.expand_norm = nn.BatchNorm2d(mid)
-        self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
+        self.project = conv2d(mid, spec.out_channels, 1)
         self.project_norm = nn.BatchNorm2d(spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
         self.residual = spec.residual
@@ -119,15 +119,15 @@ class Bottleneck(nn.Module):
     def __init__(self, spec: BlockSpec):
         super().__init__()
         mid = spec.mid_channels
-        self.reduce = nn.Conv2d(spec.in_channels, mid, 1, bias=False)
+        self.reduce = conv2d(spec.in_channels, mid, 1)
         self.reduce_norm = nn.BatchNorm2d(mid)
         self.pad, padding = padding_of(spec)
-        self.conv = nn.Conv2d(mid, mid, spec.kernel, spec.stride, padding, bias=False)
+        self.conv = conv2d(mid, mid, spec.kernel, spec.stride, padding)
         self.conv_norm = nn.BatchNorm2d(mid)
-        self.project = nn.Conv2d(mid, spec.out_channels, 1, bias=False)
+        self.project = conv2d(mid, spec.out_channels, 1)
         self.project_norm = nn.BatchNorm2d(spec.out_channels)
         self.pool = nn.AvgPool2d(spec.stride, ceil_mode=True) if spec.stride > 1 else None
-        self.shortcut = None if spec.residual else nn.Conv2d(spec.in_channels, spec.out_channels, 1, bias=False)
+        self.shortcut = None if spec.residual else conv2d(spec.in_channels, spec.out_channels, 1)
         self.shortcut_norm = None if spec.residual else nn.BatchNorm2d(spec.out_channels)
         self.activation = ACTIVATIONS[spec.activation]()
         self.residual = spec.residual

@@ -183,7 +183,7 @@ class _Quantised(_Inherited):
     def trained(self, trainer: Trainer) -> tuple[Network, Calibration | None]:
         learned = trainer.supernet
         assert isinstance(learned, QuantisedSupernet)
-        return learned.extract(learned.space.largest), learned.calibration
+        return learned.extract(learned.space.largest).cpu(), learned.calibration
 
 
 def _kept(

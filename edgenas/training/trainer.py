@@ -46,7 +46,8 @@ class Trainer:
     """Trains a supernet on a data set after a recipe.
 
     All randomness of an epoch follows from the recipe's seed and the epoch's number, so a training that continues from
-    a checkpoint ends with the same weights as one that was never interrupted.
+    a checkpoint ends with the same weights as one that was never interrupted; on a GPU but for cuDNN's rounding, which is not
+    the same every time.
 
     supernet: of this space, to be trained; one with new weights unless told otherwise.
     teacher: instead of the recipe's; it gives `(b, classes)` logits of `(b, 3, s, s)` normalised images, and is no part of
@@ -154,6 +155,8 @@ class Trainer:
             shares = balanced_shares(dataset.train.labels) if recipe.balance else None
             batches = epoch_batches(len(dataset.train), recipe.batch_size, recipe.seed, epoch, shares)
             for images, labels in dataset.train.batches(batches):
+                # As bytes, a quarter of what they are once normalised; from here on all is done where they are trained on.
+                images, labels = images.to(self.device), labels.to(self.device)
                 if recipe.randaugment:
                     images = rand_augment(images, recipe.randaugment, generator)
                 images = self.augment(normalise(images, dataset.mean, dataset.std), generator)

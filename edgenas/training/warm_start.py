@@ -35,7 +35,7 @@ def warm_started(trainer: Trainer, weights: PretrainedWeights) -> Trainer:
     def images() -> Iterator[Tensor]:
         chosen = np.random.default_rng(0).permutation(len(dataset.train))[:MEASURED]
         batches = Evaluator(supernet, dataset).images(dataset.train, max(supernet.space.resolutions), np.sort(chosen))
-        return (batch for batch, _ in batches)
+        return (batch.to(trainer.device) for batch, _ in batches)
 
     embed(weights, supernet, dataset.classes, images)
     return trainer

@@ -114,7 +114,7 @@ def depthwise_space(kernels: tuple[int, ...], starts: tuple[int, ...], activatio
     )  # fmt: skip
 
 
-def test_depthwise_layers_that_the_weights_lack_pass_on_what_they_get():
+def test_convolution_layers_that_the_weights_lack_pass_on_what_they_get():
     narrow, wide = depthwise_space((0,), (0,)), depthwise_space((0, 3, 5), (0, 3))
     weights = learned(narrow)
     source, target = source_of(weights), supernet_of(wide, weights)

@@ -11,7 +11,7 @@ from edgenas.graph import weight_shapes
 from edgenas.space import FAMILIES, Architecture, BlockChoice, get_space
 from edgenas.supernet import Network, Supernet, fold, recalibrate
 from edgenas.supernet.blocks import ACTIVATIONS, dropout
-from edgenas.supernet.depthwise import DepthwiseConv2d
+from edgenas.supernet.convolution import DepthwiseConv2d, PointwiseConv2d
 from edgenas.supernet.elastic import _template, importance
 from tests.conftest import make_micro_space, make_universal_space
 
@@ -54,7 +54,9 @@ def test_an_extracted_subnet_is_made_of_stock_layers_and_owns_its_weights():
     network = MICRO_SUPERNET.extract(MICRO_SUPERNET.space.smallest)
     for module in network.modules():
         if not list(module.children()):
-            assert type(module).__module__.startswith("torch.nn.modules") or isinstance(module, DepthwiseConv2d)
+            assert type(module).__module__.startswith("torch.nn.modules") or isinstance(
+                module, DepthwiseConv2d | PointwiseConv2d
+            )
     shared = {tensor.data_ptr() for tensor in MICRO_SUPERNET.state_dict().values()}
     assert not shared & {tensor.data_ptr() for tensor in network.state_dict().values()}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgenas.supernet.depthwise import DepthwiseConv2d
+from edgenas.supernet.convolution import DepthwiseConv2d
 
 
 def both(kernel, stride):
