@@ -74,8 +74,8 @@ class _Depthwise(torch.autograd.Function):
         needs_x, needs_weight = ctx.needs_input_grad[:2]
         if x.device.type != "cpu":
             with torch.backends.cudnn.flags(enabled=False):
-                planes = (tensor.contiguous() for tensor in (grad, x, weight))
-                grad_x, grad_weight = _gradients(*planes, ctx.stride, ctx.padding, (needs_x, needs_weight))
+                grad, x, weight = (tensor.contiguous() for tensor in (grad, x, weight))
+                grad_x, grad_weight = _gradients(grad, x, weight, ctx.stride, ctx.padding, (needs_x, needs_weight))
             return grad_x.contiguous(memory_format=torch.channels_last) if needs_x else None, grad_weight, None, None
         whole = needs_weight and weight.shape[-1] <= FAST_COLUMNS
         grad_x, grad_weight = _gradients(grad, x, weight, ctx.stride, ctx.padding, (needs_x, whole))
