@@ -7,12 +7,13 @@ source tools/environment.sh
 make_environment pretrained,samples,test
 # What importers are compared with. Without its dependencies, which would bring another torch and are not needed.
 .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -c tools/constraints.txt efficientnet-lite-pytorch timm ofa
-# The tests over ssh, in a browser and with databases are skipped where these cannot be set up: they need Debian's apt.
+# The tests over ssh, in a browser, with databases and of a C++ program are skipped where these cannot be set up: they need Debian's apt.
 if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
     apt-get -qq update
-    for package in openssh-client fish tcsh chromium mariadb-server postgresql; do
+    for package in openssh-client fish tcsh chromium mariadb-server postgresql g++; do
         apt-get -qq install --no-install-recommends -y "$package" >/dev/null || echo "There is no $package here." >&2
     done
+    bash tools/onnxruntime_headers.sh || echo "ONNX Runtime's headers are not to be had here." >&2
 fi
 if command -v apt-get >/dev/null && [[ -z ${EDGENAS_EMULATED_PI:-} ]]; then
     EDGENAS_EMULATED_PI=${EDGENAS_CACHE:-$HOME/.cache/edgenas}/emulated-pi

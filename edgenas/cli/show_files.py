@@ -9,6 +9,9 @@ from edgenas.export import Verification
 from edgenas.metric import ACCURACY, Metric, Score
 from edgenas.pipeline.verify import Verified
 
+MOST_OPERATORS = 8
+"""That are shown of one file."""
+
 
 def by_metric(v: Verification, metric: Metric) -> Score | None:
     """Of a file on the test images; None where these cannot tell."""
@@ -90,3 +93,22 @@ def show_sustained(verifications: Sequence[Verification]) -> None:
     title = f"Without a pause for {seconds:.0f} s, on the wall clock; drift from the first tenth to the last"
     tabulate(title, columns, rows, keys=2)
     answer_all(dict.fromkeys(warning for _, s in found for warning in s.warnings))
+
+
+def show_operators(verifications: Sequence[Verification]) -> None:
+    """Where the time of each file goes, where a device has told; the largest."""
+    rows = [
+        [
+            v.file,
+            f"{v.execution.runtime} on {v.device}",
+            time.operator,
+            str(time.times),
+            f"{time.total_ms:.3f}",
+            percent(share),
+        ]
+        for v in verifications
+        for time, share in v.operator_shares[:MOST_OPERATORS]
+    ]
+    if rows:
+        columns = ["<file", "<runtime", "<operator", "times", "ms", "share"]
+        tabulate("Where the time goes, by the device's profiler, which takes some itself", columns, rows, keys=3)

@@ -3,6 +3,7 @@
 Only `device_timer` imports a runtime; it and `device_measure` also run on devices, alone.
 """
 
+from edgenas.device.benchmark_model import OperatorTime
 from edgenas.device.browser import BrowserTarget, browser_target
 from edgenas.device.bundle import BundleTarget
 from edgenas.device.execution import Execution
@@ -21,7 +22,7 @@ from edgenas.device.runtimes import (
 )
 from edgenas.device.ssh import Shell, ssh_shell, ssh_target
 from edgenas.device.sustained import Spell, Sustained
-from edgenas.device.targets import JobTarget, LatencyTarget, Stopwatch, python_target
+from edgenas.device.targets import JobTarget, LatencyTarget, Stopwatch, TrialTarget, python_target
 
 __all__ = [
     "DEVICES",
@@ -33,6 +34,7 @@ __all__ = [
     "Execution",
     "JobTarget",
     "LatencyTarget",
+    "OperatorTime",
     "PhoneTarget",
     "Provenance",
     "Runtime",
@@ -40,6 +42,7 @@ __all__ = [
     "Spell",
     "Stopwatch",
     "Sustained",
+    "TrialTarget",
     "browser_target",
     "get_runtime",
     "load_device",

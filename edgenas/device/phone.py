@@ -19,26 +19,36 @@ from typing import Annotated
 import numpy as np
 
 from edgenas.device.adb import adb
+from edgenas.device.benchmark_model import PLAIN, PROFILED, PROGRAM, command, is_whole, least_ms, read_profile, why_not_whole
 from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
 from edgenas.device.runtimes import PHONE, get_runtime
+from edgenas.device.sustained import Sustained
+from edgenas.device.targets import Examined
 from edgenas.errors import EdgeNASError, UsageError
 from edgenas.files import now, scratch
+from edgenas.graph import tflite_output
 from edgenas.progress import Track, quiet
-from edgenas.values import Matches, Unfit, cores_of, read
+from edgenas.values import Matches, Unfit, read
 
 FOLDER = "/data/local/tmp"
 SECONDS, RUNS = 0.02, 10
 """That a model runs for, at least, in each round, after as long to warm up."""
 
 _Serial = Annotated[str, Matches(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}", "one that `adb devices` lists")]
-_DELEGATES = {
-    "litert": "--use_xnnpack=true",
-    "litert-gpu": "--use_gpu=true --gpu_precision_loss_allowed={half}",
-    "litert-nnapi": "--use_nnapi=true --nnapi_allow_fp16={half}",
-}
-"""By runtime: the options with which the program applies it; half: whether it may compute in float16."""
-_WHOLE = "will be completely executed by the delegate"
+MODEL, AT_ONCE = "model.tflite", 64
+"""The model whose outputs count, and how many images are on the phone at a time."""
+
+# What an older program does not know, it passes over.
+_RUN = """
+cd {folder} && rm -f outputs && i=0
+while test $i -lt {count}; do
+  {runs} >said 2>&1 || {{ cat said; exit 1; }}
+  test -s $i.out || {{ echo "it keeps no outputs: take a newer benchmark_model"; exit 1; }}
+  cat $i.out >>outputs && rm $i.in $i.out || exit 1
+  i=$((i + 1))
+done
+"""
 
 _ABOUT = """
 for name in ro.product.manufacturer ro.product.model ro.soc.model ro.build.version.release ro.product.cpu.abi; do
@@ -91,57 +101,70 @@ class PhoneTarget:
         Raises EdgeNASError where the program fails, and where a delegate leaves operators to the CPU.
         """
         names, files = list(models), [f"{number}.tflite" for number in range(len(models))]
-        with scratch("phone") as folder:
-            for file, content in zip(files, models.values(), strict=True):
-                (folder / file).write_bytes(content)
-            adb("push", *(str(folder / file) for file in files), f"{self.folder}/", serial=self.serial, patience_s=None)
+        self._push(dict(zip(files, models.values(), strict=True)))
         shuffler, times = random.Random(0), {name: list[float]() for name in names}
         for _ in (track or self.track)(range(rounds), f"rounds on the phone, {execution.runtime}", rounds):
             order = list(range(len(names)))
             shuffler.shuffle(order)
             for number in order:
-                said = self._shell(self._command(files[number], execution))
-                times[names[number]].append(least_ms(said, _must_be_whole(execution, names[number])))
+                said = self._benchmark(files[number], execution)
+                times[names[number]].append(least_ms(said))
+                # The empty model, of one operator on one value, may be left to the CPU: it is not worth a delegate's while.
+                if names[number].strip() != "empty":
+                    self._require_whole(files[number], execution, said)
         return times
 
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
-        raise EdgeNASError("benchmark_model times models, and does not run them on images: verify here, in `runtime` litert.")
+        """Each image by a process of its own: the program takes one, and keeps what it gives for it."""
+        self._push({MODEL: model})
+        like = tflite_output(model)
+        options = f"--input_layer=image --input_layer_shape={','.join(map(str, images[:1].shape))}"
+        runs = command(MODEL, execution, "--warmup_runs=0 --warmup_min_secs=0 --num_runs=1 --min_secs=0", options,
+                       "--input_layer_value_files=image:$i.in --output_filepath=$i.out")  # fmt: skip
+        outputs = []
+        for first in self.track(range(0, len(images), AT_ONCE), "images on the phone", -(-len(images) // AT_ONCE)):
+            some = images[first : first + AT_ONCE]
+            self._push({f"{i}.in": image.tobytes() for i, image in enumerate(some)})
+            self._shell(_RUN.format(folder=self.folder, count=len(some), runs=runs))
+            outputs.append(self._pull("outputs", like.dtype).reshape(len(some), *like.shape[1:]))
+        return np.concatenate(outputs)
 
-    def _command(self, file: str, execution: Execution) -> str:
-        half = str(execution.precision == "fp16").lower()
-        cores = "" if execution.cores is None else f"taskset {sum(1 << core for core in cores_of(execution.cores)):x} "
-        return (
-            f"cd {self.folder} && {cores}./benchmark_model --graph={file} --num_threads={execution.threads} "
-            f"--warmup_runs=2 --warmup_min_secs={SECONDS} --num_runs={RUNS} --min_secs={SECONDS} "
-            f"{_DELEGATES[execution.runtime].format(half=half)} 2>&1"
-        )
+    def examine(self, model: bytes, images: np.ndarray, empty: bytes, execution: Execution) -> Examined:
+        """What `run` does, and a profile of the model. It is not told what memory it takes.
+
+        Raises EdgeNASError as `time` does.
+        """
+        self._push({MODEL: model})
+        said = self._benchmark(MODEL, execution, PROFILED)
+        self._require_whole(MODEL, execution, said)
+        return Examined(self.run(model, images, execution), self.environment(execution.runtime), None, read_profile(said))
+
+    def sustain(self, model: bytes, execution: Execution, seconds: float, track: Track = quiet) -> Sustained:
+        raise EdgeNASError(f"{PROGRAM} does not tell how times change while a phone gets warm: leave out `sustained`.")
+
+    def _benchmark(self, file: str, execution: Execution, *options: str) -> str:
+        long = f"--warmup_runs=2 --warmup_min_secs={SECONDS} --num_runs={RUNS} --min_secs={SECONDS}"
+        said = self._shell(f"cd {self.folder} && {command(file, execution, long, *options)} 2>&1")
+        least_ms(said)  # older phones do not tell that a command failed
+        return said
+
+    def _require_whole(self, file: str, execution: Execution, said: str) -> None:
+        if not is_whole(said, execution):
+            raise EdgeNASError(why_not_whole(said, self._benchmark(file, execution, PROFILED, PLAIN)))
+
+    def _push(self, files: Mapping[str, bytes]) -> None:
+        with scratch("phone") as folder:
+            for file, content in files.items():
+                (folder / file).write_bytes(content)
+            adb("push", *(str(folder / file) for file in files), f"{self.folder}/", serial=self.serial, patience_s=None)
+
+    def _pull(self, file: str, dtype: np.dtype) -> np.ndarray:
+        with scratch("phone") as folder:
+            adb("pull", f"{self.folder}/{file}", str(folder / file), serial=self.serial, patience_s=None)
+            return np.frombuffer((folder / file).read_bytes(), dtype)
 
     def _shell(self, script: str) -> str:
         return adb("shell", script, serial=self.serial, patience_s=None)
-
-
-def least_ms(said: str, must_be_whole: bool) -> float:
-    """The least that one inference took, by what the program printed. Raises EdgeNASError where it printed no such thing.
-
-    must_be_whole: it was to apply a delegate to all operators.
-    """
-    least = re.findall(r"\bcount=\d+ .*\bmin=([\d.e+]+)", said)  # of the warm-up, then of what counts
-    alone = re.findall(r"\bcount=1 curr=([\d.e+]+)", said)
-    if not (least or alone) or "Inference timings in us" not in said:
-        last = " ".join(said.strip().splitlines()[-1:])
-        raise EdgeNASError(f"The phone's benchmark_model did not say how long a model took: {last[:300]}.")
-    if must_be_whole and _WHOLE not in said:
-        found = re.findall(r"(?:only be partially|not be) executed by the delegate[^\n]*", said)
-        raise EdgeNASError(
-            f"The delegate does not compute all of the model ({found[0] if found else 'it does not say that it does'}), and "
-            "times of what the CPU computes as well would be called its own: choose `runtime` litert."
-        )
-    return float((least or alone)[-1]) / 1000
-
-
-def _must_be_whole(execution: Execution, name: str) -> bool:
-    """The empty model, of one operator on one value, a delegate may leave to the CPU: it is not worth its while."""
-    return execution.runtime != "litert" and name.strip() != "empty"
 
 
 def _number(text: str | None) -> float | None:
@@ -175,9 +198,9 @@ def phone_target(way: str, runtime: str, binary: Path | None, track: Track = qui
     if not re.fullmatch(rf"{FOLDER}/edgenas\.\w+", folder):
         raise EdgeNASError(f"The phone gave no folder, but {folder[:100]!r}.")
     try:
-        adb("push", str(binary), f"{folder}/benchmark_model", serial=serial, patience_s=None)
-        adb("shell", f"chmod 755 {folder}/benchmark_model", serial=serial)
+        adb("push", str(binary), f"{folder}/{PROGRAM}", serial=serial, patience_s=None)
+        adb("shell", f"chmod 755 {folder}/{PROGRAM}", serial=serial)
         build = hashlib.sha256(binary.read_bytes()).hexdigest()[:8]
-        yield PhoneTarget(serial, folder, f"benchmark_model {build}", track)
+        yield PhoneTarget(serial, folder, f"{PROGRAM} {build}", track)
     finally:
         adb("shell", f"rm -rf {shlex.quote(folder)}", serial=serial)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgenas.device import device_sustain, device_timer
+from edgenas.device.benchmark_model import OperatorTime
 from edgenas.device.execution import Execution
 from edgenas.device.provenance import Provenance
 from edgenas.device.remote_shell import ended_because
@@ -52,6 +53,18 @@ class LatencyTarget(Protocol):
         ...
 
 
+class TrialTarget(LatencyTarget, Protocol):
+    """One that files can be verified on. Both raise EdgeNASError as the others do."""
+
+    def examine(self, model: bytes, images: np.ndarray, empty: bytes, execution: Execution) -> Examined:
+        """What `run` does, and what else the device tells of the model. empty: one that does nothing, of the same format."""
+        ...
+
+    def sustain(self, model: bytes, execution: Execution, seconds: float, track: Track = quiet) -> Sustained:
+        """A model run without a pause for so long."""
+        ...
+
+
 @dataclass(frozen=True)
 class Answer:
     """The content of a job's result.json, but for its error."""
@@ -68,11 +81,13 @@ class Examined:
 
     memory_bytes: by which the process grew at most that opened and ran the model, after an empty one (see
         `device_timer.memory_of`); None where the device does not tell.
+    operators: where the time of one inference goes; none where the device has no profiler.
     """
 
     outputs: np.ndarray
     environment: Provenance
     memory_bytes: int | None
+    operators: tuple[OperatorTime, ...] = ()
 
 
 class JobTarget:

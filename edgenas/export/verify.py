@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from edgenas.data import Dataset, Decoder
-from edgenas.device import Execution, JobTarget, Sustained, device_timer, get_runtime, python_target
+from edgenas.device import Execution, OperatorTime, Sustained, TrialTarget, device_timer, get_runtime, python_target
 from edgenas.device.runtimes import PYTHON, runtimes_of
 from edgenas.errors import CheckpointError, EdgeNASError
 from edgenas.export.model import ExportedModel, ModelFile, Preprocessing
@@ -51,6 +51,8 @@ class Verification:
     predicted_ms: by the latency table of this execution on this machine, with its 90 % interval; None without a table.
     memory_bytes: by which a process grows at most that opens and runs the file (see `device_timer.memory_of`); None where the
         system does not tell, or is emulated.
+    operators: where the time of one inference goes, the longest first, by the device's profiler, which takes time itself; none
+        where it has none.
     slowdown: how much slower the machine was during verification; 1 without a table.
     """
 
@@ -75,6 +77,7 @@ class Verification:
     float_agreement: Share | None = None
     sustained: Sustained | None = None
     memory_bytes: Count | None = None
+    operators: Annotated[tuple[OperatorTime, ...], Length(0, 10_000)] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError for a confusion that cannot be."""
@@ -90,6 +93,12 @@ class Verification:
         found = metric.score(self.tally) or ACCURACY.score(self.tally)
         assert found is not None
         return found
+
+    @property
+    def operator_shares(self) -> tuple[tuple[OperatorTime, float], ...]:
+        """Each with its part of them all."""
+        total_ms = sum(time.total_ms for time in self.operators)
+        return tuple((time, time.total_ms / total_ms) for time in self.operators if total_ms)
 
     @property
     def passed(self) -> bool:
@@ -112,7 +121,7 @@ class Testbed:
     """Where files are verified: how they are executed there, and what reaches it. device: see `Verification`."""
 
     execution: Execution
-    target: JobTarget
+    target: TrialTarget
     device: str = ""
 
     @property
@@ -361,6 +370,7 @@ def _verify_file(
         float_agreement=None if expected is None else float((classes == expected.floats.argmax(1)).mean()),
         sustained=testbed.target.sustain(content, execution, sustained_s, track) if sustained_s else None,
         memory_bytes=None if emulated else seen.memory_bytes,
+        operators=seen.operators,
     )
 
 

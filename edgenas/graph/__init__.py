@@ -8,7 +8,7 @@ from edgenas.graph.format import FORMATS, ModelFormat, get_format, register_form
 from edgenas.graph.ncnn import build_empty_ncnn, build_ncnn
 from edgenas.graph.onnx import build_empty_onnx, build_onnx
 from edgenas.graph.qdq import build_int8_onnx
-from edgenas.graph.tflite import build_empty_tflite, build_tflite, tflite_operators
+from edgenas.graph.tflite import build_empty_tflite, build_tflite, tflite_operators, tflite_output
 from edgenas.graph.tflite_int8 import build_int8_tflite
 from edgenas.graph.tflite_metadata import with_tflite_metadata
 from edgenas.graph.weights import BlockWeights, random_weights, weight_shapes
@@ -31,6 +31,7 @@ __all__ = [
     "random_weights",
     "register_format",
     "tflite_operators",
+    "tflite_output",
     "weight_shapes",
     "with_tflite_metadata",
 ]

@@ -113,6 +113,14 @@ def tflite_operators(content: bytes) -> list[str]:
     return sorted(names[code.builtinCode] for code in codes)
 
 
+def tflite_output(content: bytes) -> np.ndarray:
+    """An array like what a TFLite file gives for one image, `(1, classes)`, of its type."""
+    (graph,) = schema.ModelT.InitFromPackedBuf(content).subgraphs
+    tensor = graph.tensors[graph.outputs[0]]
+    (dtype,) = (name for name, code in _DTYPES.items() if code == tensor.type)
+    return np.empty(tensor.shape, dtype)
+
+
 class AlignedBuffer(schema.BufferT):
     """Constant data, aligned as runtimes that map the file into memory need it; the generated code does not align."""
 

@@ -131,12 +131,17 @@ def check_table(
         return Checked(path, check_drift(table, target, track))
 
 
-@contextmanager
-def _target(on: str, runtime: str, provision: bool, binary: Path | None, track: Track) -> Iterator[LatencyTarget]:
+def require_way(on: str, provision: bool, binary: Path | None) -> None:
+    """Raise UsageError for options that are for devices that are reached in another way."""
     if provision and not on.startswith("ssh:"):
         raise UsageError("`provision` is for a device at ssh://: install the runtime here with pip.")
     if binary is not None and not on.startswith("adb"):
         raise UsageError("`binary` is what a phone runs: add `on` adb.")
+
+
+@contextmanager
+def _target(on: str, runtime: str, provision: bool, binary: Path | None, track: Track) -> Iterator[LatencyTarget]:
+    require_way(on, provision, binary)
     if on == "local":
         yield python_target()
     elif on.startswith("adb"):

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from edgenas.data import Dataset
-from edgenas.device import DeviceProfile, Execution, get_runtime, load_device, ssh_target, tflite_runtime_python
+from edgenas.device import (
+    DeviceProfile,
+    Execution,
+    TrialTarget,
+    get_runtime,
+    load_device,
+    phone_target,
+    ssh_target,
+    tflite_runtime_python,
+)
 from edgenas.errors import ParityError, UsageError
 from edgenas.export import ExportedModel, Testbed, Verification, load_exports, verify
 from edgenas.latency import open_device, timed_tables
 from edgenas.metric import ACCURACY, Metric
 from edgenas.names import pasted
+from edgenas.pipeline.profile import require_way
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_files, judged_by
 from edgenas.run import Run
 from edgenas.training import load_images
 from edgenas.values import checked, plain
-from edgenas.values.kinds import GivenText, Images, Seconds
+from edgenas.values.kinds import GivenPath, GivenText, Images, Seconds
 
 log = logging.getLogger("edgenas")
 
@@ -66,28 +78,33 @@ class Verified:
 def verify_run(
     run: Run, *, runtimes: Sequence[str] = (), device: str | None = None, on: str | None = None, provision: bool = False,
     images: Images | None = None, sustained_s: Seconds | None = None, allow_emulated: bool = False,
-    data: GivenText | Dataset | None = None, track: Track = quiet,
+    binary: GivenPath | None = None, data: GivenText | Dataset | None = None, track: Track = quiet,
 ) -> Verified:  # fmt: skip
     """Prove a run's exported files: outputs equal to torch's, accuracy on the test images, latency.
 
     Here in every installed runtime that takes them, or in `runtimes` alone; with `device`, a name, and `on`, its ssh address,
-    on that device: the files that were chosen for it, in the runtime that they were chosen for. provision: copy the runtime
-    there. images: use so many test images. sustained_s: also run each file for so many seconds without a pause, as a product
-    would: how its latency is distributed, and what heat makes of it. allow_emulated: accept a device under qemu, whose latency
-    says nothing. data: where the run's images are now, or they.
+    `adb` or `adb:SERIAL`, on that device: the files that were chosen for it, in the runtime that they were chosen for.
+    provision: copy the runtime there; binary: LiteRT's benchmark_model for the phone. images: use so many test images.
+    sustained_s: also run each file for so many seconds without a pause, as a product would: how its latency is distributed, and
+    what heat makes of it. allow_emulated: accept a device under qemu, whose latency says nothing. data: where the run's images
+    are now, or they.
     """
     match device, on:
         case None, None:
-            if provision:
-                raise UsageError("`provision` is for a device: say which with `device` and `on`.")
+            if provision or binary is not None:
+                which = "provision" if provision else "binary"
+                raise UsageError(f"`{which}` is for a device: say which with `device` and `on`.")
             results = _here(run, load_images(run, data, track), runtimes, images, sustained_s, track)
         case str(), str():
             if runtimes:
                 raise UsageError("`runtime` is for this machine: on a device, files run in what they were chosen for.")
             if sustained_s and allow_emulated:
                 raise UsageError("What an emulator sustains says nothing: leave out `sustained` or `allow_emulated`.")
-            dataset = load_images(run, data, track)
-            results = _on_device(run, dataset, load_device(device), on, images, sustained_s, provision, allow_emulated, track)
+            if sustained_s and on.startswith("adb"):
+                raise UsageError("What a phone sustains, its program does not tell: leave out `sustained`.")
+            require_way(on, provision, binary)
+            dataset, there = load_images(run, data, track), load_device(device)
+            results = _on_device(run, dataset, there, on, images, sustained_s, provision, allow_emulated, binary, track)
         case _:
             raise UsageError("`device` and `on` belong together: name the device and say where it is.")
     return Verified(results, tuple(judge_files(run)), judged_by(run))
@@ -116,7 +133,7 @@ def _here(
 
 def _on_device(
     run: Run, dataset: Dataset, device: DeviceProfile, on: str, images: int | None, sustained_s: float | None, provision: bool,
-    allow_emulated: bool, track: Track,
+    allow_emulated: bool, binary: Path | None, track: Track,
 ) -> Results:  # fmt: skip
     device.require_reach(remotely=True)
     chosen: dict[Execution, list[ExportedModel]] = {}
@@ -131,7 +148,7 @@ def _on_device(
         )
     tables, results = timed_tables(), []
     for execution, models in chosen.items():
-        with ssh_target(on, execution.runtime, provision=provision) as target:
+        with _reached(on, execution.runtime, provision, binary, track) as target:
             open_device(device, target, execution, allow_emulated)
             testbed = Testbed(execution, target, device.name)
             for model in models:
@@ -140,6 +157,16 @@ def _on_device(
                 )
                 results.append((model, tuple(rows)))
     return tuple(results)
+
+
+@contextmanager
+def _reached(on: str, runtime: str, provision: bool, binary: Path | None, track: Track) -> Iterator[TrialTarget]:
+    if on.startswith("adb"):
+        with phone_target(on, runtime, binary, track) as phone:
+            yield phone
+    else:
+        with ssh_target(on, runtime, provision=provision) as target:
+            yield target
 
 
 def _precisions(model: ExportedModel, execution: Execution) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgenas.device import Execution, Sustained
+from edgenas.device import Execution, OperatorTime, Sustained
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency.table import EMULATED
 from edgenas.metric import Metric, Score
@@ -27,6 +27,7 @@ class Row:
     exported: the file on the test images, by the same metric; exported_accuracy: plain top-1.
     torch_accuracy, max_difference: of and from the torch network; None where there was none to compare with.
     sustained: the same file without a pause, where that was verified.
+    operators: see `Verification.operator_shares`.
     measured_ms, predicted_ms: on the machine that verified; None is predicted where this runtime has no table of it.
     """
 
@@ -54,6 +55,7 @@ class Row:
     file_bytes: int
     emulated: bool = False
     sustained: Sustained | None = None
+    operators: tuple[tuple[OperatorTime, float], ...] = ()
 
     @property
     def timed_in(self) -> str:
@@ -114,6 +116,7 @@ def summarise(run: Run) -> list[Row]:
                     file_bytes=v.file_bytes,
                     emulated=v.emulated,
                     sustained=v.sustained,
+                    operators=v.operator_shares,
                 )
             )
     return rows

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgenas.graph import build_int8_tflite, tflite_operators
+from edgenas.graph import build_int8_tflite, tflite_operators, tflite_output
 from edgenas.quantisation import Quantisation
 from tests.graph.reference import CHAINS
 from tests.quantisation.networks import BLOCKS, Case, random_weights_of
@@ -38,6 +38,7 @@ def test_every_network_consists_of_them(name: str) -> None:
     quantisation = replace(Quantisation.nominal(blocks), integer_ends=True)
     content = build_int8_tflite(blocks, random_weights_of(blocks), quantisation=quantisation)
     assert set(tflite_operators(content)) <= set(REGISTERED)
+    assert tflite_output(content).dtype == np.int8
     # On integers throughout: biases and axes are int32, all else is int8.
     tensors = schema.ModelT.InitFromPackedBuf(content).subgraphs[0].tensors
     assert {tensor.type for tensor in tensors} <= {schema.TensorType.INT8, schema.TensorType.INT32}

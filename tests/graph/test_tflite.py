@@ -7,7 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgenas.graph import BlockWeights, build_empty_tflite, build_tflite
+from edgenas.graph import BlockWeights, build_empty_tflite, build_tflite, tflite_output
 from edgenas.space import Architecture, BlockSpec
 from tests.graph.reference import CHAINS, TINY, block_specs, reference, relative_error, weights_and_image
 
@@ -109,12 +109,14 @@ def test_the_file_is_laid_out_as_the_format_asks() -> None:
 def test_the_interface_is_named_and_shaped_as_documented() -> None:
     blocks, weights, _ = network(TINY.smallest)
     for count, classes in ((len(blocks), True), (3, False)):
-        interpreter = Interpreter(model_content=build_tflite(blocks[:count], weights[:count], batch=2))
+        content = build_tflite(blocks[:count], weights[:count], batch=2)
+        interpreter = Interpreter(model_content=content)
         (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
         assert (entry["name"], list(entry["shape"]), entry["dtype"]) == ("image", [2, 20, 20, 3], np.float32)
         last = blocks[count - 1]
         shape = [2, 10] if classes else [2, last.out_resolution, last.out_resolution, last.out_channels]
         assert (result["name"], list(result["shape"]), result["dtype"]) == ("output", shape, np.float32)
+        assert (list(tflite_output(content).shape), tflite_output(content).dtype) == (shape, np.float32)
         assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["image"], "outputs": ["output"]}}
 
 
