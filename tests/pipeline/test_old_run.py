@@ -22,7 +22,7 @@ OLD = Path(__file__).parent / "run_of_1a12b32"
 def run(tmp_path, monkeypatch):
     shutil.copytree(OLD, tmp_path / "runs" / "old")
     monkeypatch.chdir(tmp_path)
-    return edgenas.Run.open(Path("runs/old"))
+    return edgenas.Run.open("runs/old")
 
 
 def test_its_files_are_read(run):
