@@ -2,6 +2,7 @@
 
 python tools/benchmark_latency.py                        one thread; fp32 and int8; 32, 96 and 224 px: one line each
 python tools/benchmark_latency.py small@32 --precision int8
+python tools/benchmark_latency.py lite0@96 --family efficientnet-lite --runtime litert
 python tools/benchmark_latency.py small@96 --apart 60      a minute between the sessions: machines drift
 
 A network's latency is the median of several sessions, each in processes of its own. How far one session is from that median is
@@ -70,6 +71,7 @@ def repeatability(timed_ms: np.ndarray) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spaces", nargs="*", default=CONFIGURATIONS, metavar="PRESET@PIXELS")
+    parser.add_argument("--family", default="mobilenetv3")
     parser.add_argument("--runtime", default="onnxruntime")
     parser.add_argument("--precision", choices=["fp32", "int8"])
     parser.add_argument("--threads", type=int, default=1)
@@ -77,14 +79,14 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.spaces:
         preset, pixels = name.split("@")
-        space = get_space("mobilenetv3", preset, 10, resolutions=(int(pixels),))
+        space = get_space(options.family, preset, 10, resolutions=(int(pixels),))
         genomes = space.sample(np.random.default_rng(HELD_OUT_SEED), HELD_OUT)
         for precision in [options.precision] if options.precision else ["fp32", "int8"]:
             execution = Execution(options.runtime, options.threads, precision)
             with tempfile.TemporaryDirectory() as folder:
                 table, pace = measure_table(space, execution, Path(folder))
                 timed_ms = time_networks(table, space, genomes, options.apart)
-            print(f"{name} {execution}: "
+            print(f"{options.family} {name} {execution}: "
                   f"{compared(table, space, genomes, timed_ms)}; {repeatability(timed_ms)}; {pace}", flush=True)  # fmt: skip
 
 
