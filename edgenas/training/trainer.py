@@ -186,7 +186,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         dropout = torch.Generator(self.device).manual_seed(self.recipe.seed * 1_000_003 + step)
         teacher_logits = self.teacher(images) if self.teacher else None
-        first_loss, largest_logits = 0.0, None
+        first_loss, largest_logits = torch.zeros(()), None
         for draw in self.scheme.draw(phase, np.random.default_rng([self.recipe.seed, step])):
             begin, end = (round(share * n) for share in draw.share)
             if end - begin < 2:
@@ -203,11 +203,11 @@ class Trainer:
             if draw.learns:
                 (draw.weight * loss).backward()
             if largest_logits is None:
-                first_loss, largest_logits = sum_over_processes(loss.detach()).item(), logits.detach()
+                first_loss, largest_logits = sum_over_processes(loss.detach()), logits.detach()
         sum_gradients(self.supernet.parameters())
         self.optimizer.step()
         self._update_average()
-        return first_loss
+        return first_loss.item()  # waits for a GPU, so that who times steps times all of them
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
