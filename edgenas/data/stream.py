@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -91,9 +92,15 @@ def _workers() -> int:
 
 def _started(loader: DataLoader[torch.Tensor | DataError]) -> Iterator[torch.Tensor | DataError]:
     """With workers that never hear of Ctrl-C, which reaches every process of a terminal, not even at their very beginning: the
-    parent ends them when it is done."""
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    parent ends them when it is done.
+
+    Without torch's handler of a child's end: it raises wherever the main thread happens to be, and twice where two have ended.
+    Whoever waits for a worker's images finds out within seconds.
+    """
+    heard, of_children = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}), signal.getsignal(signal.SIGCHLD)
     try:
         return iter(loader)
     finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, of_children)
         signal.pthread_sigmask(signal.SIG_SETMASK, heard)
