@@ -117,6 +117,10 @@ class PhoneTarget:
     def run(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
         """Each image by a process of its own: the program takes one, and keeps what it gives for it."""
         self._push({MODEL: model})
+        return self._outputs(model, images, execution)
+
+    def _outputs(self, model: bytes, images: np.ndarray, execution: Execution) -> np.ndarray:
+        """Of a model that is there."""
         like = tflite_output(model)
         options = f"--input_layer=image --input_layer_shape={','.join(map(str, images[:1].shape))}"
         runs = command(MODEL, execution, "--warmup_runs=0 --warmup_min_secs=0 --num_runs=1 --min_secs=0", options,
@@ -137,7 +141,7 @@ class PhoneTarget:
         self._push({MODEL: model})
         said = self._benchmark(MODEL, execution, PROFILED)
         self._require_whole(MODEL, execution, said)
-        return Examined(self.run(model, images, execution), self.environment(execution.runtime), None, read_profile(said))
+        return Examined(self._outputs(model, images, execution), self.environment(execution.runtime), None, read_profile(said))
 
     def sustain(self, model: bytes, execution: Execution, seconds: float, track: Track = quiet) -> Sustained:
         raise EdgeNASError(f"{PROGRAM} does not tell how times change while a phone gets warm: leave out `sustained`.")

@@ -14,6 +14,7 @@ from edgenas.device import (
     DeviceProfile,
     LatencyTarget,
     Stopwatch,
+    TrialTarget,
     browser_target,
     load_device,
     phone_target,
@@ -140,17 +141,26 @@ def require_way(on: str, provision: bool, binary: Path | None) -> None:
 
 
 @contextmanager
+def reached(on: str, runtime: str, provision: bool, binary: Path | None, track: Track) -> Iterator[TrialTarget]:
+    """A device at ssh:// or at adb."""
+    if on.startswith("adb"):
+        with phone_target(on, runtime, binary, track) as phone:
+            yield phone
+    else:
+        with ssh_target(on, runtime, provision=provision) as target:
+            yield target
+
+
+@contextmanager
 def _target(on: str, runtime: str, provision: bool, binary: Path | None, track: Track) -> Iterator[LatencyTarget]:
     require_way(on, provision, binary)
     if on == "local":
         yield python_target()
-    elif on.startswith("adb"):
-        with phone_target(on, runtime, binary, track) as target:
-            yield target
     elif on.startswith("browser"):
-        with browser_target(on, runtime, log.info, track) as target:
-            yield target
+        with browser_target(on, runtime, log.info, track) as browser:
+            yield browser
     else:
-        with ssh_target(on, runtime, provision=provision) as target:
+        with reached(on, runtime, provision, binary, track) as target:
             yield target
-        log.info(f"Nothing is left on {on} but {CACHE}, if you used `provision`.")
+        if not on.startswith("adb"):
+            log.info(f"Nothing is left on {on} but {CACHE}, if you used `provision`.")

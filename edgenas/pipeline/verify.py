@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,8 @@ from edgenas.data import Dataset
 from edgenas.device import (
     DeviceProfile,
     Execution,
-    TrialTarget,
     get_runtime,
     load_device,
-    phone_target,
-    ssh_target,
     tflite_runtime_python,
 )
 from edgenas.errors import ParityError, UsageError
@@ -25,7 +21,7 @@ from edgenas.export import ExportedModel, Testbed, Verification, load_exports, v
 from edgenas.latency import open_device, timed_tables
 from edgenas.metric import ACCURACY, Metric
 from edgenas.names import pasted
-from edgenas.pipeline.profile import require_way
+from edgenas.pipeline.profile import reached, require_way
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_files, judged_by
 from edgenas.run import Run
@@ -148,7 +144,7 @@ def _on_device(
         )
     tables, results = timed_tables(), []
     for execution, models in chosen.items():
-        with _reached(on, execution.runtime, provision, binary, track) as target:
+        with reached(on, execution.runtime, provision, binary, track) as target:
             open_device(device, target, execution, allow_emulated)
             testbed = Testbed(execution, target, device.name)
             for model in models:
@@ -157,16 +153,6 @@ def _on_device(
                 )
                 results.append((model, tuple(rows)))
     return tuple(results)
-
-
-@contextmanager
-def _reached(on: str, runtime: str, provision: bool, binary: Path | None, track: Track) -> Iterator[TrialTarget]:
-    if on.startswith("adb"):
-        with phone_target(on, runtime, binary, track) as phone:
-            yield phone
-    else:
-        with ssh_target(on, runtime, provision=provision) as target:
-            yield target
 
 
 def _precisions(model: ExportedModel, execution: Execution) -> list[str]:

@@ -165,8 +165,7 @@ def in_fastest_runtime(network: Network) -> Callable[[Tensor], Tensor]:
 def in_int8(network: Network, calibration: Calibration) -> Callable[[Tensor], Tensor]:
     """The int8 network as a function from `(n, 3, r, r)` images to `(n, classes)` logits: what its files compute."""
     quantisation = replace(calibration.quantisation(network.specs), integer_ends=False)
-    compute = in_fastest_int8(quantisation, fold(network))
-    return compute
+    return in_fastest_int8(quantisation, fold(network))
 
 
 def in_fastest_int8(quantisation: Quantisation, weights: Sequence[Mapping[str, np.ndarray]]) -> Callable[[Tensor], Tensor]:

@@ -14,7 +14,7 @@ from edgenas.pretrained import PretrainedWeights, embed
 from edgenas.processes import is_main_process, wait_for_all
 from edgenas.progress import Track, quiet
 from edgenas.run import Run, space_of
-from edgenas.training.evaluation import Evaluator
+from edgenas.training.evaluation import as_seen
 from edgenas.training.loading import load_supernet
 from edgenas.training.recipe import Recipe
 from edgenas.training.train import fit_epochs, settle
@@ -34,8 +34,8 @@ def warm_started(trainer: Trainer, weights: PretrainedWeights) -> Trainer:
 
     def images() -> Iterator[Tensor]:
         chosen = np.random.default_rng(0).permutation(len(dataset.train))[:MEASURED]
-        batches = Evaluator(supernet, dataset).images(dataset.train, max(supernet.space.resolutions), np.sort(chosen))
-        return (batch.to(trainer.device) for batch, _ in batches)
+        batches = as_seen(dataset, dataset.train, max(supernet.space.resolutions), np.sort(chosen), str(trainer.device))
+        return (batch for batch, _ in batches)
 
     embed(weights, supernet, dataset.classes, images)
     return trainer

@@ -14,11 +14,19 @@ from edgenas.run import Run
 from edgenas.search import fastest
 
 TRAIN = ["--space", "mobilenetv3", "--preset", "tiny", "--width", "0.5", "--resolutions", "12,16", "--precision", "float32"]
+SMALLEST = "--space", "mobilenetv3", "--preset", "tiny", "--width", 0.1, "--resolutions", "8"
 
 
 def edgenas(*arguments: object) -> Result:
     """Run a command as a user would, but for the process; what would be a traceback is raised."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def succeeds(*arguments: object) -> str:
+    """What a command prints that ends well."""
+    result = edgenas(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +42,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["profile", "--device", "cpu", "--runtime", "litert"],
         ]
         for command in commands:
-            result = edgenas(*command)
-            assert result.exit_code == 0, result.output
+            succeeds(*command)
         space = Run.open(Path("runs/digits")).space
         table = load_table(load_device("cpu"), space)
         slowest = table.predict_one(space, space.largest)

@@ -13,17 +13,10 @@ import pytest
 from edgenas.export import load_exports, load_verifications
 from edgenas.latency import LatencyTable, table_path
 from edgenas.search import load_records
-from tests.cli.conftest import edgenas
+from tests.cli.conftest import SMALLEST, edgenas, succeeds
 
 RUN = Path("runs/pi")
 THERE = "--device", "pi4", "--on", "ssh://pi"
-SMALLEST = "--space", "mobilenetv3", "--preset", "tiny", "--width", 0.1, "--resolutions", "8"
-
-
-def succeeds(*arguments: object) -> str:
-    result = edgenas(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_from_the_table_to_the_file_on_the_device(pi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,19 +8,12 @@ from pathlib import Path
 import pytest
 
 from edgenas.export import load_exports, load_verifications
-from tests.cli.conftest import edgenas
+from tests.cli.conftest import SMALLEST, edgenas, succeeds
 from tests.phone import binary
 
 __all__ = ["binary"]  # a fixture
 
 RUN = Path("runs/phone")
-SMALLEST = "--space", "mobilenetv3", "--preset", "tiny", "--width", 0.1, "--resolutions", "8"
-
-
-def succeeds(*arguments: object) -> str:
-    result = edgenas(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_from_the_table_to_the_file_on_the_phone(binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
