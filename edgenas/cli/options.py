@@ -121,7 +121,7 @@ images_option = click.option(
     "as train-{000..009}.tar), or mnist5k or digits.",
 )
 stream_option = click.option(
-    "--stream", is_flag=True, help="Keep no decoded images on the disk: worker processes decode them in every epoch."
+    "--stream", is_flag=True, help="Keep no decoded images on the disk: they are decoded in every epoch."
 )
 fit_option = click.option(
     "--fit",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -21,18 +20,13 @@ def exit_status(stop: KeyboardInterrupt) -> int:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Within the block SIGTERM raises `Terminated` where Ctrl-C raises KeyboardInterrupt. Workers that are forked within end
-    by it as before."""
+    """Within the block SIGTERM raises `Terminated` where Ctrl-C raises KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    own = os.getpid()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if os.getpid() == own:
-            raise Terminated
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -85,7 +85,7 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
             ready.put(_Raised(error))
         finally:
             if isinstance(iterator, Generator):
-                iterator.close()  # here and now, and with it what it may hold, such as worker processes
+                iterator.close()  # here and now, and with it what it may hold, such as threads of its own
 
     thread = threading.Thread(target=produce, name="prefetch", daemon=False)
     try:

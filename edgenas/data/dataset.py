@@ -53,7 +53,7 @@ class Split:
         return _tensors(self.images[self._rows(indices)], self.labels[indices])
 
     def batches(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-        """`batch` of one `(b,)` int64 after the other. Streamed images are decoded ahead, by worker processes."""
+        """`batch` of one `(b,)` int64 after the other. Streamed images are decoded ahead, by several threads."""
         if not isinstance(self.images, StreamedImages):
             yield from map(self.batch, batches)
             return

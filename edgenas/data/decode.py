@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import BinaryIO
@@ -144,7 +145,7 @@ def decode_all(
     threads = (os.cpu_count() or 1) if listing.file_bytes >= THREADED_FILE_BYTES * count else 1
     pool = ThreadPoolExecutor(threads)
     try:
-        with pillow():
+        with pillow:
             chunks = pool.map(decode_chunk, range(0, count, chunk))
             for _ in track((each for chunk in chunks for each in chunk), description, count):
                 pass
@@ -209,10 +210,30 @@ def sha256(stream: BinaryIO) -> bytes:
     return hashlib.file_digest(stream, "sha256").digest()  # type: ignore[arg-type]  # a BinaryIO that reads into buffers
 
 
+class _Shared:
+    """A context that changes the whole process, for several threads: the first one in enters it, the last one out leaves it."""
+
+    def __init__(self, context: Callable[[], AbstractContextManager[None]]):
+        self._context = context
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._leave = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._leave.enter_context(self._context())
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._leave.close()
+
+
 @contextmanager
-def pillow() -> Iterator[None]:
-    """Pillow with all of its formats, silent about odd metadata. Its limit of pixels is left to `Decoder`, since a large JPEG
-    need not be decoded in full."""
+def _pillow() -> Iterator[None]:
     prepare()
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
@@ -221,3 +242,8 @@ def pillow() -> Iterator[None]:
             yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+pillow = _Shared(_pillow)
+"""Pillow with all of its formats, silent about odd metadata. Its limit of pixels is left to `Decoder`, since a large JPEG need
+not be decoded in full."""

@@ -1,20 +1,22 @@
-"""Streamed images are those of the cache, and the processes that decode them end when they should."""
+"""Streamed images are those of the cache, and the threads that decode them end when they should."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import re
-import signal
+import threading
 import time
-from pathlib import Path
+import warnings
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from edgenas.data import load_dataset, prefetch
-from edgenas.errors import DataError, EdgeNASError
+from edgenas.data import load_dataset, prefetch, stream
+from edgenas.data.decode import pillow
+from edgenas.data.stream import StreamedImages
+from edgenas.errors import DataError
+from tests.conftest import wait_until
 from tests.data.images import shard_folder, write_folder, zip_folder
 
 
@@ -26,11 +28,8 @@ def pets(tmp_path):
 BATCHES = [np.array([3, 1, 4]), np.array([1, 5]), np.array([90, 2, 6])]
 
 
-def no_worker_is_left():
-    until = time.monotonic() + 5
-    while multiprocessing.active_children() and time.monotonic() < until:
-        time.sleep(0.01)
-    return not multiprocessing.active_children()
+def decoding() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
 @pytest.mark.parametrize("pack", ["folder", "zip", "shards", "digits"])
@@ -46,7 +45,7 @@ def test_batches_are_those_of_the_cache_to_the_bit(pets, tmp_path, cache, pack):
         for (images, labels), (expected, expected_labels) in zip(*results, strict=True):
             assert torch.equal(images, expected) and torch.equal(labels, expected_labels)
             assert images.is_contiguous(memory_format=torch.channels_last)
-    assert no_worker_is_left()
+    assert not decoding()
 
 
 def test_images_are_checked_once(pets):
@@ -72,30 +71,40 @@ def test_streaming_draws_nothing_from_the_global_generator(pets):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_workers_end_with_their_consumer(pets):
+def test_threads_end_with_their_consumer(pets):
     data = load_dataset(str(pets), size=8, stream=True)
     items = prefetch(data.train.batches([np.arange(8)] * 50))
     next(items)
-    assert multiprocessing.active_children()
+    assert decoding()
     items.close()
-    assert no_worker_is_left()
+    assert not decoding()
 
 
-def test_workers_never_hear_of_ctrl_c(pets):
-    """From their first instruction on: between fork and a handler of their own there would be time for a traceback."""
-    stream = load_dataset(str(pets), size=8, stream=True).train.images
-    batches = stream.batches([np.array([0]), np.array([1])])
+def test_no_more_is_decoded_ahead_than_is_told(pets, monkeypatch):
+    """What is decoded lies in memory until it is asked for."""
+    images, made = load_dataset(str(pets), size=8, stream=True).train.images, []
+    decode = StreamedImages.__getitem__
+    monkeypatch.setattr(StreamedImages, "__getitem__", lambda self, rows: made.append(rows) or decode(self, rows))
+    monkeypatch.setattr(stream, "_cores", lambda: 2)
+    batches = images.batches([np.arange(8)] * 50)
     next(batches)
-    for process in multiprocessing.active_children():
-        assert signal.SIGINT in blocked_signals(process.pid)
-    assert signal.SIGINT not in blocked_signals(os.getpid())
+    wait_until(lambda: len(made) == 5)  # the one that was asked for, and two for each thread
+    time.sleep(0.1)
+    assert len(made) == 5
     batches.close()
 
 
-def blocked_signals(pid: int) -> set[int]:
-    status = Path(f"/proc/{pid}/status").read_text()
-    mask = int(re.search(r"SigBlk:\s*(\w+)", status)[1], 16)
-    return {number for number in range(1, 64) if mask >> (number - 1) & 1}
+def test_what_is_changed_in_pillow_is_shared_by_threads():
+    """The first of them to be done leaves the others their Pillow, and the last one leaves it as it was."""
+    limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(pillow)
+    second.enter_context(pillow)
+    first.close()
+    assert Image.MAX_IMAGE_PIXELS is None
+    second.close()
+    assert limit == Image.MAX_IMAGE_PIXELS
+    assert warnings.filters == filters
 
 
 def test_an_image_that_has_gone_is_told_of_in_one_sentence(pets):
@@ -105,12 +114,4 @@ def test_an_image_that_has_gone_is_told_of_in_one_sentence(pets):
     with pytest.raises(DataError, match=r"^\w+/\d+\.jpg in .*pets could be read before and now cannot") as caught:
         list(data.train.batches(BATCHES))
     assert "Traceback" not in str(caught.value)
-    assert no_worker_is_left()
-
-
-def test_a_worker_that_is_killed_is_told_of_in_one_sentence(pets):
-    images = load_dataset(str(pets), size=12, stream=True).train.images
-    with pytest.raises(EdgeNASError, match="A process that decodes images was ended"):
-        for _ in images.batches([np.arange(8)] * 200):
-            for worker in multiprocessing.active_children():
-                os.kill(worker.pid, signal.SIGKILL)
+    assert not decoding()
