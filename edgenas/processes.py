@@ -44,6 +44,11 @@ def own_device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
+def device_name() -> str:
+    """Of `own_device`, for people: a GPU's own name, or `the CPU`."""
+    return torch.cuda.get_device_name(own_device()) if torch.cuda.is_available() else "the CPU"
+
+
 @contextmanager
 def together() -> Iterator[None]:
     """Join the processes that torchrun started, until the block ends. NCCL connects GPUs, Gloo CPUs."""

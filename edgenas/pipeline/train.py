@@ -14,7 +14,7 @@ from edgenas.extras import is_installed
 from edgenas.metric import ACCURACY, Metric
 from edgenas.names import pasted
 from edgenas.pretrained import PretrainedWeights, align, open_weights
-from edgenas.processes import first_of_machine_first, is_main_process, together
+from edgenas.processes import device_name, first_of_machine_first, is_main_process, together
 from edgenas.progress import Track, quiet
 from edgenas.report import judge_training, plot_training
 from edgenas.run import Run, require_text, space_of
@@ -122,8 +122,9 @@ def create(
     judged_by.require_images(dataset.validation.labels)
     settings["resolutions"] = list(space.resolutions)
     run = begin(path, settings, dataset, recipe.seed, recipe, weights, seconds=seconds, metric=judged_by.name, track=track)
-    if recipe.precision == "auto" and recipe.epochs:
-        log.info(f"Training in {run.recipe.precision}, the faster precision here.")
+    if recipe.epochs:
+        why = ", the faster precision here" if recipe.precision == "auto" else ""
+        log.info(f"Training on {device_name()} in {run.recipe.precision}{why}.")
     if seconds:
         log.info(f"What fits into {seconds:.0f} s: {counted(run.recipe.epochs, 'epoch')}.")
     return run

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgenas.processes import device_name
 from edgenas.run import Run
 from tests.cli.conftest import TRAIN, edgenas
 from tests.cli.test_interrupt import wait_for_checkpoint
@@ -42,7 +43,9 @@ def test_two_processes_stopped_and_one_that_goes_on_have_the_curve_of_one(tmp_pa
     assert output.count(" architectures; ") == 1  # one of the two processes speaks
     assert "Error" not in output
     assert edgenas("train-supernet", "--resume", two).exit_code == 0
-    assert edgenas("train-supernet", *START, "--out", one).exit_code == 0
+    alone = edgenas("train-supernet", *START, "--out", one)
+    assert alone.exit_code == 0
+    assert f"Training on {device_name()} in float32.\n" in alone.output
     assert curve(two) == pytest.approx(curve(one), rel=1e-3)
 
 
