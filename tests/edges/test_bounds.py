@@ -56,8 +56,8 @@ def sparse_shard(path: Path, name: str) -> Path:
             tar.addfile(info, io.BytesIO(b"cat"))
         info = tarfile.TarInfo(name)
         info.size = HUGE
-        tar.addfile(info)
-        end = tar.offset
+        assert tar.fileobj is not None
+        end = tar.offset + tar.fileobj.write(info.tobuf())  # from Python 3.13 on addfile wants the content
     with path.open("r+b") as file:
         file.truncate(end + HUGE + 1024)
     return path

@@ -162,10 +162,12 @@ def test_what_others_wrote_is_not_believed(tmp_path, plain_space, accuracy, geno
 def test_optuna_opens_it(tmp_path, micro_space):
     ledger = Ledger(f"sqlite:///{tmp_path / 'l.db'}", "weights", micro_space)
     ledger.evaluate(micro_space.largest, lambda a: 0.75)
-    study = optuna.load_study(study_name="weights", storage=f"sqlite:///{tmp_path / 'l.db'}")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'l.db'}")
+    study = optuna.load_study(study_name="weights", storage=storage)
     assert study.best_value == 0.75
     assert study.best_params["stage2.block1.kernel"] == 2
     assert study.best_trial.user_attrs["architecture"] == str(micro_space.largest)
+    storage.engine.dispose()
 
 
 def test_one_ledger_takes_over_what_another_knows(tmp_path, plain_space):

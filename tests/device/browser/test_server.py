@@ -195,7 +195,7 @@ def test_a_token_that_is_no_text(served: Served) -> None:
 @pytest.mark.parametrize("length", [str(MOST_UPLOAD_BYTES + 1), "9" * 30])
 def test_an_oversized_upload_is_refused_before_it_is_read(served: Served, length: str) -> None:
     answer = raw(served, f"POST /TOKEN/answer HTTP/1.1\nHost: x\nContent-Length: {length}\n\n")
-    assert answer == "HTTP/1.1 413 Request Entity Too Large"
+    assert answer.startswith("HTTP/1.1 413 ")  # and its words, which Python 3.13 has others for
 
 
 def test_an_upload_that_does_not_say_how_long_it_is(served: Served) -> None:
