@@ -24,9 +24,8 @@ from edgenas.words import counted
 @click.option(
     "--teacher",
     type=click.Choice(["largest", "none"]),
-    default="largest",
-    show_default=True,
-    help="Learn from labels and the largest subnet (in int8: the network in floats), or from labels alone.",
+    help="Learn from labels and the largest subnet (in int8: the network in floats), or from labels alone.  "
+    "[default: none; in int8: largest]",
 )
 @click.option(
     "--precision", type=click.Choice(ARITHMETICS), default="fp32", show_default=True,
@@ -43,7 +42,7 @@ def command(
     epochs: int | None,
     seconds: float | None,
     learning_rate: float | None,
-    teacher: str,
+    teacher: str | None,
     precision: str,
     per_tensor: bool,
     architecture: str | None,
@@ -66,7 +65,8 @@ def command(
     opened = open_run(run)
     finetuned = finetune_run(
         opened, epochs=epochs, seconds=seconds, learning_rate=learning_rate, seed=seed, architecture=architecture,
-        precision=precision, per_tensor=per_tensor, distil=teacher == "largest", data=data, track=track, report=show_finetuned,
+        precision=precision, per_tensor=per_tensor, distil=None if teacher is None else teacher == "largest",
+        data=data, track=track, report=show_finetuned,
     )  # fmt: skip
     answer_all(finetuned.judgement)
     conclude(f"Trained {counted(len(finetuned.subnets), 'network')} on, each by itself.", "export", opened.path)

@@ -45,7 +45,7 @@ class FineTunedWinners:
 def finetune_run(
     run: Run, *, epochs: Epochs | None = None, seconds: Seconds | None = None, learning_rate: LearningRate | None = None,
     seed: Seed = 0, architecture: str | None = None, precision: Arithmetic = "fp32", per_tensor: bool = False,
-    distil: bool = True, data: GivenText | Dataset | None = None, track: Track = quiet,
+    distil: bool | None = None, data: GivenText | Dataset | None = None, track: Track = quiet,
     report: Callable[[Architecture, FineTuned], None] = lambda architecture, tuned: None,
 ) -> FineTunedWinners:  # fmt: skip
     """Train the best of every search of a run on, or the one member of a front whose id is given.
@@ -54,7 +54,8 @@ def finetune_run(
     learning_rate: its peak. precision: `int8` trains weights and ranges of int8 files alone, beginning with those of the float
     files, which stay what they are; per_tensor: for files with one scale for all channels of a weight.
     distil: learn from the labels and from a teacher, not from labels alone. That is the largest subnet; in int8 the network
-    itself in floats. data: where the run's images are now, or they. report: gets each subnet when it is done.
+    itself in floats. None: in int8 alone.
+    data: where the run's images are now, or they. report: gets each subnet when it is done.
 
     A checkpoint follows every epoch: interrupted, the next call goes on. What was done in the same way is not done again.
     """

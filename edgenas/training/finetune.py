@@ -74,7 +74,7 @@ def finetune(
     precision: str = "fp32",
     per_tensor: bool = False,
     seconds: float | None = None,
-    distil: bool = True,
+    distil: bool | None = None,
     track: Track = quiet,
     report: Callable[[EpochResult], None] = lambda result: None,
 ) -> FineTuned:
@@ -84,11 +84,13 @@ def finetune(
     precision: `fp32`, or `int8` for weights and ranges of int8 files alone. per_tensor: see `Quantisation`.
     seconds: how long to train, about, instead of for the recipe's epochs; one epoch at least.
     distil: learn from the labels and from a teacher (Hinton et al., arXiv:1503.02531), not from labels alone. That is the
-        largest subnet; in int8 the network itself in floats.
+        largest subnet; in int8 the network itself in floats. None: in int8 alone. As long as the largest subnet computes, a
+        subnet of a fraction of its size sees most of another epoch, which teaches it more: see docs/measured.md.
 
     What was done in the same way is not done again. May be interrupted at any time and called again: a checkpoint
     follows every epoch.
     """
+    distil = precision == "int8" if distil is None else distil
     begin = (_Quantised if precision == "int8" else _Inherited)(run, evaluator, architecture, per_tensor)
     done = load_finetuned(run, architecture, precision)
     if done is not None and _is_done(done, recipe, seconds, distil) and begin.origin == done.origin:

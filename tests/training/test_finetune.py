@@ -75,24 +75,29 @@ def test_a_subnet_gets_better_and_is_found_again(trained, evaluator, subnet):
     assert [file.name for file in (trained.path / "finetune").iterdir()] == [f"{subnet.id}.safetensors"]
 
 
-def test_an_interrupted_finetuning_ends_with_the_same_weights(trained, evaluator):
+@pytest.mark.parametrize("distil", [False, True], ids=["from labels", "from a teacher"])
+def test_an_interrupted_finetuning_ends_with_the_same_weights(trained, evaluator, distil):
     subnet = trained.space.smallest
-    recipe = finetune_recipe(trained, epochs=2, learning_rate=0.01)
+    recipe = finetune_recipe(trained, epochs=2, learning_rate=0.01, seed=int(distil))  # each one a training of its own
 
     def interrupt(result):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        finetune(trained, evaluator, subnet, recipe, report=interrupt)
+        finetune(trained, evaluator, subnet, recipe, distil=distil, report=interrupt)
     assert (trained.path / "finetune" / f"{subnet.id}.checkpoint.safetensors").exists()
     epochs = []
-    resumed = finetune(trained, evaluator, subnet, recipe, report=lambda result: epochs.append(result.epoch))
+    resumed = finetune(trained, evaluator, subnet, recipe, distil=distil, report=lambda result: epochs.append(result.epoch))
     assert epochs == [2]
     (trained.path / "finetune" / f"{subnet.id}.safetensors").unlink()
-    whole = finetune(trained, evaluator, subnet, recipe)
+    whole = finetune(trained, evaluator, subnet, recipe, distil=distil)
     assert same(resumed.network, whole.network)
-    from_labels = finetune(trained, evaluator, subnet, recipe, distil=False)
-    assert not same(whole.network, from_labels.network)
+    other = finetune(trained, evaluator, subnet, recipe, distil=not distil)
+    assert not same(whole.network, other.network)
+
+
+def test_in_floats_nobody_teaches_unless_asked_to(trained, evaluator):
+    assert not finetune(trained, evaluator, trained.space.smallest, finetune_recipe(trained, epochs=1)).distilled
 
 
 def test_what_got_worse_by_more_than_chance_is_not_used(evaluator, subnet):
