@@ -89,4 +89,5 @@ def show_front(record: SearchRecord) -> None:
 
 def conclude_search(run: Run, records: Sequence[SearchRecord]) -> None:
     found = ", ".join(f"{record.best.architecture.id} for {record.label}" for record in records)
-    conclude(f"Found {found}.", "export", run.path)
+    # Weights that were imported as they are, with their own classes, are there to be used without any training.
+    conclude(f"Found {found}.", "finetune" if run.recipe.epochs else "export", run.path)

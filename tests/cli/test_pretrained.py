@@ -16,7 +16,7 @@ from edgenas.run import Run
 from edgenas.supernet import Supernet
 from edgenas.training import Evaluator, Trainer
 from edgenas.training.recipe import ADAPTING
-from tests.cli.conftest import edgenas
+from tests.cli.conftest import edgenas, succeeds
 from tests.cli.test_errors import fails
 from tests.pretrained.test_source import published_state
 
@@ -138,8 +138,8 @@ def test_weights_as_they_are_keep_their_classes_and_go_through_every_step(here, 
         ["verify", "runs/asis"],
         ["report", "runs/asis"],
     ):
-        result = edgenas(*command)
-        assert result.exit_code == 0, result.output
+        said = succeeds(*command)
+        assert "Next: edgenas finetune" not in said  # there is nothing to train on with
     (model,) = load_exports(run.path / "export")
     assert model.classes == imagenet.classes()
     assert list(model.preprocessing.mean) == pytest.approx(MEAN)
