@@ -29,7 +29,7 @@ def open_database(url: str) -> BaseStorage:
 
 def _answering(url: str) -> RDBStorage:
     # A file is opened for every transaction, which costs nothing, and one that fails to open then stays closed.
-    is_file = url.startswith("sqlite") and make_url(url).database
+    is_file = url.startswith("sqlite") and make_url(url).database not in (None, "", ":memory:")
     pool = {"poolclass": NullPool} if is_file else {}
     for _ in range(OPENING_TRIES - 1):
         with suppress(IntegrityError, OperationalError, ProgrammingError):

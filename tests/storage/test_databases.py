@@ -1,5 +1,6 @@
 import gc
 
+import pytest
 from sqlalchemy.engine import Engine
 
 from edgenas.storage import open_storage, open_study
@@ -14,3 +15,10 @@ def test_connections_are_closed_when_nobody_has_the_storage_any_more(tmp_path, m
     del study
     gc.collect()
     assert closed == [f"sqlite:///{tmp_path}/s.db"]
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///{}/s.db"])
+def test_what_was_written_is_there(tmp_path, url):
+    study = open_study(open_storage(url.format(tmp_path)), "a", direction="maximize")
+    study.tell(study.ask(), 0.5)
+    assert study.best_value == 0.5
