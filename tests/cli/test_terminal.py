@@ -243,7 +243,7 @@ def test_a_shell_completes(at_work):
 
 
 def test_long_work_ends_with_what_to_do_next(at_work):
-    for command, step in (("search", "export"), ("export", "verify"), ("verify", "report")):
+    for command, step in (("search", "finetune"), ("export", "verify"), ("verify", "report")):
         lines = [line for line in (at_work / f"{command}.txt").read_text().splitlines() if "Next: " in line]
         assert len(lines) == 1 and lines[0].endswith(f"Next: edgenas {step} runs/digits")
     assert "open it in a browser" in (at_work / "report.txt").read_text()
