@@ -46,7 +46,8 @@ def own_device() -> str:
 
 def device_name() -> str:
     """Of `own_device`, for people: a GPU's own name, or `the CPU`."""
-    return torch.cuda.get_device_name(own_device()) if torch.cuda.is_available() else "the CPU"
+    device = own_device()
+    return "the CPU" if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 @contextmanager

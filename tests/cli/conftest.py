@@ -55,9 +55,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["report", "runs/digits"],
         ]
         for command in commands:
-            result = edgenas(*command)
-            assert result.exit_code == 0, result.output
-            (folder / f"{command[0]}.txt").write_text(result.output)
+            (folder / f"{command[0]}.txt").write_text(succeeds(*command))
     return folder
 
 
